@@ -1,0 +1,122 @@
+//! A claim: slots that are the holder's alone, written in order, published together.
+//!
+//! Dropping the claim publishes what was written. What was not written becomes padding that readers skip (many
+//! producers) or is simply claimed again next time (one producer), so a claim that is given up, or whose holder
+//! panics, strands nobody. A claim that is *forgotten* (`mem::forget`) is memory-safe, but stops the ring.
+
+use crate::error::ClaimError;
+use crate::ring::Core;
+use crate::sequence::Sequence;
+use crate::sequencer::Sequencer;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Who can hold a claim: a `&Ring<T, Multi>` or a `&mut SingleProducer<T>`. Not for implementing elsewhere.
+#[doc(hidden)]
+pub trait Claimant<T> {
+    type Sequencer: Sequencer;
+
+    fn core(&self) -> &Core<T, Self::Sequencer>;
+
+    /// Publishes the first `written` of the `count` claimed slots from `start`, and gives up the others.
+    fn publish(&mut self, start: Sequence, written: u64, count: u64);
+}
+
+/// Claimed slots. Write them with [`push`](Self::push) or [`write`](Self::write), then [`publish`](Self::publish) or
+/// drop.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ring = ringmain_ring::Ring::multi(8, || 0u64)?;
+/// let mut cursor = ring.cursor();
+/// let mut claim = ring.claim(3)?;
+/// claim.push(10).ok();
+/// claim.push(11).ok();
+/// drop(claim); // publishes two values; the third slot is padding
+/// let mut seen = Vec::new();
+/// cursor.poll(64, |_, value| seen.push(*value));
+/// assert_eq!(seen, [10, 11]);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a claim that is dropped at once publishes only padding"]
+pub struct Claim<T, C: Claimant<T>> {
+    claimant: C,
+    start: Sequence,
+    count: u64,
+    written: u64,
+    value: PhantomData<fn(T)>,
+}
+
+impl<T, C: Claimant<T>> Claim<T, C> {
+    /// The caller vouches that `start..start + count` is claimed for `claimant`, past an acquired gate.
+    pub(crate) fn new(claimant: C, start: Sequence, count: u64) -> Self {
+        Self { claimant, start, count, written: 0, value: PhantomData }
+    }
+
+    /// The sequence of the first claimed slot.
+    #[must_use]
+    pub fn start(&self) -> Sequence {
+        self.start
+    }
+
+    /// How many claimed slots are not yet written.
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        self.count - self.written
+    }
+
+    /// Writes the next slot; returns what it held a lap ago, for reuse.
+    ///
+    /// # Errors
+    /// Gives `value` back when every claimed slot is written.
+    #[inline]
+    pub fn push(&mut self, value: T) -> Result<T, T> {
+        if self.written == self.count {
+            return Err(value);
+        }
+        let slot = self.claimant.core().slots.0.slot(self.start.plus(self.written));
+        // SAFETY: the claim is ours (see `new`) and this slot of it is not yet published.
+        let old = unsafe { slot.replace(value) };
+        self.written += 1;
+        Ok(old)
+    }
+
+    /// Lets `write` change the next slot in place, from whatever it held a lap ago. If `write` panics, the slot counts
+    /// as not written.
+    ///
+    /// # Errors
+    /// [`ClaimError::Full`] when every claimed slot is written; `write` was then not called.
+    pub fn write<R>(&mut self, write: impl FnOnce(&mut T) -> R) -> Result<R, ClaimError> {
+        if self.written == self.count {
+            return Err(ClaimError::Full);
+        }
+        let slot = self.claimant.core().slots.0.slot(self.start.plus(self.written));
+        // SAFETY: the claim is ours (see `new`), this slot of it is not yet published, and the reference ends here.
+        let result = write(unsafe { slot.value_mut() });
+        self.written += 1;
+        Ok(result)
+    }
+
+    /// Publishes what was written; returns how many values that were.
+    pub fn publish(self) -> u64 {
+        self.written // and the drop publishes
+    }
+}
+
+impl<T, C: Claimant<T>> Drop for Claim<T, C> {
+    #[inline]
+    fn drop(&mut self) {
+        self.claimant.publish(self.start, self.written, self.count);
+    }
+}
+
+impl<T, C: Claimant<T>> fmt::Debug for Claim<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim")
+            .field("start", &self.start)
+            .field("count", &self.count)
+            .field("written", &self.written)
+            .finish()
+    }
+}

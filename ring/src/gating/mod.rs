@@ -1,0 +1,367 @@
+//! Gates: what keeps producers out of the slots that somebody still has to read.
+//!
+//! Producers may claim up to one ring ahead of the *gate*, the minimum over three kinds of entries:
+//!
+//! * **gates**, one a cursor: the position up to which it has read. A cursor that a [`Cover`](crate::Cover) serves is
+//!   taken off the list, and the cover's own single position stands for all that it serves. A bitmap tells which are
+//!   on, so 10,000 covered cursors cost a scan 157 words, not 10,000 cache lines.
+//! * **pins**, one a reader in the act: competing consumers advance their common cursor *before* they read, and pin
+//!   what they took while they read it.
+//! * **lossy** gates, which hold a producer up only for as long as it takes to push them on.
+//!
+//! # The argument
+//!
+//! *Pins.* A consumer engages its pin at or before the cursor's position, and then advances the cursor with a release.
+//! A scan reads the gates first, with acquire, and the pins after. If it sees the advanced cursor, it sees the pin.
+//!
+//! *Attaching.* The attacher puts the new gate on the list, raises `version`, fences, and then reads the producers'
+//! tail and starts there. A scan reads `version`, the positions, fences, and reads `version` again; if it changed, it
+//! starts over. One of the two fences comes first. The scan's: then the attacher sees every claim that the scan's
+//! result rests on, and starts at or after it. The attacher's: then the scan sees the new version and looks again.
+//! Either way no producer holds a gate beyond the new cursor's start, so nothing that it must read is overwritten.
+//!
+//! *Unpublished slots.* A cursor that reads vouches for what it passed: it was published. A cursor that was just
+//! attached does not: it starts at the end of what is *claimed*, and a claim before it may not be written yet. Producers
+//! that lapped it would write the same slot. So a scan does not go beyond what is published without a gap until it has
+//! seen that everything before the latest start (`unproven`) is.
+//!
+//! *Handing over* to a cover, and back, raises `version` between putting the new holder on and taking the old one off,
+//! so a scan that missed the first and noticed the second starts over.
+
+pub(crate) mod table;
+
+use crate::sequence::{Sequence, TAG};
+use crate::sync::{
+    AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, broken, fence, lock, ordering,
+};
+use crossbeam_utils::CachePadded;
+use table::Table;
+
+/// A position that holds producers back, in a cache line of its own: its reader writes it, producers read it.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    position: AtomicU64,
+    /// Lossy gates only: who may move it, see [`crate::lossy`].
+    pub(crate) holder: AtomicU32,
+    /// Lossy gates only: what a producer does that finds it in the way.
+    pub(crate) policy: AtomicU32,
+    /// Lossy gates only: how many messages it was pushed past.
+    pub(crate) lost: AtomicU64,
+}
+
+impl Gate {
+    /// Acquire: pairs with the release store or swap of whoever moves it, so that their reads happened before.
+    #[inline]
+    pub(crate) fn position(&self) -> Sequence {
+        Sequence::from_raw(self.position.load(ordering("gate.position.acquire", Ordering::Acquire)))
+    }
+
+    /// Release: pairs with [`position`](Self::position); what this thread read lies before.
+    #[inline]
+    pub(crate) fn move_to(&self, position: Sequence) {
+        self.position.store(position.raw(), ordering("gate.position.release", Ordering::Release));
+    }
+
+    /// The position, unless the gate was [retired](Self::retire). Acquire, as [`position`](Self::position).
+    #[inline]
+    pub(crate) fn live_position(&self) -> Option<Sequence> {
+        let raw = self.position.load(Ordering::Acquire);
+        (raw & TAG == 0).then_some(Sequence::from_raw(raw))
+    }
+
+    /// Moves it if it still stands at `from` and is not retired. Release: pairs with [`position`](Self::position), and
+    /// publishes the pin that was engaged before. Acquire: what others read under their pins lies before it too.
+    #[inline]
+    pub(crate) fn advance(&self, from: Sequence, to: Sequence) -> bool {
+        let release = if broken("gate.advance.release") { Ordering::Relaxed } else { Ordering::AcqRel };
+        self.position.compare_exchange(from.raw(), to.raw(), release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Tags the position, so that nobody can [advance](Self::advance) it any more. Returns false if it was already.
+    /// Acquire and release: whoever sees what the caller does next sees the pins of all who advanced it before.
+    pub(crate) fn retire(&self) -> bool {
+        self.position.fetch_or(TAG, Ordering::AcqRel) & TAG == 0
+    }
+}
+
+/// Gates that are on or off, found by a bitmap.
+#[derive(Debug)]
+pub(crate) struct GateList {
+    gates: Table<CachePadded<Gate>>,
+    /// A bit a gate: whether it is on.
+    on: Table<AtomicU64>,
+    /// How many gates there are, on or off.
+    len: AtomicUsize,
+}
+
+impl GateList {
+    fn new() -> Self {
+        Self { gates: Table::new(), on: Table::new(), len: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn gate(&self, index: usize) -> &Gate {
+        self.gates.at(index).expect("a gate's index comes from `attach`, which made it")
+    }
+
+    /// Visits every gate that is on.
+    #[inline]
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Gate)) {
+        let words = self.len.load(Ordering::Acquire).div_ceil(64);
+        self.on.for_each(words, |word, bits| {
+            // Acquire: pairs with the release in `set` and `clear`.
+            let mut bits = bits.load(Ordering::Acquire);
+            while bits != 0 {
+                visit(self.gate(word * 64 + bits.trailing_zeros() as usize));
+                bits &= bits - 1;
+            }
+        });
+    }
+
+    /// Whether any gate was ever attached.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len.load(Ordering::Acquire) == 0
+    }
+
+    fn set(&self, index: usize) {
+        self.on.grow_to(index / 64).fetch_or(1 << (index % 64), Ordering::Release);
+    }
+
+    fn clear(&self, index: usize) {
+        self.on.grow_to(index / 64).fetch_and(!(1 << (index % 64)), Ordering::Release);
+    }
+}
+
+/// What attaching and detaching share under the mutex: indexes to use again.
+#[derive(Debug, Default)]
+pub(crate) struct Free {
+    gates: Vec<usize>,
+    lossy: Vec<usize>,
+}
+
+/// Which list a gate is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Lossless,
+    Lossy,
+}
+
+#[derive(Debug)]
+pub(crate) struct Gates {
+    gates: GateList,
+    pub(crate) lossy: GateList,
+    pins: Table<CachePadded<AtomicU64>>,
+    pins_len: AtomicUsize,
+    /// Raised by every attach and every hand-over.
+    version: AtomicU64,
+    /// Where the latest cursor started, tagged while it is not known that everything before it is published.
+    unproven: AtomicU64,
+    free: Mutex<Free>,
+}
+
+impl Gates {
+    pub(crate) fn new() -> Self {
+        Self {
+            gates: GateList::new(),
+            lossy: GateList::new(),
+            pins: Table::new(),
+            pins_len: AtomicUsize::new(0),
+            version: AtomicU64::new(0),
+            unproven: AtomicU64::new(0),
+            free: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn list(&self, kind: Kind) -> &GateList {
+        match kind {
+            Kind::Lossless => &self.gates,
+            Kind::Lossy => &self.lossy,
+        }
+    }
+
+    /// The earliest position of a lossless gate or an engaged pin, or the end of what is `published` without a gap when
+    /// there is none.
+    pub(crate) fn scan(&self, published: impl Fn() -> Sequence) -> Sequence {
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            let mut earliest = None;
+            let mut visit = |position: Sequence| {
+                earliest = Some(earliest.map_or(position, |e: Sequence| e.earlier(position)));
+            };
+            self.gates.for_each(|gate| visit(gate.position()));
+            // After the gates: see "Pins" above.
+            self.pins.for_each(self.pins_len.load(Ordering::Acquire), |_, pin| {
+                // Acquire: pairs with the release store in `Pin::drop`.
+                let pin = pin.load(Ordering::Acquire);
+                if pin & TAG != 0 {
+                    visit(Sequence::from_raw(pin));
+                }
+            });
+            let earliest = self.proven(earliest, &published);
+            if !broken("scan.no_fence") {
+                fence(Ordering::SeqCst); // pairs with the fence in `attach`
+            }
+            // Relaxed: ordered by the fence.
+            if self.version.load(Ordering::Relaxed) == version {
+                return earliest;
+            }
+        }
+    }
+
+    /// `earliest`, but not past a slot that may still be unpublished.
+    fn proven(&self, earliest: Option<Sequence>, published: impl Fn() -> Sequence) -> Sequence {
+        let Some(earliest) = earliest else { return published() };
+        // Relaxed: it was stored before the gate that it is about, whose position was acquired.
+        let unproven = self.unproven.load(Ordering::Relaxed);
+        if unproven & TAG == 0 || broken("attach.unproven") {
+            return earliest;
+        }
+        let published = published();
+        if !published.is_before(Sequence::from_raw(unproven)) {
+            // Fails only when another scan was as fast, or a new cursor came; it is proven, or not, then as well.
+            let _ = self.unproven.compare_exchange(unproven, 0, Ordering::Relaxed, Ordering::Relaxed);
+            return earliest;
+        }
+        earliest.earlier(published)
+    }
+
+    /// Puts a new gate on the list, at the tail that `tail` reads when it is called.
+    pub(crate) fn attach(&self, kind: Kind, tail: impl Fn() -> Sequence) -> (usize, Sequence) {
+        let mut free = lock(&self.free);
+        let list = self.list(kind);
+        let index = free.of(kind).pop().unwrap_or_else(|| list.len.load(Ordering::Relaxed));
+        let gate = list.gates.grow_to(index);
+        // Too early rather than too late, until the tail is read again below.
+        let provisional = tail();
+        self.unproven.store(provisional.tagged(), Ordering::Relaxed);
+        gate.move_to(provisional);
+        gate.holder.store(0, Ordering::Relaxed);
+        gate.lost.store(0, Ordering::Relaxed);
+        list.set(index);
+        if index >= list.len.load(Ordering::Relaxed) {
+            list.len.store(index + 1, Ordering::Release);
+        }
+        self.version.fetch_add(1, Ordering::Release);
+        fence(Ordering::SeqCst); // pairs with the fence in `scan`
+        let start = tail();
+        self.unproven.store(start.tagged(), Ordering::Relaxed);
+        gate.move_to(start);
+        (index, start)
+    }
+
+    /// Takes a gate off the list for good. Producers that wait for it must be notified by the caller.
+    pub(crate) fn detach(&self, kind: Kind, index: usize) {
+        let mut free = lock(&self.free);
+        self.list(kind).clear(index);
+        free.of(kind).push(index);
+    }
+
+    /// The mutex under which gates are handed over.
+    pub(crate) fn control(&self) -> Control<'_> {
+        Control { gates: self, _free: lock(&self.free) }
+    }
+
+    /// A pin that holds producers back from `position` on.
+    pub(crate) fn pin(&self, position: Sequence) -> Pin<'_> {
+        let hint = hint();
+        let len = self.pins_len.load(Ordering::Acquire);
+        for step in 0..len {
+            let pin = self.pins.at((hint + step) % len).expect("below the length");
+            if pin.load(Ordering::Relaxed) & TAG == 0
+                && pin.compare_exchange(0, position.tagged(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
+                return Pin { word: pin };
+            }
+        }
+        self.new_pin(position)
+    }
+
+    #[cold]
+    fn new_pin(&self, position: Sequence) -> Pin<'_> {
+        let _free = lock(&self.free);
+        let index = self.pins_len.load(Ordering::Relaxed);
+        let pin = self.pins.grow_to(index);
+        pin.store(position.tagged(), Ordering::Relaxed);
+        // Release: pairs with the acquire load in `scan`. (And the cursor's swap comes later still.)
+        self.pins_len.store(index + 1, Ordering::Release);
+        Pin { word: pin }
+    }
+}
+
+/// The right to hand gates over, one holder at a time.
+pub(crate) struct Control<'a> {
+    gates: &'a Gates,
+    _free: MutexGuard<'a, Free>,
+}
+
+impl Control<'_> {
+    /// Puts a lossless gate on the list.
+    pub(crate) fn switch_on(&self, index: usize) {
+        self.gates.gates.set(index);
+        self.announce();
+    }
+
+    /// Takes a lossless gate off the list; its owner keeps it.
+    pub(crate) fn switch_off(&self, index: usize) {
+        self.gates.gates.clear(index);
+    }
+
+    /// Tells every scan under way to start over. A gate that takes over from another must be in place before this, and
+    /// the other must go after: a scan that misses the first and notices the second then sees the new version.
+    pub(crate) fn announce(&self) {
+        if !broken("handover.no_version") {
+            self.gates.version.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+impl Free {
+    fn of(&mut self, kind: Kind) -> &mut Vec<usize> {
+        match kind {
+            Kind::Lossless => &mut self.gates,
+            Kind::Lossy => &mut self.lossy,
+        }
+    }
+}
+
+/// Holds producers back while somebody reads what no gate protects any more.
+#[derive(Debug)]
+pub(crate) struct Pin<'a> {
+    word: &'a AtomicU64,
+}
+
+impl Pin<'_> {
+    /// Moves the pin. Only forward, to a position at which a gate still stands.
+    #[inline]
+    pub(crate) fn move_to(&self, position: Sequence) {
+        // Release: pairs with the acquire load in `scan`. Not for this reader's sake but for the one that held this pin
+        // before: what it read must have happened before a producer that sees only this store goes on.
+        self.word.store(position.tagged(), ordering("pin.move.release", Ordering::Release));
+    }
+}
+
+impl Drop for Pin<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: pairs with the acquire load in `scan`; what was read was read before.
+        self.word.store(0, ordering("pin.release", Ordering::Release));
+    }
+}
+
+/// Where this thread looks for a free pin first, so that threads do not meet on one.
+fn hint() -> usize {
+    #[cfg(ringmain_loom)]
+    return 0;
+    #[cfg(not(ringmain_loom))]
+    {
+        use std::cell::Cell;
+        static NEXT: std::sync::LazyLock<AtomicUsize> = std::sync::LazyLock::new(|| AtomicUsize::new(0));
+        thread_local!(static HINT: Cell<Option<usize>> = const { Cell::new(None) });
+        HINT.with(|hint| {
+            hint.get().unwrap_or_else(|| {
+                let mine = NEXT.fetch_add(1, Ordering::Relaxed);
+                hint.set(Some(mine));
+                mine
+            })
+        })
+    }
+}

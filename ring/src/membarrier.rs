@@ -1,0 +1,52 @@
+//! An asymmetric store-load barrier: `membarrier(2)` where the kernel has it, fences elsewhere.
+//!
+//! The side that runs all the time ([`light`]) only keeps the compiler from reordering; the side that runs before a
+//! thread sleeps ([`heavy`]) makes the kernel run a full barrier on every CPU that runs a thread of this process, which
+//! orders the light side's memory accesses for it. Whether the kernel can is asked once, and before the first answer
+//! both sides are full fences.
+
+use std::sync::atomic::{AtomicU8, Ordering, compiler_fence, fence};
+
+const UNKNOWN: u8 = 0;
+const KERNEL: u8 = 1;
+const FENCES: u8 = 2;
+
+/// Once `KERNEL`, always `KERNEL`: a light side that has seen it relies on every heavy side to use the kernel.
+static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+#[inline(always)]
+pub(crate) fn light() {
+    // Relaxed: a stale UNKNOWN costs a fence, and nothing else.
+    if MODE.load(Ordering::Relaxed) == KERNEL {
+        compiler_fence(Ordering::SeqCst);
+    } else {
+        fence(Ordering::SeqCst);
+    }
+}
+
+pub(crate) fn heavy() {
+    if MODE.load(Ordering::Acquire) == UNKNOWN {
+        register();
+    }
+    // On either side of the system call: it orders the others, the fence orders us.
+    fence(Ordering::SeqCst);
+    if MODE.load(Ordering::Acquire) == KERNEL && !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
+        // Registered and then refused, which only a seccomp filter installed in between can do. Nothing else can make
+        // up for the light side's missing fence.
+        std::process::abort();
+    }
+}
+
+#[cold]
+fn register() {
+    let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+        && membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+    let mode = if registered { KERNEL } else { FENCES };
+    // The first answer stays: two threads that ask at once must not end in two modes.
+    let _ = MODE.compare_exchange(UNKNOWN, mode, Ordering::AcqRel, Ordering::Acquire);
+}
+
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: this system call takes three integers and touches no memory of ours.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}

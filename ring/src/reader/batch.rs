@@ -1,0 +1,101 @@
+//! A view of published slots, read in place.
+
+use crate::sequence::Sequence;
+use crate::sequencer::{Sequencer, SlotsOf};
+use crate::slots::Slot;
+use std::fmt;
+
+/// Values read where they stand, in order, padding skipped. Somebody holds producers back while it lives.
+pub struct View<'a, T, S: Sequencer> {
+    slots: &'a SlotsOf<T, S>,
+    from: Sequence,
+    to: Sequence,
+}
+
+impl<'a, T, S: Sequencer> View<'a, T, S> {
+    /// The caller vouches that `from..to` is published, acquired by this thread, and gated for `'a`.
+    #[inline]
+    pub(crate) fn new(slots: &'a SlotsOf<T, S>, from: Sequence, to: Sequence) -> Self {
+        Self { slots, from, to }
+    }
+
+    /// The sequence of the first slot.
+    #[must_use]
+    pub fn start(&self) -> Sequence {
+        self.from
+    }
+
+    /// The sequence after the last slot.
+    #[must_use]
+    pub fn end(&self) -> Sequence {
+        self.to
+    }
+
+    /// How many slots, padding included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a view is at most a ring, whose size is a usize"
+        )]
+        let len = self.from.until(self.to) as usize;
+        len
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// Calls `read` with each value and its sequence; returns how many there were.
+    #[inline]
+    pub fn for_each(&self, mut read: impl FnMut(Sequence, &'a T)) -> usize {
+        let (head, tail) = self.slots.0.runs(self.from, self.to);
+        let mut sequence = self.from;
+        let mut count = 0;
+        for run in [head, tail] {
+            for slot in run {
+                if let Some(value) = value::<T, S>(slot) {
+                    read(sequence, value);
+                    count += 1;
+                }
+                sequence = sequence.plus(1);
+            }
+        }
+        count
+    }
+
+    /// How many values, padding not included. Reads stamps only.
+    #[must_use]
+    pub fn count_values(&self) -> u64 {
+        let (head, tail) = self.slots.0.runs(self.from, self.to);
+        head.iter().chain(tail).filter(|slot| !S::is_padding(&slot.stamp)).count() as u64
+    }
+
+    /// The values with their sequences.
+    pub fn iter(&self) -> impl Iterator<Item = (Sequence, &'a T)> + use<'a, T, S> {
+        let (head, tail) = self.slots.0.runs(self.from, self.to);
+        let from = self.from;
+        head.iter()
+            .chain(tail)
+            .zip(0u64..)
+            .filter_map(move |(slot, offset)| value::<T, S>(slot).map(|value| (from.plus(offset), value)))
+    }
+}
+
+/// The value of a slot in a view, unless it is padding.
+#[inline(always)]
+fn value<T, S: Sequencer>(slot: &Slot<T, S::Stamp>) -> Option<&T> {
+    if S::is_padding(&slot.stamp) {
+        return None;
+    }
+    // SAFETY: slots reach this function through a `View` only, whose maker vouched for them.
+    Some(unsafe { slot.read() })
+}
+
+impl<T, S: Sequencer> fmt::Debug for View<'_, T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("from", &self.from).field("to", &self.to).finish()
+    }
+}

@@ -1,0 +1,301 @@
+//! A cover: one thread that serves many cursors, and one gate that stands for them all.
+//!
+//! The cover's gate is the minimum of the cursors it serves, published once a turn. While a cursor is covered, its own
+//! gate is off the list, so that a producer's scan costs the same with ten thousand cursors as with one.
+//!
+//! Other consumers may go on taking from a covered cursor: they pin what they take, and the cover's gate is never ahead
+//! of a cursor.
+//!
+//! # The turn
+//!
+//! The gate stands still during a turn, since views borrowed from the turn read behind it. A cursor that is detached
+//! must not hold producers up for longer, even when nobody runs the cover any more; so whoever detaches one refreshes
+//! the gate, or, in the middle of a turn, leaves word (`AGAIN`) that the turn's end must look once more.
+
+use super::batch::View;
+use super::gather::Gather;
+use super::shared::SharedCursor;
+use crate::gating::{Gate, Kind};
+use crate::ring::{Core, Ring};
+use crate::sequence::Sequence;
+use crate::sequencer::Sequencer;
+use crate::sync::{AtomicU32, Mutex, Ordering, lock};
+use std::fmt;
+use std::sync::Arc;
+
+const IDLE: u32 = 0;
+const BUSY: u32 = 1;
+const AGAIN: u32 = 2;
+
+/// What a cover shares with those who detach its cursors.
+pub(super) struct CoverShared<T: Send + Sync + 'static, S: Sequencer> {
+    core: Arc<Core<T, S>>,
+    gate: usize,
+    turn: AtomicU32,
+    cursors: Mutex<Vec<SharedCursor<T, S>>>,
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
+    fn gate(&self) -> &Gate {
+        self.core.gates.list(Kind::Lossless).gate(self.gate)
+    }
+
+    /// One of the cursors was detached: see that its position no longer counts.
+    pub(super) fn refresh_for_detached(&self) {
+        // AcqRel: pairs with the swaps in `Turn::drop` and `Cover::turn`; the detached mark goes with it.
+        if self.turn.swap(AGAIN, Ordering::AcqRel) != IDLE {
+            return; // the one who holds the turn sees AGAIN when it ends it
+        }
+        loop {
+            self.turn.store(BUSY, Ordering::Relaxed);
+            let cursors = lock(&self.cursors).clone();
+            let behind = self.gate().position();
+            let published = || self.core.sequencer.published(&self.core.slots, behind, self.core.capacity());
+            self.move_gate(earliest(&cursors, published));
+            // Release: the gate's move comes first. Fails when yet another cursor was detached.
+            if self.turn.compare_exchange(BUSY, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Moves the gate to `position`, which no cursor is behind.
+    fn move_gate(&self, position: Sequence) {
+        if self.gate().position() != position {
+            self.gate().move_to(position);
+            self.core.notify_producers();
+        }
+    }
+}
+
+/// The position of the cursor that is furthest behind, or `limit()` when there is none.
+#[inline]
+fn earliest<T: Send + Sync + 'static, S: Sequencer>(
+    cursors: &[SharedCursor<T, S>],
+    limit: impl FnOnce() -> Sequence,
+) -> Sequence {
+    let mut positions = cursors.iter().filter_map(|cursor| cursor.inner.gate().live_position());
+    let Some(first) = positions.next() else { return limit() };
+    positions.fold(first, Sequence::earlier)
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Drop for CoverShared<T, S> {
+    fn drop(&mut self) {
+        self.core.gates.detach(Kind::Lossless, self.gate);
+        self.core.notify_producers();
+    }
+}
+
+/// Serves many [`SharedCursor`]s of one ring from one thread.
+pub struct Cover<T: Send + Sync + 'static, S: Sequencer> {
+    shared: Arc<CoverShared<T, S>>,
+    /// The same cursors as the shared ones, reachable without a lock.
+    cursors: Vec<SharedCursor<T, S>>,
+    available: Sequence,
+    gather: Gather,
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
+    pub(crate) fn attach(core: &Arc<Core<T, S>>) -> Self {
+        let (gate, start) = core.gates.attach(Kind::Lossless, || core.sequencer.tail());
+        core.gates.control().switch_off(gate); // on when there is a cursor to stand for
+        let shared = CoverShared {
+            core: Arc::clone(core),
+            gate,
+            turn: AtomicU32::new(IDLE),
+            cursors: Mutex::new(Vec::new()),
+        };
+        Self { shared: Arc::new(shared), cursors: Vec::new(), available: start, gather: Gather::default() }
+    }
+
+    /// The ring whose cursors this serves.
+    #[must_use]
+    pub fn ring(&self) -> Ring<T, S> {
+        Ring { core: Arc::clone(&self.shared.core) }
+    }
+
+    /// Serves `cursor` from now on, at the index returned: the number of cursors so far.
+    ///
+    /// # Errors
+    /// Gives the cursor back when it stands on another ring.
+    pub fn add(&mut self, cursor: SharedCursor<T, S>) -> Result<usize, SharedCursor<T, S>> {
+        let core = Arc::clone(&self.shared.core);
+        if !Arc::ptr_eq(&core, &cursor.inner.core) {
+            return Err(cursor);
+        }
+        let control = core.gates.control();
+        let position = cursor.position();
+        // First this gate goes back to where the cursor stands, then the cursor's own goes off the list.
+        let gate = self.shared.gate();
+        if self.cursors.is_empty() {
+            gate.move_to(position);
+            self.available = position;
+            control.switch_on(self.shared.gate);
+        } else {
+            gate.move_to(gate.position().earlier(position));
+            self.available = self.available.earlier(position);
+            control.announce();
+        }
+        control.switch_off(cursor.inner.gate);
+        lock(&cursor.inner.covers).push(Arc::downgrade(&self.shared));
+        lock(&self.shared.cursors).push(cursor.clone());
+        drop(control);
+        self.cursors.push(cursor);
+        Ok(self.cursors.len() - 1)
+    }
+
+    /// Gives a cursor back: its own gate counts again, unless another cover still serves it. The last cursor takes the
+    /// index of the one removed, as in `Vec::swap_remove`.
+    pub fn swap_remove(&mut self, index: usize) -> Option<SharedCursor<T, S>> {
+        if index >= self.cursors.len() {
+            return None;
+        }
+        let cursor = self.cursors.swap_remove(index);
+        lock(&self.shared.cursors).swap_remove(index);
+        self.release(&cursor);
+        if self.cursors.is_empty() {
+            self.shared.core.gates.control().switch_off(self.shared.gate);
+            self.shared.core.notify_producers();
+        } else {
+            self.shared.refresh_for_detached();
+        }
+        Some(cursor)
+    }
+
+    fn release(&self, cursor: &SharedCursor<T, S>) {
+        let control = self.shared.core.gates.control();
+        let mut covers = lock(&cursor.inner.covers);
+        if let Some(mine) = covers.iter().position(|cover| cover.as_ptr() == Arc::as_ptr(&self.shared)) {
+            covers.swap_remove(mine);
+        }
+        if covers.is_empty() && !cursor.is_detached() {
+            control.switch_on(cursor.inner.gate);
+        }
+    }
+
+    /// How many cursors are served.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cursors.len()
+    }
+
+    /// Whether no cursor is served.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cursors.is_empty()
+    }
+
+    /// Looks what is published, and begins a turn over the cursors. Never waits.
+    #[inline]
+    pub fn turn(&mut self) -> Turn<'_, T, S> {
+        // A detacher holds the turn for a moment only, and never while it holds the control mutex.
+        // Acquire: pairs with the release in `refresh_for_detached`.
+        while self
+            .shared
+            .turn
+            .compare_exchange_weak(IDLE, BUSY, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
+            crate::sync::spin_hint();
+        }
+        let Self { shared, available, gather, .. } = self;
+        let core = &*shared.core;
+        let behind = shared.gate().position();
+        let mut look = || {
+            // The gate may have been moved past what we saw, for cursors that are gone.
+            let from = available.later(behind);
+            *available = core.sequencer.published(&core.slots, from, core.capacity() - behind.until(from));
+            behind.until(*available)
+        };
+        let ready = look();
+        gather.after(ready, look);
+        Turn { cover: self }
+    }
+
+    /// Whether a turn would find something to read. Used before sleeping.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.cursors.iter().any(|cursor| !cursor.is_drained())
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Drop for Cover<T, S> {
+    fn drop(&mut self) {
+        lock(&self.shared.cursors).clear();
+        for cursor in std::mem::take(&mut self.cursors) {
+            self.release(&cursor);
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for Cover<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cover").field("cursors", &self.cursors.len()).finish_non_exhaustive()
+    }
+}
+
+/// One turn over a cover's cursors. Its end moves the cover's gate to the cursor furthest behind.
+#[must_use = "nothing is read until a cursor's slots are claimed"]
+pub struct Turn<'a, T: Send + Sync + 'static, S: Sequencer> {
+    cover: &'a mut Cover<T, S>,
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Turn<'_, T, S> {
+    /// How many cursors there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cover.cursors.len()
+    }
+
+    /// Whether there is no cursor.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cover.cursors.is_empty()
+    }
+
+    /// The end of what this turn can read.
+    #[must_use]
+    pub fn available(&self) -> Sequence {
+        self.cover.available
+    }
+
+    /// Takes at most `limit` slots from the cursor at `index` (0 up to [`len`](Self::len)), if any is ready.
+    #[inline]
+    #[must_use]
+    pub fn claim(&self, index: usize, limit: usize) -> Option<View<'_, T, S>> {
+        let gate = self.cover.cursors.get(index)?.inner.gate();
+        loop {
+            let from = gate.live_position()?;
+            let to = self.cover.available.earlier(from.plus(limit as u64));
+            if !from.is_before(to) {
+                return None;
+            }
+            // The cover's gate stands at or before every one of its cursors, and does not move during the turn; what
+            // lies before `available` was acquired by `turn`.
+            if gate.advance(from, to) {
+                return Some(View::new(&self.cover.shared.core.slots, from, to));
+            }
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Drop for Turn<'_, T, S> {
+    #[inline]
+    fn drop(&mut self) {
+        let Cover { shared, cursors, available, .. } = &*self.cover;
+        loop {
+            shared.move_gate(earliest(cursors, || *available));
+            // Release: pairs with the swap in `refresh_for_detached`. Fails when a cursor was detached meanwhile.
+            if shared.turn.compare_exchange(BUSY, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                return;
+            }
+            shared.turn.store(BUSY, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for Turn<'_, T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").field("available", &self.available()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,208 @@
+//! A cursor that never holds producers up.
+//!
+//! A producer that needs the room pushes the cursor on, an eighth of a ring at a time, and counts what the cursor lost
+//! on the way while the slots still stand: values, not padding. So a gap is exact, whatever else happens.
+//!
+//! The cursor has a holder: nobody, a reader in the act, or a producer that pushes it. A reader holds it only while it
+//! clones a few values out, which bounds what a producer can ever wait for; a `try_publish` does not even wait for that.
+
+use crate::gating::{Gate, Kind};
+use crate::ring::Core;
+use crate::sequence::Sequence;
+use crate::sequencer::Sequencer;
+use crate::sync::{Ordering, broken, ordering, spin_hint, thread};
+use crate::wait::spin_until;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::batch::View;
+
+const NOBODY: u32 = 0;
+const READER: u32 = 1;
+const PRODUCER: u32 = 2;
+const DETACHED: u32 = 3;
+
+/// What happens to a cursor that is a whole ring behind when a producer needs the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFull {
+    /// It loses the oldest values, and is told how many.
+    DropOldest,
+    /// It is detached, and told so.
+    Detach,
+}
+
+/// What a lossy read came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LossyRead {
+    /// So many values were read; 0 when there is nothing now.
+    Read(usize),
+    /// So many values were lost since the last read. Nothing was read; reading goes on after the gap.
+    Lagged(u64),
+    /// The cursor was detached because it was too slow.
+    Detached,
+}
+
+/// A reader that loses values rather than holding producers up. Several consumers may share it.
+pub struct LossyCursor<T: Send + Sync + 'static, S: Sequencer> {
+    core: Arc<Core<T, S>>,
+    gate: usize,
+}
+
+/// Holds the cursor; lets go when dropped, also when a clone panics.
+struct Hold<'a> {
+    gate: &'a Gate,
+    /// What the holder word becomes: `NOBODY`, or `DETACHED` for good.
+    then: u32,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        // Release: pairs with the acquire of the next holder.
+        self.gate.holder.store(self.then, ordering("lossy.holder.release", Ordering::Release));
+    }
+}
+
+fn hold(gate: &Gate, who: u32) -> Result<Hold<'_>, u32> {
+    // Acquire: pairs with the release in `Hold::drop`: where the last holder left the position is where it is.
+    gate.holder
+        .compare_exchange(NOBODY, who, Ordering::Acquire, Ordering::Relaxed)
+        .map(|_| Hold { gate, then: NOBODY })
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
+    pub(crate) fn attach(core: &Arc<Core<T, S>>, on_full: OnFull) -> Self {
+        let (gate, _start) = core.gates.attach(Kind::Lossy, || core.sequencer.tail());
+        let policy = u32::from(on_full == OnFull::Detach);
+        // Relaxed: a producer that does not see it yet drops the oldest, which a new cursor has none of.
+        core.gates.list(Kind::Lossy).gate(gate).policy.store(policy, Ordering::Relaxed);
+        Self { core: Arc::clone(core), gate }
+    }
+
+    fn gate(&self) -> &Gate {
+        self.core.gates.list(Kind::Lossy).gate(self.gate)
+    }
+
+    /// The sequence that is read next.
+    #[must_use]
+    pub fn position(&self) -> Sequence {
+        self.gate().position()
+    }
+
+    /// Reads at most `limit` slots: `copy` takes what it needs of each (clone a handle, do no work; a producer may be
+    /// waiting). If `copy` panics, nothing counts as read.
+    pub fn read(&self, limit: usize, mut copy: impl FnMut(Sequence, &T)) -> LossyRead {
+        let gate = self.gate();
+        let hold = loop {
+            match hold(gate, READER) {
+                Ok(hold) => break hold,
+                Err(DETACHED) => return LossyRead::Detached,
+                // A producer that pushes us on, or another consumer that clones: short, unless it was preempted.
+                Err(_) => {
+                    spin_hint();
+                    if !cfg!(ringmain_loom) {
+                        thread::yield_now();
+                    }
+                }
+            }
+        };
+        // Relaxed: written by holders only.
+        let lost = gate.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            return LossyRead::Lagged(lost);
+        }
+        let from = gate.position();
+        let limit = self.core.capacity().min(limit as u64);
+        let to = self.core.sequencer.published(&self.core.slots, from, limit);
+        if to == from {
+            return LossyRead::Read(0);
+        }
+        // Published and acquired just now; the position, which nobody else moves while we hold it, keeps producers off.
+        let count = View::new(&self.core.slots, from, to).for_each(&mut copy);
+        gate.move_to(to);
+        drop(hold);
+        self.core.notify_producers();
+        LossyRead::Read(count)
+    }
+
+    /// Waits until there may be something to read or to be told (`true`), or the ring is closed and read to its end,
+    /// or `deadline` has passed (`false`).
+    #[must_use]
+    pub fn wait(&self, deadline: Option<Instant>) -> bool {
+        let something = || {
+            let gate = self.gate();
+            let position = gate.position();
+            gate.holder.load(Ordering::Relaxed) == DETACHED
+                || gate.lost.load(Ordering::Relaxed) != 0
+                || self.core.sequencer.published(&self.core.slots, position, 1) != position
+        };
+        let ready = || something() || self.core.is_closed();
+        if !spin_until(self.core.wait_strategy(), deadline, ready) {
+            self.core.data().wait_until(deadline, ready);
+        }
+        something()
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Drop for LossyCursor<T, S> {
+    fn drop(&mut self) {
+        // A producer that pushes this gate must be done before the gate is used again.
+        while self.gate().holder.load(Ordering::Acquire) == PRODUCER {
+            thread::yield_now();
+        }
+        self.core.gates.detach(Kind::Lossy, self.gate);
+        self.core.notify_producers();
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for LossyCursor<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LossyCursor").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+/// The gate with the lossy cursors taken into account: those that stand in the way of a claim up to `end` are pushed
+/// on, unless somebody holds them, or the lossless gate would not let the claim through anyway.
+pub(crate) fn push_lossy<T, S: Sequencer>(core: &Core<T, S>, end: Sequence, lossless: Sequence) -> Sequence {
+    let needed = end.minus(core.capacity());
+    let blocked = lossless.is_before(needed);
+    let target = needed.plus(core.capacity() / 8).earlier(lossless);
+    let mut earliest = lossless;
+    core.gates.list(Kind::Lossy).for_each(|gate| {
+        let mut position = gate.position();
+        if position.is_before(needed) && !blocked {
+            position = push(core, gate, target).unwrap_or(position);
+        }
+        if gate.holder.load(Ordering::Acquire) != DETACHED {
+            earliest = earliest.earlier(position);
+        }
+    });
+    earliest
+}
+
+/// Pushes one cursor on to `target`, or detaches it. Returns where it stands then, if nobody else holds it.
+fn push<T, S: Sequencer>(core: &Core<T, S>, gate: &Gate, target: Sequence) -> Option<Sequence> {
+    let mut hold = match hold(gate, PRODUCER) {
+        Ok(hold) => hold,
+        Err(_) if broken("lossy.push_held") => Hold { gate, then: NOBODY },
+        Err(_) => return None,
+    };
+    let from = gate.position();
+    if !from.is_before(target) {
+        return Some(from);
+    }
+    if gate.policy.load(Ordering::Relaxed) != 0 {
+        hold.then = DETACHED;
+        drop(hold);
+        core.notify_readers();
+        return Some(target);
+    }
+    // `target` is not past the lossless gate, so all of this is published, and was acquired with that gate.
+    let lost = View::new(&core.slots, from, target).count_values();
+    gate.lost.fetch_add(lost, Ordering::Relaxed);
+    gate.move_to(target);
+    drop(hold);
+    Some(target)
+}

@@ -1,0 +1,22 @@
+//! Readers: four ways to stand on a ring.
+//!
+//! | reader | who advances it | what holds producers back |
+//! |---|---|---|
+//! | [`Cursor`] | its owner, after reading | its own gate |
+//! | [`SharedCursor`] | any of several consumers, before reading | its gate, then the consumer's pin |
+//! | [`Cover`] over shared cursors | one thread, before reading | one gate for all of them |
+//! | [`LossyCursor`] | its owner, or a producer that needs the room | nothing, but a read under way |
+
+mod batch;
+mod cover;
+mod cursor;
+mod gather;
+mod lossy;
+mod shared;
+
+pub use batch::View;
+pub use cover::{Cover, Turn};
+pub use cursor::{Batch, Cursor};
+pub(crate) use lossy::push_lossy;
+pub use lossy::{LossyCursor, LossyRead, OnFull};
+pub use shared::{PinnedBatch, SharedCursor};

@@ -1,0 +1,168 @@
+//! A cursor that several consumers advance: each message goes to one of them.
+//!
+//! To take a range, a consumer pins the cursor's position, moves the cursor past the range, and reads under its pin.
+//! The cursor's own gate is then already free to let producers on, as far as the slowest pin allows.
+
+use super::batch::View;
+use super::cover::CoverShared;
+use crate::gating::{Gate, Kind, Pin};
+use crate::ring::Core;
+use crate::sequence::Sequence;
+use crate::sequencer::Sequencer;
+use crate::sync::{Mutex, broken, lock};
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+/// A common position from which any number of consumers take ranges. Clones are handles on the same cursor; the last
+/// one dropped detaches it, and so does [`detach`](Self::detach), whoever else holds one.
+pub struct SharedCursor<T: Send + Sync + 'static, S: Sequencer> {
+    pub(super) inner: Arc<Inner<T, S>>,
+}
+
+pub(super) struct Inner<T: Send + Sync + 'static, S: Sequencer> {
+    pub(super) core: Arc<Core<T, S>>,
+    pub(super) gate: usize,
+    /// Who stands for this cursor instead of its own gate. Changed under the gates' control mutex.
+    pub(super) covers: Mutex<Vec<Weak<CoverShared<T, S>>>>,
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Inner<T, S> {
+    #[inline]
+    pub(super) fn gate(&self) -> &Gate {
+        self.core.gates.list(Kind::Lossless).gate(self.gate)
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
+    pub(crate) fn attach(core: &Arc<Core<T, S>>) -> Self {
+        let (gate, _start) = core.gates.attach(Kind::Lossless, || core.sequencer.tail());
+        let inner = Inner { core: Arc::clone(core), gate, covers: Mutex::new(Vec::new()) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The sequence that is taken next.
+    #[must_use]
+    pub fn position(&self) -> Sequence {
+        self.inner.gate().position()
+    }
+
+    /// Whether [`detach`](Self::detach) was called.
+    #[must_use]
+    pub fn is_detached(&self) -> bool {
+        self.inner.gate().live_position().is_none()
+    }
+
+    /// Whether there is nothing to take now.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        let core = &self.inner.core;
+        self.inner
+            .gate()
+            .live_position()
+            .is_none_or(|position| core.sequencer.published(&core.slots, position, 1) == position)
+    }
+
+    /// Takes at most `limit` slots for the caller alone, if any is ready. Never waits; lock-free.
+    #[inline]
+    #[must_use]
+    pub fn claim(&self, limit: usize) -> Option<PinnedBatch<'_, T, S>> {
+        let Inner { core, .. } = &*self.inner;
+        let gate = self.inner.gate();
+        let mut from = gate.live_position()?;
+        if core.sequencer.published(&core.slots, from, 1) == from {
+            return None;
+        }
+        let pin = core.gates.pin(from);
+        loop {
+            let limit = core.capacity().min(limit as u64);
+            let to = core.sequencer.published(&core.slots, from, limit);
+            if to == from {
+                return None;
+            }
+            if broken("shared.no_pin") {
+                pin.move_to(to);
+            }
+            // The swap succeeds only on a live gate that still stands at `from`: nothing from there on was let go
+            // when the pin was already visible to whoever sees the swap.
+            if gate.advance(from, to) {
+                return Some(PinnedBatch { core, pin: Some(pin), from, to });
+            }
+            from = gate.live_position()?;
+            pin.move_to(from);
+        }
+    }
+
+    /// Gives up the position: nothing more can be taken, and no producer waits for it any longer. Ranges already taken
+    /// stay readable by who took them. Returns false if it was detached before.
+    pub fn detach(&self) -> bool {
+        let Inner { core, gate, covers } = &*self.inner;
+        let control = core.gates.control();
+        if !self.inner.gate().retire() {
+            return false;
+        }
+        control.switch_off(*gate);
+        let covers: Vec<_> = lock(covers).iter().filter_map(Weak::upgrade).collect();
+        drop(control);
+        for cover in covers {
+            cover.refresh_for_detached();
+        }
+        if !broken("detach.not_notified") {
+            core.notify_producers();
+        }
+        // Consumers that wait for this cursor must notice as well.
+        core.notify_readers();
+        true
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Clone for SharedCursor<T, S> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Drop for Inner<T, S> {
+    fn drop(&mut self) {
+        self.core.gates.detach(Kind::Lossless, self.gate);
+        self.core.notify_producers();
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for SharedCursor<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedCursor").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+/// A range taken from a [`SharedCursor`], readable until this is dropped, while producers wait for it.
+pub struct PinnedBatch<'a, T: Send + Sync + 'static, S: Sequencer> {
+    core: &'a Core<T, S>,
+    pin: Option<Pin<'a>>,
+    from: Sequence,
+    to: Sequence,
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> PinnedBatch<'_, T, S> {
+    /// The slots.
+    #[inline]
+    #[must_use]
+    pub fn view(&self) -> View<'_, T, S> {
+        // Published and acquired in `claim`; held by the pin until the drop.
+        View::new(&self.core.slots, self.from, self.to)
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Drop for PinnedBatch<'_, T, S> {
+    #[inline]
+    fn drop(&mut self) {
+        // In this order: whoever is notified looks at the pins.
+        drop(self.pin.take());
+        self.core.notify_producers();
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for PinnedBatch<'_, T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PinnedBatch").field("view", &self.view()).finish()
+    }
+}

@@ -1,0 +1,316 @@
+//! The ring: slots, a sequencer, the gates, and who waits for what. Everything else is a handle on one.
+
+use crate::error::BuildError;
+use crate::gating::{Gates, Kind};
+use crate::reader::{Cover, Cursor, LossyCursor, OnFull, SharedCursor};
+use crate::sequence::Sequence;
+use crate::sequencer::{Multi, Sequencer, Single, SingleProducer, SlotsOf};
+use crate::slots::Slots;
+use crate::sync::{AtomicBool, AtomicU64, Ordering, broken, ordering, thread};
+use crate::wait::{Notify, WaitStrategy, spin_until};
+use crossbeam_utils::CachePadded;
+use std::fmt;
+use std::sync::Arc;
+
+/// What all handles of one ring share.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Core<T, S: Sequencer> {
+    pub(crate) slots: SlotsOf<T, S>,
+    pub(crate) sequencer: S,
+    pub(crate) gates: Gates,
+    gate: CachePadded<GateCache>,
+    data: Notify,
+    room: Notify,
+    wait: WaitStrategy,
+}
+
+/// What every producer reads on every publish, and hardly anybody ever writes.
+#[derive(Debug)]
+struct GateCache {
+    /// The gate as last scanned. Behind the truth, never ahead of it.
+    seen: AtomicU64,
+    closed: AtomicBool,
+}
+
+impl<T, S: Sequencer> Core<T, S> {
+    #[inline(always)]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.slots.0.capacity()
+    }
+
+    /// The gate as last scanned, and whether the ring is closed.
+    #[inline(always)]
+    pub(crate) fn cached_gate(&self) -> (Sequence, bool) {
+        // Acquire: pairs with the release store in `reread_gate`: the scanner's acquired reads become ours.
+        let seen = self.gate.seen.load(ordering("gate.cache.acquire", Ordering::Acquire));
+        (Sequence::from_raw(seen), self.is_closed())
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_closed(&self) -> bool {
+        // Relaxed: closing promises nothing about a publish that is already under way.
+        self.gate.closed.load(Ordering::Relaxed)
+    }
+
+    /// Scans the gates, pushing lossy ones on as far as a claim up to `end` needs and the others allow.
+    #[cold]
+    pub(crate) fn reread_gate(&self, end: Sequence) -> Sequence {
+        let (seen, _) = self.cached_gate();
+        let lossless = self.gates.scan(|| self.sequencer.published(&self.slots, seen, self.capacity()));
+        let gate = if self.gates.list(Kind::Lossy).is_empty() {
+            lossless
+        } else {
+            crate::reader::push_lossy(self, end, lossless)
+        };
+        // Release: pairs with the acquire load in `cached_gate`.
+        self.gate.seen.store(gate.raw(), ordering("gate.cache.release", Ordering::Release));
+        gate
+    }
+
+    #[inline(always)]
+    pub(crate) fn notify_readers(&self) {
+        if self.wait.parks() {
+            self.data.notify();
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn notify_producers(&self) {
+        if self.wait.parks() && !broken("room.not_notified") {
+            self.room.notify();
+        }
+    }
+
+    /// Waits until there may be room for a claim up to `end`, or the ring is closed.
+    #[cold]
+    pub(crate) fn wait_for_room(&self, end: Sequence) {
+        let needed = end.minus(self.capacity());
+        let mut ready = || self.is_closed() || needed.distance_from(self.reread_gate(end)) <= 0;
+        // A ring that is full moves on by a batch at a time: look a few times, then let the readers run.
+        for _ in 0..8 {
+            if ready() {
+                return;
+            }
+            crate::sync::spin_hint();
+        }
+        if !cfg!(ringmain_loom) {
+            thread::yield_now();
+        }
+        if !spin_until(self.wait, None, &mut ready) {
+            self.room.wait_until(None, ready);
+        }
+    }
+
+    pub(crate) fn wait_strategy(&self) -> WaitStrategy {
+        self.wait
+    }
+
+    pub(crate) fn data(&self) -> &Notify {
+        &self.data
+    }
+}
+
+/// A handle on a ring. Cheap to clone. With [`Multi`] it is also how values are published.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringmain_ring::Ring;
+/// let ring = Ring::multi(1024, || 0u64)?;
+/// let mut cursor = ring.cursor();
+/// ring.publish(7)?;
+/// assert_eq!(cursor.poll(64, |sequence, value| assert_eq!((sequence.number(), *value), (0, 7))), 1);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Ring<T, S: Sequencer = Multi> {
+    pub(crate) core: Arc<Core<T, S>>,
+}
+
+impl<T: Send + Sync + 'static> Ring<T, Multi> {
+    /// A ring of `capacity` slots for any number of producers, each slot filled by `value` to begin with.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the capacity is not a power of two.
+    pub fn multi(capacity: usize, value: impl FnMut() -> T) -> Result<Self, BuildError> {
+        Builder::new(capacity).multi(value)
+    }
+}
+
+impl<T: Send + Sync + 'static> Ring<T, Single> {
+    /// A ring of `capacity` slots and its only producer, each slot filled by `value` to begin with.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the capacity is not a power of two.
+    pub fn single(
+        capacity: usize,
+        value: impl FnMut() -> T,
+    ) -> Result<(SingleProducer<T>, Self), BuildError> {
+        Builder::new(capacity).single(value)
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> Ring<T, S> {
+    /// How many slots there are.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "it was a usize")]
+        let capacity = self.core.capacity() as usize;
+        capacity
+    }
+
+    /// A new cursor, which reads everything whose publish starts after this returns, and holds producers back until
+    /// it has. Locks; reads no slot.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<T, S> {
+        Cursor::attach(&self.core)
+    }
+
+    /// A new cursor that several consumers advance together, each reading what it took.
+    #[must_use]
+    pub fn shared_cursor(&self) -> SharedCursor<T, S> {
+        SharedCursor::attach(&self.core)
+    }
+
+    /// A new cursor that never holds producers back: what `on_full` says happens to it instead.
+    #[must_use]
+    pub fn lossy_cursor(&self, on_full: OnFull) -> LossyCursor<T, S> {
+        LossyCursor::attach(&self.core, on_full)
+    }
+
+    /// A cover: one thread that serves many shared cursors, and one gate that stands for them all.
+    #[must_use]
+    pub fn cover(&self) -> Cover<T, S> {
+        Cover::attach(&self.core)
+    }
+
+    /// The end of what is claimed: an upper bound of what was ever published.
+    #[must_use]
+    pub fn tail(&self) -> Sequence {
+        self.core.sequencer.tail()
+    }
+
+    /// Refuses publishing from now on, and wakes everybody who waits. What was published stays readable.
+    pub fn close(&self) {
+        self.core.gate.closed.store(true, Ordering::Relaxed);
+        self.core.data.notify();
+        self.core.room.notify();
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
+    }
+
+    /// Notified after each publish, unless the strategy is [`WaitStrategy::Spin`].
+    #[must_use]
+    pub fn data(&self) -> &Notify {
+        &self.core.data
+    }
+
+    /// Notified whenever a reader moves on, unless the strategy is [`WaitStrategy::Spin`].
+    #[must_use]
+    pub fn room(&self) -> &Notify {
+        &self.core.room
+    }
+
+    /// How waiting is done here.
+    #[must_use]
+    pub fn wait_strategy(&self) -> WaitStrategy {
+        self.core.wait
+    }
+}
+
+impl<T, S: Sequencer> Clone for Ring<T, S> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<T, S: Sequencer> fmt::Debug for Ring<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring")
+            .field("capacity", &self.core.capacity())
+            .field("tail", &self.core.sequencer.tail())
+            .field("closed", &self.core.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a ring to be made.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub struct Builder {
+    capacity: usize,
+    start: Sequence,
+    wait: WaitStrategy,
+}
+
+impl Builder {
+    /// A ring of `capacity` slots, a power of two from 1 to 2^30.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, start: Sequence::new(0), wait: WaitStrategy::default() }
+    }
+
+    /// The first sequence, 0 unless set. For testing what happens near the end of the number range.
+    pub fn start(mut self, start: Sequence) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// How producers and readers wait.
+    pub fn wait(mut self, wait: WaitStrategy) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Makes a ring for any number of producers; every slot begins with a `value()`.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the capacity is not a power of two.
+    pub fn multi<T: Send + Sync + 'static>(
+        self,
+        value: impl FnMut() -> T,
+    ) -> Result<Ring<T, Multi>, BuildError> {
+        self.build(value)
+    }
+
+    /// Makes a ring and its only producer; every slot begins with a `value()`.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the capacity is not a power of two.
+    pub fn single<T: Send + Sync + 'static>(
+        self,
+        value: impl FnMut() -> T,
+    ) -> Result<(SingleProducer<T>, Ring<T, Single>), BuildError> {
+        let ring = self.build(value)?;
+        Ok((SingleProducer::new(&ring), ring))
+    }
+
+    fn build<T, S: Sequencer>(self, value: impl FnMut() -> T) -> Result<Ring<T, S>, BuildError> {
+        if !self.capacity.is_power_of_two() || self.capacity > 1 << 30 {
+            return Err(BuildError::Capacity { capacity: self.capacity });
+        }
+        let mask = self.capacity - 1;
+        let begin = self.start.index(mask);
+        let stamp = |index: usize| {
+            let first = self.start.plus((index.wrapping_sub(begin) & mask) as u64);
+            S::unpublished(first, self.capacity as u64)
+        };
+        Ok(Ring {
+            core: Arc::new(Core {
+                slots: SlotsOf(Slots::new(self.capacity, value, stamp)),
+                sequencer: S::new(self.start),
+                gates: Gates::new(),
+                gate: CachePadded::new(GateCache {
+                    seen: AtomicU64::new(self.start.raw()),
+                    closed: AtomicBool::new(false),
+                }),
+                data: Notify::new(),
+                room: Notify::new(),
+                wait: self.wait,
+            }),
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! Sequencers: how sequences are claimed and made readable.
+//!
+//! Two algorithms behind one trait. [`Single`] has one producer and one published cursor, a release store a publish.
+//! [`Multi`] has any number of producers, one claim cursor that they compare-and-swap, and a stamp in every slot, so
+//! that nobody waits for a slower producer before publishing its own slots.
+
+mod multi;
+mod single;
+
+pub use multi::Multi;
+pub use single::{Single, SingleProducer};
+
+use crate::sequence::Sequence;
+use crate::slots::Slots;
+use std::fmt::Debug;
+
+pub(crate) mod sealed {
+    /// Closes [`Sequencer`](super::Sequencer): readers trust what a sequencer says to be readable.
+    pub trait Sealed {}
+}
+
+/// How a ring claims and publishes: [`Single`] or [`Multi`]. Sealed.
+pub trait Sequencer: sealed::Sealed + Debug + Send + Sync + Sized + 'static {
+    /// What stands beside each value.
+    #[doc(hidden)]
+    type Stamp: Debug + Send + Sync;
+
+    #[doc(hidden)]
+    fn new(start: Sequence) -> Self;
+
+    /// The stamp of the slot that `first` will be the first sequence to use.
+    #[doc(hidden)]
+    fn unpublished(first: Sequence, capacity: u64) -> Self::Stamp;
+
+    /// Where a cursor attached now begins: nothing returned as published lies at or after it, and everything whose
+    /// publish starts later does.
+    #[doc(hidden)]
+    fn tail(&self) -> Sequence;
+
+    /// The end of the run of published slots that begins at `from`, looked for no further than `limit` slots. What
+    /// lies before the answer happened before the return.
+    #[doc(hidden)]
+    fn published<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence, limit: u64) -> Sequence;
+
+    /// Whether the published slot with this stamp holds padding: a claim whose holder wrote nothing.
+    #[doc(hidden)]
+    fn is_padding(stamp: &Self::Stamp) -> bool;
+}
+
+/// The slots of a ring with sequencer `S`; opaque outside this crate.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct SlotsOf<T, S: Sequencer>(pub(crate) Slots<T, S::Stamp>);

@@ -1,0 +1,215 @@
+//! Many producers: gate check, then compare-and-swap, then a stamp beside the value.
+//!
+//! The gate is checked *before* the claim: a producer that finds the ring full has claimed nothing, so a `try_publish`
+//! never leaves a hole, and nobody queues up behind a claim that waits (a fetch-add before the check convoys).
+//!
+//! A slot is readable when its stamp equals its sequence. A batch stamps from its last slot to its first, so that a
+//! reader, which waits at the first, finds all of it at once, and the batch's lines are not fought over one by one.
+//!
+//! A claim that is dropped unwritten cannot be taken back (others have claimed behind it), so it is published as
+//! *padding*: a stamp with the tag set, which readers skip.
+
+use super::{Sequencer, SlotsOf, sealed::Sealed};
+use crate::claim::{Claim, Claimant};
+use crate::error::{ClaimError, Closed, TryPublishError};
+use crate::ring::{Core, Ring};
+use crate::sequence::{Sequence, TAG};
+use crate::sync::{AtomicU64, Ordering, broken, ordering};
+use crossbeam_utils::CachePadded;
+
+/// The sequencer of a ring with any number of producers, who publish through the [`Ring`] itself.
+#[derive(Debug)]
+pub struct Multi {
+    /// Everything before this is claimed. Compare-and-swapped by the producers.
+    claimed: CachePadded<AtomicU64>,
+}
+
+impl Sealed for Multi {}
+
+impl Sequencer for Multi {
+    /// The sequence that the slot was last published for, tagged when it was padding.
+    type Stamp = AtomicU64;
+
+    fn new(start: Sequence) -> Self {
+        Self { claimed: CachePadded::new(AtomicU64::new(start.raw())) }
+    }
+
+    fn unpublished(first: Sequence, capacity: u64) -> AtomicU64 {
+        AtomicU64::new(first.minus(capacity).raw())
+    }
+
+    fn tail(&self) -> Sequence {
+        // Relaxed: what attaching needs of it comes from the fences in `Gates`.
+        Sequence::from_raw(self.claimed.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn published<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence, limit: u64) -> Sequence {
+        // Acquire: pairs with the release store in `Ring::stamp`; the value comes with it.
+        let acquire = ordering("multi.stamp.acquire", Ordering::Acquire);
+        let mut end = from;
+        let last = from.plus(limit);
+        while end != last && Sequence::from_raw(slots.0.slot(end).stamp.load(acquire)) == end {
+            end = end.plus(1);
+        }
+        end
+    }
+
+    #[inline(always)]
+    fn is_padding(stamp: &AtomicU64) -> bool {
+        // Relaxed: `published` acquired this stamp already, and a gate keeps it as it is.
+        stamp.load(Ordering::Relaxed) & TAG != 0
+    }
+}
+
+impl<T: Send + Sync + 'static> Ring<T, Multi> {
+    /// Publishes `value` if there is room; returns its sequence. It is readable when this returns, though a reader
+    /// that goes in order reaches it only after the slots claimed before it.
+    ///
+    /// The value that the slot held a lap ago is dropped after the publish, on this thread.
+    ///
+    /// # Errors
+    /// [`TryPublishError::Full`] or [`TryPublishError::Closed`], with the value.
+    #[inline]
+    pub fn try_publish(&self, value: T) -> Result<Sequence, TryPublishError<T>> {
+        self.try_exchange(value).map(|(sequence, _old)| sequence)
+    }
+
+    /// As [`try_publish`](Self::try_publish), and gives back what the slot held a lap ago, for reuse.
+    ///
+    /// # Errors
+    /// As [`try_publish`](Self::try_publish).
+    #[inline]
+    pub fn try_exchange(&self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
+        let sequence = match self.claim_range(1) {
+            Ok(sequence) => sequence,
+            Err(ClaimError::Closed) => return Err(TryPublishError::Closed(value)),
+            Err(_) => return Err(TryPublishError::Full(value)),
+        };
+        let slot = self.core.slots.0.slot(sequence);
+        // SAFETY: `claim_range` gave this sequence to us alone and acquired a gate past its slot's last lap.
+        let old = unsafe { slot.replace(value) };
+        self.stamp(sequence, 0);
+        self.core.notify_readers();
+        Ok((sequence, old))
+    }
+
+    /// Publishes `value`, waiting for room by the ring's wait strategy.
+    ///
+    /// # Errors
+    /// [`Closed`] with the value when the ring is closed.
+    #[inline]
+    pub fn publish(&self, value: T) -> Result<Sequence, Closed<T>> {
+        self.exchange(value).map(|(sequence, _old)| sequence)
+    }
+
+    /// As [`publish`](Self::publish), and gives back what the slot held a lap ago, for reuse.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    #[inline]
+    pub fn exchange(&self, value: T) -> Result<(Sequence, T), Closed<T>> {
+        let mut value = value;
+        loop {
+            match self.try_exchange(value) {
+                Ok(published) => return Ok(published),
+                Err(TryPublishError::Closed(back)) => return Err(Closed(back)),
+                Err(TryPublishError::Full(back)) => value = back,
+            }
+            self.core.wait_for_room(self.core.sequencer.tail().plus(1));
+        }
+    }
+
+    /// Claims `count` slots to be written in order and published together, waiting for room for all of them.
+    ///
+    /// # Errors
+    /// [`ClaimError::Closed`], or [`ClaimError::TooLarge`] for more than the ring has.
+    #[inline]
+    pub fn claim(&self, count: u64) -> Result<Claim<T, &Self>, ClaimError> {
+        loop {
+            match self.claim_range(count) {
+                Ok(start) => return Ok(Claim::new(self, start, count)),
+                Err(ClaimError::Full) => self.core.wait_for_room(self.core.sequencer.tail().plus(count)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// As [`claim`](Self::claim), without waiting.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim), and [`ClaimError::Full`].
+    #[inline]
+    pub fn try_claim(&self, count: u64) -> Result<Claim<T, &Self>, ClaimError> {
+        self.claim_range(count).map(|start| Claim::new(self, start, count))
+    }
+
+    /// Claims `count` sequences for the caller alone, and acquires a gate past the last lap of their slots.
+    #[inline]
+    fn claim_range(&self, count: u64) -> Result<Sequence, ClaimError> {
+        let capacity = self.core.slots.0.capacity();
+        let claimed = &self.core.sequencer.claimed;
+        if count > capacity {
+            return Err(ClaimError::TooLarge { count, capacity });
+        }
+        // Relaxed: the claim itself orders nothing. What the claimant may overwrite is ordered by the gate, what
+        // readers may read by the stamps, and attaching by the fences in `Gates`.
+        let mut start = Sequence::from_raw(claimed.load(Ordering::Relaxed));
+        loop {
+            let (gate, closed) = self.core.cached_gate();
+            if closed {
+                return Err(ClaimError::Closed);
+            }
+            let end = start.plus(count);
+            // Signed: with a stale `start` the gate may be ahead of it; then the swap fails and we look again.
+            if end.minus(capacity).distance_from(gate) > 0
+                && end.minus(capacity).distance_from(self.core.reread_gate(end)) > 0
+                && !broken("multi.gate.ignored")
+            {
+                let now = Sequence::from_raw(claimed.load(Ordering::Relaxed));
+                if now == start {
+                    return Err(ClaimError::Full);
+                }
+                start = now;
+                continue;
+            }
+            match claimed.compare_exchange_weak(start.raw(), end.raw(), Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return Ok(start),
+                Err(now) => start = Sequence::from_raw(now),
+            }
+        }
+    }
+
+    /// Makes the claimed and written (or, with `TAG`, given up) slot of `sequence` readable.
+    #[inline(always)]
+    fn stamp(&self, sequence: Sequence, tag: u64) {
+        // Release: pairs with the acquire load in `Multi::published`; the value goes with it.
+        let release = ordering("multi.stamp.release", Ordering::Release);
+        self.core.slots.0.slot(sequence).stamp.store(sequence.raw() | tag, release);
+    }
+}
+
+impl<T: Send + Sync + 'static> Claimant<T> for &Ring<T, Multi> {
+    type Sequencer = Multi;
+
+    #[inline(always)]
+    fn core(&self) -> &Core<T, Multi> {
+        &self.core
+    }
+
+    #[inline]
+    fn publish(&mut self, start: Sequence, written: u64, count: u64) {
+        if !broken("claim.drop.forgets") {
+            for index in (written..count).rev() {
+                self.stamp(start.plus(index), TAG);
+            }
+        }
+        for index in (0..written).rev() {
+            self.stamp(start.plus(index), 0);
+        }
+        if count > 0 {
+            self.core.notify_readers();
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! One producer: a published cursor, stored with release once per publish or batch.
+//!
+//! What the producer needs per message it keeps to itself (the next sequence, the last gate that it saw), so that in
+//! the steady state it writes one shared line, the cursor's, and reads none. An unfinished claim is simply not
+//! published: the next claim takes the same slots, and no padding is ever needed.
+
+use super::{Sequencer, SlotsOf, sealed::Sealed};
+use crate::claim::{Claim, Claimant};
+use crate::error::{ClaimError, Closed, TryPublishError};
+use crate::ring::{Core, Ring};
+use crate::sequence::Sequence;
+use crate::sync::{AtomicU64, Ordering, ordering};
+use crossbeam_utils::CachePadded;
+use std::sync::Arc;
+
+/// The sequencer of a ring with one producer, its [`SingleProducer`].
+#[derive(Debug)]
+pub struct Single {
+    /// Everything before this is readable. Written by the producer alone.
+    published: CachePadded<AtomicU64>,
+}
+
+impl Sealed for Single {}
+
+impl Sequencer for Single {
+    type Stamp = ();
+
+    fn new(start: Sequence) -> Self {
+        Self { published: CachePadded::new(AtomicU64::new(start.raw())) }
+    }
+
+    fn unpublished(_first: Sequence, _capacity: u64) {}
+
+    fn tail(&self) -> Sequence {
+        Sequence::from_raw(self.published.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn published<T>(&self, _slots: &SlotsOf<T, Self>, from: Sequence, limit: u64) -> Sequence {
+        // Acquire: pairs with the release store in `SingleProducer::publish_to`; the values come with it.
+        let acquire = ordering("single.published.acquire", Ordering::Acquire);
+        let published = Sequence::from_raw(self.published.load(acquire));
+        published.earlier(from.plus(limit))
+    }
+
+    #[inline(always)]
+    fn is_padding((): &()) -> bool {
+        false
+    }
+}
+
+/// The only producer of a [`Ring<T, Single>`]. Methods take `&mut self`: the type system is what keeps it single.
+#[derive(Debug)]
+pub struct SingleProducer<T: Send + Sync + 'static> {
+    core: Arc<Core<T, Single>>,
+    next: Sequence,
+    /// A gate seen some time ago. Gates only move forward, so it is never too far.
+    gate: Sequence,
+}
+
+impl<T: Send + Sync + 'static> SingleProducer<T> {
+    pub(crate) fn new(ring: &Ring<T, Single>) -> Self {
+        let next = ring.core.sequencer.tail();
+        Self { core: Arc::clone(&ring.core), next, gate: next }
+    }
+
+    /// Publishes `value` if there is room; returns its sequence.
+    ///
+    /// The value that the slot held a lap ago is dropped after the publish, on this thread.
+    ///
+    /// # Errors
+    /// [`TryPublishError::Full`] or [`TryPublishError::Closed`], with the value.
+    #[inline]
+    pub fn try_publish(&mut self, value: T) -> Result<Sequence, TryPublishError<T>> {
+        self.try_exchange(value).map(|(sequence, _old)| sequence)
+    }
+
+    /// As [`try_publish`](Self::try_publish), and gives back what the slot held a lap ago, for reuse.
+    ///
+    /// # Errors
+    /// As [`try_publish`](Self::try_publish).
+    #[inline]
+    pub fn try_exchange(&mut self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
+        match self.has_room(1) {
+            Ok(()) => {}
+            Err(ClaimError::Closed) => return Err(TryPublishError::Closed(value)),
+            Err(_) => return Err(TryPublishError::Full(value)),
+        }
+        let sequence = self.next;
+        // SAFETY: we are the only producer, and `has_room` acquired a gate past the last lap of this slot.
+        let old = unsafe { self.core.slots.0.slot(sequence).replace(value) };
+        self.publish_to(sequence.plus(1));
+        Ok((sequence, old))
+    }
+
+    /// Publishes `value`, waiting for room by the ring's wait strategy.
+    ///
+    /// # Errors
+    /// [`Closed`] with the value when the ring is closed.
+    #[inline]
+    pub fn publish(&mut self, value: T) -> Result<Sequence, Closed<T>> {
+        let mut value = value;
+        loop {
+            match self.try_publish(value) {
+                Ok(sequence) => return Ok(sequence),
+                Err(TryPublishError::Closed(back)) => return Err(Closed(back)),
+                Err(TryPublishError::Full(back)) => value = back,
+            }
+            self.core.wait_for_room(self.next.plus(1));
+        }
+    }
+
+    /// Claims `count` slots to be written in order and published together, waiting for room.
+    ///
+    /// # Errors
+    /// [`ClaimError::Closed`], or [`ClaimError::TooLarge`] for more than the ring has.
+    #[inline]
+    pub fn claim(&mut self, count: u64) -> Result<Claim<T, &mut Self>, ClaimError> {
+        while let Err(error) = self.has_room(count) {
+            match error {
+                ClaimError::Full => self.core.wait_for_room(self.next.plus(count)),
+                error => return Err(error),
+            }
+        }
+        let start = self.next;
+        Ok(Claim::new(self, start, count))
+    }
+
+    /// As [`claim`](Self::claim), without waiting.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim), and [`ClaimError::Full`].
+    #[inline]
+    pub fn try_claim(&mut self, count: u64) -> Result<Claim<T, &mut Self>, ClaimError> {
+        self.has_room(count)?;
+        let start = self.next;
+        Ok(Claim::new(self, start, count))
+    }
+
+    /// The ring that this produces for.
+    #[must_use]
+    pub fn ring(&self) -> Ring<T, Single> {
+        Ring { core: Arc::clone(&self.core) }
+    }
+
+    #[inline]
+    fn has_room(&mut self, count: u64) -> Result<(), ClaimError> {
+        if self.core.is_closed() {
+            return Err(ClaimError::Closed);
+        }
+        let capacity = self.core.slots.0.capacity();
+        let end = self.next.plus(count);
+        if count <= capacity && end.minus(capacity).distance_from(self.gate) <= 0 {
+            return Ok(());
+        }
+        if count > capacity {
+            return Err(ClaimError::TooLarge { count, capacity });
+        }
+        self.gate = self.core.reread_gate(end);
+        if end.minus(capacity).distance_from(self.gate) <= 0 { Ok(()) } else { Err(ClaimError::Full) }
+    }
+
+    #[inline]
+    fn publish_to(&mut self, end: Sequence) {
+        self.next = end;
+        // Release: pairs with the acquire load in `Single::published`; the values go with it.
+        let release = ordering("single.published.release", Ordering::Release);
+        self.core.sequencer.published.store(end.raw(), release);
+        self.core.notify_readers();
+    }
+}
+
+impl<T: Send + Sync + 'static> Claimant<T> for &mut SingleProducer<T> {
+    type Sequencer = Single;
+
+    #[inline(always)]
+    fn core(&self) -> &Core<T, Single> {
+        &self.core
+    }
+
+    #[inline]
+    fn publish(&mut self, start: Sequence, written: u64, _count: u64) {
+        // What was not written was never published: the next claim begins there.
+        if written > 0 {
+            self.publish_to(start.plus(written));
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! A table of leases: indexed by id, checked by generation, grown in blocks, never moved.
+//!
+//! A lease is a value somebody has borrowed until a deadline. Whoever ends it first (the holder's ack or nack, the
+//! expiry, a close) takes the value out; everybody else finds the id stale. All of that is decided by one
+//! compare-and-swap on one word an entry:
+//!
+//! ```text
+//!   63          40 39                      2 1   0
+//!   | generation  | deadline, in 16 us ticks | state |      state: vacant, reserved, live, retired
+//! ```
+//!
+//! An extension swaps the deadline in the same word, so it races with expiry by the same rule. A generation is used
+//! once; an entry that has used all 2^24 is retired, which costs 24 bytes for every 16 million leases and makes a stale
+//! id stale for ever. Deadlines wrap and are compared by signed difference: they must lie within 26 days of now.
+//!
+//! New leases take entries round robin, so that the receiver works ahead of the acks and seldom on the same lines.
+
+use crate::gating::table::Table;
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, broken, ordering};
+use std::fmt;
+
+const STATE: u64 = 0b11;
+const VACANT: u64 = 0;
+const RESERVED: u64 = 1;
+const LIVE: u64 = 2;
+const RETIRED: u64 = 3;
+
+const DEADLINE_SHIFT: u32 = 2;
+const DEADLINE_BITS: u32 = 38;
+const DEADLINE: u64 = (1 << DEADLINE_BITS) - 1;
+const GENERATION_SHIFT: u32 = DEADLINE_SHIFT + DEADLINE_BITS;
+const GENERATIONS: u64 = 1 << (64 - GENERATION_SHIFT);
+/// Nanoseconds a tick: 2^14, so that 38 bits last 52 days.
+const TICK_SHIFT: u32 = 14;
+
+fn word(generation: u64, deadline: u64, state: u64) -> u64 {
+    (generation << GENERATION_SHIFT) | ((deadline & DEADLINE) << DEADLINE_SHIFT) | state
+}
+
+fn generation(word: u64) -> u64 {
+    word >> GENERATION_SHIFT
+}
+
+/// Nanoseconds since whatever epoch the caller counts from, in ticks.
+fn ticks(nanos: u64) -> u64 {
+    (nanos >> TICK_SHIFT) & DEADLINE
+}
+
+/// Whether the deadline in `word` has come at `now`, both in ticks.
+fn is_due(word: u64, now: u64) -> bool {
+    let deadline = (word >> DEADLINE_SHIFT) & DEADLINE;
+    // Signed difference of 38-bit numbers.
+    let ahead = now.wrapping_sub(deadline) << (64 - DEADLINE_BITS);
+    (ahead as i64) >= 0
+}
+
+/// Which lease: the entry, and which of its uses. Stands for one delivery for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseId {
+    index: u32,
+    generation: u32,
+}
+
+impl LeaseId {
+    /// As one number, for carrying it elsewhere.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        ((self.generation as u64) << 32) | self.index as u64
+    }
+
+    /// Back from [`to_bits`](Self::to_bits). Any number is safe: one that never was an id is stale.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of one number")]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { index: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
+/// Why a lease could not be ended or extended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StaleLease {
+    /// Somebody else ended it: it was acked, nacked or expired.
+    #[error("the lease has ended")]
+    Ended,
+    /// Its deadline has passed, though nobody has collected it yet.
+    #[error("the lease's deadline has passed")]
+    Late,
+}
+
+struct Entry<T> {
+    word: AtomicU64,
+    value: UnsafeCell<Option<T>>,
+}
+
+impl<T> Default for Entry<T> {
+    fn default() -> Self {
+        Self { word: AtomicU64::new(word(0, 0, VACANT)), value: UnsafeCell::new(None) }
+    }
+}
+
+// SAFETY: the word lets one thread at a time at the value, which moves between threads.
+unsafe impl<T: Send> Sync for Entry<T> {}
+// SAFETY: moving the entry moves the value.
+unsafe impl<T: Send> Send for Entry<T> {}
+
+impl<T> Entry<T> {
+    /// Swaps the value for another.
+    ///
+    /// # Safety
+    /// The caller must have swapped the word to `RESERVED`, with acquire, and not yet away from it.
+    unsafe fn exchange(&self, value: Option<T>) -> Option<T> {
+        // SAFETY: reserved, so nobody else is at the value; acquired, so the last one was done before.
+        self.value.with_mut(|slot| unsafe { std::ptr::replace(slot, value) })
+    }
+}
+
+/// Leases of `T`. Inserting, taking, extending and expiring are lock-free but for the growing of the table.
+pub struct Slab<T: Send> {
+    entries: Table<Entry<T>>,
+    /// How many entries there are.
+    len: AtomicUsize,
+    live: AtomicUsize,
+    /// Where the next insert looks first.
+    next: AtomicUsize,
+}
+
+impl<T: Send> Slab<T> {
+    /// No leases, and no memory for any.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            entries: Table::new(),
+            len: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many leases are live.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Begins a lease of `value` until `deadline` (nanoseconds since the caller's epoch). Grows the table, under a
+    /// mutex, when more than half of it is in use.
+    pub fn insert(&self, value: T, deadline: u64) -> LeaseId {
+        let live = self.live.fetch_add(1, Ordering::Relaxed);
+        let len = self.len.load(Ordering::Acquire);
+        if (live + 1) * 2 > len {
+            self.grow((live + 1) * 2);
+        }
+        loop {
+            let len = self.len.load(Ordering::Acquire);
+            for _ in 0..len {
+                let index = self.next.fetch_add(1, Ordering::Relaxed) % len;
+                let entry = self.entries.at(index).expect("below the length");
+                let vacant = entry.word.load(Ordering::Relaxed);
+                if vacant & STATE != VACANT {
+                    continue;
+                }
+                let reserved = vacant | RESERVED;
+                // Acquire: pairs with the release store in `take_at`: the last value is gone.
+                let acquire = ordering("slab.insert.acquire", Ordering::Acquire);
+                if entry.word.compare_exchange(vacant, reserved, acquire, Ordering::Relaxed).is_err() {
+                    continue;
+                }
+                // SAFETY: reserved just now.
+                let _vacant: Option<T> = unsafe { entry.exchange(Some(value)) };
+                let generation = generation(vacant);
+                // Release: pairs with the acquire swap in `take_at`; the value goes with it.
+                let release = ordering("slab.insert.release", Ordering::Release);
+                entry.word.store(word(generation, ticks(deadline), LIVE), release);
+                #[expect(clippy::cast_possible_truncation, reason = "24 bits, and a table of 2^28 entries")]
+                return LeaseId { index: index as u32, generation: generation as u32 };
+            }
+            self.grow(len * 2);
+        }
+    }
+
+    #[cold]
+    fn grow(&self, len: usize) {
+        let len = len.max(16);
+        self.entries.grow_to(len - 1);
+        self.len.fetch_max(len, Ordering::AcqRel);
+    }
+
+    /// Ends a lease and takes its value, if its deadline has not come at `now`. `None` for `now` ends it however late.
+    ///
+    /// # Errors
+    /// [`StaleLease`] when somebody ended it before, or it is too late.
+    pub fn take(&self, id: LeaseId, now: Option<u64>) -> Result<T, StaleLease> {
+        let entry = self.entries.at(id.index as usize).ok_or(StaleLease::Ended)?;
+        let mut seen = entry.word.load(Ordering::Relaxed);
+        loop {
+            if seen & STATE != LIVE || generation(seen) != u64::from(id.generation) {
+                return Err(StaleLease::Ended);
+            }
+            if now.is_some_and(|now| is_due(seen, ticks(now))) {
+                return Err(StaleLease::Late);
+            }
+            match self.take_at(entry, seen) {
+                Ok(value) => return Ok(value),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Takes the value of a lease whose word is `seen`, or says what the word is now.
+    fn take_at(&self, entry: &Entry<T>, seen: u64) -> Result<T, u64> {
+        let generation = generation(seen);
+        let reserved = word(generation, 0, RESERVED);
+        // Acquire: pairs with the release store in `insert`; the value comes with it.
+        let acquire = ordering("slab.take.acquire", Ordering::Acquire);
+        if broken("slab.take.unchecked") {
+            entry.word.store(reserved, Ordering::Relaxed);
+        } else {
+            entry.word.compare_exchange(seen, reserved, acquire, Ordering::Relaxed)?;
+        }
+        // SAFETY: reserved just now.
+        let value = unsafe { entry.exchange(None) };
+        let (next, state) =
+            if generation + 1 == GENERATIONS { (generation, RETIRED) } else { (generation + 1, VACANT) };
+        // Release: pairs with the acquire swap in `insert`.
+        entry.word.store(word(next, 0, state), ordering("slab.take.release", Ordering::Release));
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        value.ok_or(seen)
+    }
+
+    /// Moves the deadline of a lease that is not late at `now`.
+    ///
+    /// # Errors
+    /// [`StaleLease`] when somebody ended it before, or it is too late.
+    pub fn extend(&self, id: LeaseId, now: u64, deadline: u64) -> Result<(), StaleLease> {
+        let entry = self.entries.at(id.index as usize).ok_or(StaleLease::Ended)?;
+        let mut seen = entry.word.load(Ordering::Relaxed);
+        loop {
+            if seen & STATE != LIVE || generation(seen) != u64::from(id.generation) {
+                return Err(StaleLease::Ended);
+            }
+            if is_due(seen, ticks(now)) {
+                return Err(StaleLease::Late);
+            }
+            let extended = word(generation(seen), ticks(deadline), LIVE);
+            // Release on success: continues what `insert` released, for the one who takes it.
+            match entry.word.compare_exchange(seen, extended, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Ends every lease whose deadline has come at `now` (all of them for `None`), giving each value to `expired`.
+    /// Returns the earliest deadline among those that live on, in nanoseconds, rounded down to a tick.
+    pub fn expire(&self, now: Option<u64>, mut expired: impl FnMut(LeaseId, T)) -> Option<u64> {
+        let mut earliest: Option<u64> = None;
+        let len = self.len.load(Ordering::Acquire);
+        self.entries.for_each(len, |index, entry| {
+            let seen = entry.word.load(Ordering::Relaxed);
+            if seen & STATE != LIVE {
+                return;
+            }
+            if now.is_none_or(|now| is_due(seen, ticks(now))) {
+                // Failing means that it was ended or extended this moment: not ours to expire.
+                if let Ok(value) = self.take_at(entry, seen) {
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        reason = "24 bits, and a table of 2^28 entries"
+                    )]
+                    let id = LeaseId { index: index as u32, generation: generation(seen) as u32 };
+                    expired(id, value);
+                }
+            } else if let Some(now) = now {
+                // How far ahead it is, which does not wrap, from now.
+                let ahead = ((seen >> DEADLINE_SHIFT) & DEADLINE).wrapping_sub(ticks(now)) & DEADLINE;
+                let deadline = ((now >> TICK_SHIFT) + ahead) << TICK_SHIFT;
+                earliest = Some(earliest.map_or(deadline, |e| e.min(deadline)));
+            }
+        });
+        earliest
+    }
+}
+
+impl<T: Send> Default for Slab<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Send> fmt::Debug for Slab<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slab").field("live", &self.live()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! The one file that names atomics, cells, fences and parking.
+//!
+//! Every other file of the workspace takes them from here, so that a model checker can stand in: built with
+//! `--cfg ringmain_loom` these are [loom](https://docs.rs/loom)'s, otherwise the standard library's. The cfg is the
+//! project's own, so that dependencies are not switched with it.
+//!
+//! Beside the plain re-exports there is one pair of our own: [`light_fence`] and [`heavy_fence`], the two halves of a
+//! store-load barrier of which one side is called a million times more often than the other. With `membarrier` the
+//! rare side pays for both; everywhere else both are `SeqCst` fences.
+
+#[cfg(not(ringmain_loom))]
+pub use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+#[cfg(ringmain_loom)]
+pub use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+/// Locks, and goes on after a panic in another holder: what our mutexes guard is valid after every single statement.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Threads: who to wake, and how to give way.
+pub mod thread {
+    #[cfg(ringmain_loom)]
+    pub use loom::thread::{Thread, current, park, yield_now};
+    #[cfg(not(ringmain_loom))]
+    pub use std::thread::{Thread, current, park, yield_now};
+
+    use std::time::Duration;
+
+    /// Parks for at most `timeout`. Under loom there is no time: it parks until woken, so that a model which needs the
+    /// time-out to make progress fails.
+    pub fn park_timeout(timeout: Duration) {
+        #[cfg(not(ringmain_loom))]
+        std::thread::park_timeout(timeout);
+        #[cfg(ringmain_loom)]
+        {
+            let _ = timeout;
+            park();
+        }
+    }
+}
+
+/// One spin: a hint to the CPU, and to loom that another thread must run before this one gets any further.
+#[inline]
+pub fn spin_hint() {
+    #[cfg(not(ringmain_loom))]
+    std::hint::spin_loop();
+    #[cfg(ringmain_loom)]
+    loom::thread::yield_now();
+}
+
+/// The cheap half of a store-load barrier. Between two threads, of which one calls this and the other
+/// [`heavy_fence`], it orders as a pair of `SeqCst` fences does. Two light fences order nothing.
+#[inline]
+pub fn light_fence() {
+    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    crate::membarrier::light();
+    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
+    fence(Ordering::SeqCst);
+}
+
+/// The dear half: a system call of 0.3-11 us where `membarrier` exists. Called only before a thread parks.
+#[inline]
+pub fn heavy_fence() {
+    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    crate::membarrier::heavy();
+    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
+    fence(Ordering::SeqCst);
+}
+
+/// A cell whose accesses are closures, which is the shape that loom can watch.
+#[cfg(not(ringmain_loom))]
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(ringmain_loom))]
+impl<T> UnsafeCell<T> {
+    /// Wraps `value`.
+    pub const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Runs `f` on a pointer for reading.
+    #[inline(always)]
+    pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    /// Runs `f` on a pointer for writing.
+    #[inline(always)]
+    pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+#[cfg(ringmain_loom)]
+pub use loom::cell::UnsafeCell;
+
+/// Whether this build runs the broken variant `name`: a test's twin, which must fail. Always false outside builds with
+/// `--cfg ringmain_twins`, where it costs nothing.
+#[inline(always)]
+pub fn broken(name: &str) -> bool {
+    #[cfg(ringmain_twins)]
+    {
+        twins::is(name)
+    }
+    #[cfg(not(ringmain_twins))]
+    {
+        let _ = name;
+        false
+    }
+}
+
+/// The memory ordering to use at the place called `name`: `ordering`, or `Relaxed` when a test weakens just this one.
+#[inline(always)]
+pub fn ordering(name: &str, ordering: Ordering) -> Ordering {
+    if broken(name) { Ordering::Relaxed } else { ordering }
+}
+
+/// Chooses the broken variant at run time, so that all twins share one build.
+#[cfg(ringmain_twins)]
+pub mod twins {
+    use std::sync::RwLock;
+
+    static BROKEN: RwLock<String> = RwLock::new(String::new());
+
+    /// Breaks the variant called `name` from now on; an empty name mends everything.
+    pub fn break_only(name: &str) {
+        name.clone_into(&mut BROKEN.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+
+    pub(super) fn is(name: &str) -> bool {
+        *BROKEN.read().unwrap_or_else(std::sync::PoisonError::into_inner) == name
+    }
+}

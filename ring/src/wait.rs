@@ -1,0 +1,318 @@
+//! Waiting: spin briefly, then park, and wake only who sleeps.
+//!
+//! A [`Notify`] is a list of sleepers with a count beside it. Whoever makes something true calls [`Notify::notify`]:
+//! a light fence and one load of the count, no more while nobody sleeps. Whoever waits registers, fences heavily,
+//! *checks again*, and only then parks. Of the two fences one comes first: either the sleeper's check sees the change,
+//! or the notifier's load sees the sleeper. No time-out rescues a wake-up that was lost, so none may be.
+//!
+//! A sleeper is a parked thread or an async task's waker; one can be registered with several `Notify`s at once.
+
+use crate::sync::{self, AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering, thread};
+use crossbeam_utils::CachePadded;
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// What a thread does while there is nothing to read, or no room to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WaitStrategy {
+    /// Spins, giving way only when there are more spinners than CPUs. Lowest latency; a CPU a waiter.
+    Spin,
+    /// Spins for about as long as a wake-up takes, then parks.
+    #[default]
+    SpinThenPark,
+    /// Parks at once. Least CPU; every message after a pause costs a wake-up.
+    Park,
+}
+
+impl WaitStrategy {
+    /// Whether waiters of this strategy ever sleep, and so must be notified.
+    #[must_use]
+    #[inline]
+    pub fn parks(self) -> bool {
+        self != Self::Spin
+    }
+}
+
+enum Wake {
+    Thread(thread::Thread),
+    Task(Waker),
+}
+
+/// Somebody who sleeps, or is about to.
+pub struct Sleeper {
+    woken: AtomicBool,
+    wake: Wake,
+}
+
+impl Sleeper {
+    /// The calling thread.
+    #[must_use]
+    pub fn thread() -> Arc<Self> {
+        Arc::new(Self { woken: AtomicBool::new(false), wake: Wake::Thread(thread::current()) })
+    }
+
+    /// An async task.
+    #[must_use]
+    pub fn task(waker: &Waker) -> Arc<Self> {
+        Arc::new(Self { woken: AtomicBool::new(false), wake: Wake::Task(waker.clone()) })
+    }
+
+    /// Parks the calling thread, which made this, until notified or for `timeout`.
+    pub fn park(&self, timeout: Option<Duration>) {
+        // Acquire: pairs with the release store in `wake`.
+        while !self.woken.load(Ordering::Acquire) {
+            match timeout {
+                None => thread::park(),
+                // A spurious return is as good as a time-out: every caller looks again.
+                Some(timeout) => return thread::park_timeout(timeout),
+            }
+        }
+    }
+
+    fn wake(&self) {
+        // Release: pairs with the acquire load in `park`.
+        self.woken.store(true, Ordering::Release);
+        match &self.wake {
+            Wake::Thread(thread) => thread.unpark(),
+            Wake::Task(waker) => waker.wake_by_ref(),
+        }
+    }
+}
+
+impl fmt::Debug for Sleeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.wake {
+            Wake::Thread(_) => "Sleeper(thread)",
+            Wake::Task(_) => "Sleeper(task)",
+        })
+    }
+}
+
+/// Whom to wake when something has become true.
+#[derive(Debug, Default)]
+pub struct Notify {
+    /// How many are in the list. Read by every notifier, written only around a sleep.
+    sleepers: CachePadded<AtomicU32>,
+    list: Mutex<Vec<Arc<Sleeper>>>,
+}
+
+impl Notify {
+    /// Nobody sleeps.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wakes everybody who is registered. Call it *after* making true what they wait for. One load when nobody is.
+    #[inline]
+    pub fn notify(&self) {
+        if !broken("notify.no_fence") {
+            sync::light_fence();
+        }
+        // Relaxed: the light fence orders it after what the caller made true; pairs with the heavy fence in `wait`.
+        if self.sleepers.load(Ordering::Relaxed) != 0 {
+            self.wake_all();
+        }
+    }
+
+    #[cold]
+    fn wake_all(&self) {
+        let woken = {
+            let mut list = lock(&self.list);
+            self.sleepers.store(0, Ordering::Relaxed);
+            std::mem::take(&mut *list)
+        };
+        for sleeper in woken {
+            sleeper.wake();
+        }
+    }
+
+    /// Adds a sleeper. It must then call [`before_sleep`], look again at what it waits for, and only then park.
+    pub fn register(&self, sleeper: &Arc<Sleeper>) -> Registration<'_> {
+        let mut list = lock(&self.list);
+        list.push(Arc::clone(sleeper));
+        self.count(&list);
+        Registration { notify: self, sleeper: Arc::clone(sleeper) }
+    }
+
+    fn remove(&self, sleeper: &Arc<Sleeper>) {
+        let mut list = lock(&self.list);
+        list.retain(|other| !Arc::ptr_eq(other, sleeper));
+        self.count(&list);
+    }
+
+    fn count(&self, list: &[Arc<Sleeper>]) {
+        let count = u32::try_from(list.len()).unwrap_or(u32::MAX);
+        self.sleepers.store(count, Ordering::Relaxed);
+    }
+
+    /// Sleeps until `ready`, or until `deadline`. Returns what `ready` said last.
+    pub fn wait_until(&self, deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
+        wait_any(&[self], deadline, &mut ready)
+    }
+}
+
+/// The heavy half of the barrier between a registration and the last look before sleeping.
+pub fn before_sleep() {
+    if !broken("notify.no_fence") {
+        sync::heavy_fence();
+    }
+}
+
+/// Sleeps until `ready`, which whoever calls [`Notify::notify`] on any of `notifies` may have made true, or until
+/// `deadline`. Returns what `ready` said last.
+pub fn wait_any(notifies: &[&Notify], deadline: Option<Instant>, ready: &mut dyn FnMut() -> bool) -> bool {
+    loop {
+        if ready() {
+            return true;
+        }
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now()));
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return false;
+        }
+        let sleeper = Sleeper::thread();
+        let registrations: Vec<_> = notifies.iter().map(|notify| notify.register(&sleeper)).collect();
+        before_sleep();
+        if ready() && !broken("wait.no_recheck") {
+            return true;
+        }
+        sleeper.park(timeout);
+        drop(registrations);
+    }
+}
+
+/// A sleeper's place in the list of one [`Notify`]; dropping it takes the sleeper out.
+#[must_use = "dropping the registration means that nobody will wake the sleeper"]
+#[derive(Debug)]
+pub struct Registration<'a> {
+    notify: &'a Notify,
+    sleeper: Arc<Sleeper>,
+}
+
+impl Drop for Registration<'_> {
+    fn drop(&mut self) {
+        self.notify.remove(&self.sleeper);
+    }
+}
+
+/// The monotonic time by which waits are bounded. (What messages do in time is the engine's injected clock's.)
+#[expect(clippy::disallowed_methods, reason = "bounds real waiting, which no injected clock can shorten")]
+#[must_use]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+pub use spin::spin_until;
+
+mod spin {
+    use super::{Ordering, WaitStrategy, now, ordering, sync, thread};
+    use std::num::NonZeroUsize;
+    use std::sync::OnceLock;
+    use std::time::{Duration, Instant};
+
+    /// About one wake-up: spinning longer than sleeping would have cost is waste, shorter gives latency away.
+    const SPIN_FOR: Duration = Duration::from_micros(50);
+    /// Looks between two readings of the clock.
+    const LOOKS: u32 = 64;
+
+    #[cfg(not(ringmain_loom))]
+    static SPINNERS: std::sync::LazyLock<sync::AtomicUsize> =
+        std::sync::LazyLock::new(|| sync::AtomicUsize::new(0));
+
+    fn cpus() -> usize {
+        static CPUS: OnceLock<usize> = OnceLock::new();
+        *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+    }
+
+    /// Counts this thread among those that spin, so that they can see when there are too many.
+    struct Spinner;
+
+    impl Spinner {
+        fn enter() -> Self {
+            #[cfg(not(ringmain_loom))]
+            SPINNERS.fetch_add(1, ordering("spinners", Ordering::Relaxed));
+            Self
+        }
+
+        /// Whether a spinner could be keeping the one it waits for from running.
+        fn crowded() -> bool {
+            #[cfg(not(ringmain_loom))]
+            return SPINNERS.load(Ordering::Relaxed) >= cpus();
+            #[cfg(ringmain_loom)]
+            return cpus() == 0;
+        }
+    }
+
+    impl Drop for Spinner {
+        fn drop(&mut self) {
+            #[cfg(not(ringmain_loom))]
+            SPINNERS.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Spins until `ready`, as far as `strategy` spins at all and no longer than to `deadline`. Returns what `ready`
+    /// said last; `false` means that it is time to sleep (or, past the deadline, to give up).
+    #[inline]
+    pub fn spin_until(
+        strategy: WaitStrategy,
+        deadline: Option<Instant>,
+        mut ready: impl FnMut() -> bool,
+    ) -> bool {
+        if ready() {
+            return true;
+        }
+        if cfg!(ringmain_loom) && strategy.parks() {
+            return false; // the model's interest is in the parking
+        }
+        match strategy {
+            WaitStrategy::Park => false,
+            WaitStrategy::Spin => {
+                let _spinner = Spinner::enter();
+                spin_on(deadline, ready)
+            }
+            WaitStrategy::SpinThenPark => {
+                let _spinner = Spinner::enter();
+                spin_briefly(ready)
+            }
+        }
+    }
+
+    fn spin_on(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
+        loop {
+            for _ in 0..LOOKS {
+                if ready() {
+                    return true;
+                }
+                sync::spin_hint();
+            }
+            if Spinner::crowded() {
+                thread::yield_now();
+            }
+            if deadline.is_some_and(|deadline| now() >= deadline) {
+                return false;
+            }
+        }
+    }
+
+    fn spin_briefly(mut ready: impl FnMut() -> bool) -> bool {
+        let start = now();
+        loop {
+            for _ in 0..LOOKS {
+                if ready() {
+                    return true;
+                }
+                if Spinner::crowded() {
+                    thread::yield_now();
+                    return ready();
+                }
+                sync::spin_hint();
+            }
+            if now().duration_since(start) >= SPIN_FOR {
+                return false;
+            }
+        }
+    }
+}
