@@ -1,0 +1,145 @@
+//! Many positions on one ring, served by one thread, whatever their policies.
+//!
+//! The lossless ones are put under one cover, so that a publisher's scan sees one gate for all of them. The others are
+//! read one by one, as clones.
+
+use crate::batch::{Batch, Event};
+use crate::channel::Channel;
+use crate::error::{Foreign, ReceiveError};
+use crate::overflow::Position;
+use crate::receiver::Receiver;
+use ringmain_ring::{Cover, Multi, Sequence};
+use std::fmt;
+
+/// Receivers of one [`Channel`], read in turn by one thread. What [`Dispatcher`](crate::Dispatcher) is made of; use it
+/// when events go to one place rather than to a handler each.
+pub struct CursorSet<T: Send + Sync + 'static> {
+    channel: Channel<T>,
+    cover: Cover<T, Multi>,
+    /// Which member a cursor of the cover belongs to.
+    covered: Vec<usize>,
+    /// Members that are not under the cover.
+    others: Vec<usize>,
+    members: Vec<Member<T>>,
+    scratch: Vec<(Sequence, T)>,
+}
+
+struct Member<T: Send + Sync + 'static> {
+    receiver: Receiver<T>,
+    told_detached: bool,
+}
+
+impl<T: Send + Sync + 'static> CursorSet<T> {
+    /// No members yet.
+    #[must_use]
+    pub fn new(channel: &Channel<T>) -> Self {
+        Self {
+            channel: channel.clone(),
+            cover: channel.ring().cover(),
+            covered: Vec::new(),
+            others: Vec::new(),
+            members: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Serves `receiver` from now on, as the member numbered by the order of adding. Clones of it elsewhere compete.
+    ///
+    /// # Errors
+    /// [`Foreign`] with the receiver when it reads another channel.
+    pub fn add(&mut self, receiver: Receiver<T>) -> Result<usize, Foreign<Receiver<T>>> {
+        if !receiver.channel().is_same(&self.channel) {
+            return Err(Foreign(receiver));
+        }
+        let member = self.members.len();
+        match &**receiver.shared_position() {
+            Position::Lossless(cursor) => {
+                if self.cover.add(cursor.clone()).is_err() {
+                    return Err(Foreign(receiver));
+                }
+                self.covered.push(member);
+            }
+            Position::Lossy { .. } => self.others.push(member),
+        }
+        self.members.push(Member { receiver, told_detached: false });
+        Ok(member)
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// One turn: what is ready for each member, at most `limit` slots each, goes to `handle` with the member's number.
+    /// Returns how many slots were read. Never waits.
+    ///
+    /// If `handle` panics, the batch it was given counts as read.
+    #[inline]
+    pub fn turn(&mut self, limit: usize, mut handle: impl FnMut(usize, Event<'_, T>)) -> usize {
+        let mut count = 0;
+        if !self.covered.is_empty() {
+            let turn = self.cover.turn();
+            for (index, member) in self.covered.iter().enumerate() {
+                if let Some(view) = turn.claim(index, limit) {
+                    count += view.len();
+                    handle(*member, Event::Batch(Batch::in_place(view)));
+                }
+            }
+        }
+        if count == 0 {
+            self.tell_detached(&mut handle);
+        }
+        for &member in &self.others {
+            let Self { members, scratch, .. } = self;
+            let Member { receiver, told_detached } = &mut members[member];
+            let read =
+                receiver.shared_position().read(limit, scratch, |batch| handle(member, Event::Batch(batch)));
+            match read {
+                Ok(read) => count += read,
+                Err(ReceiveError::Lagged(lost)) => handle(member, Event::Lagged(lost)),
+                Err(_) if *told_detached => {}
+                Err(_) => {
+                    *told_detached = true;
+                    handle(member, Event::Detached);
+                }
+            }
+        }
+        count
+    }
+
+    /// Lossless members can be detached too, by a clone of theirs: looked for when there is nothing else to do.
+    fn tell_detached(&mut self, handle: &mut impl FnMut(usize, Event<'_, T>)) {
+        for &index in &self.covered {
+            let member = &mut self.members[index];
+            if !member.told_detached && member.receiver.shared_position().is_detached() {
+                member.told_detached = true;
+                handle(index, Event::Detached);
+            }
+        }
+    }
+
+    /// Whether a turn would find something to read or to tell. Looks at every member: for use before sleeping.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.members.iter().any(|member| !member.told_detached && member.receiver.has_work())
+    }
+
+    /// The channel whose receivers these are.
+    #[must_use]
+    pub fn channel(&self) -> &Channel<T> {
+        &self.channel
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for CursorSet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CursorSet").field("members", &self.members.len()).finish_non_exhaustive()
+    }
+}

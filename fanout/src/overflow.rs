@@ -1,0 +1,163 @@
+//! What happens to a reader that is a whole ring behind, and the cursor that goes with it.
+
+use crate::batch::Batch;
+use crate::error::ReceiveError;
+use ringmain_ring::{LossyCursor, LossyRead, Multi, OnFull, Ring, Sequence, SharedCursor};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What happens when a receiver is a whole ring behind and a publisher needs the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The publisher waits, or is told that the ring is full. Nothing is lost.
+    #[default]
+    Block,
+    /// The receiver loses the oldest messages and is told how many. The publisher does not wait.
+    DropOldest,
+    /// The receiver is detached and told so. The publisher does not wait.
+    Detach,
+}
+
+/// A position on the ring, lossless or not. Shared by the receivers that compete for it.
+pub(crate) enum Position<T: Send + Sync + 'static> {
+    Lossless(SharedCursor<T, Multi>),
+    Lossy { cursor: LossyCursor<T, Multi>, clone: fn(&T) -> T },
+}
+
+impl<T: Send + Sync + 'static> Position<T> {
+    pub(crate) fn lossless(ring: &Ring<T, Multi>) -> Arc<Self> {
+        Arc::new(Self::Lossless(ring.shared_cursor()))
+    }
+
+    pub(crate) fn with_policy(ring: &Ring<T, Multi>, overflow: Overflow) -> Arc<Self>
+    where
+        T: Clone,
+    {
+        let on_full = match overflow {
+            Overflow::Block => return Self::lossless(ring),
+            Overflow::DropOldest => OnFull::DropOldest,
+            Overflow::Detach => OnFull::Detach,
+        };
+        Arc::new(Self::Lossy { cursor: ring.lossy_cursor(on_full), clone: T::clone })
+    }
+
+    /// The sequence that is read next.
+    pub(crate) fn sequence(&self) -> Sequence {
+        match self {
+            Self::Lossless(cursor) => cursor.position(),
+            Self::Lossy { cursor, .. } => cursor.position(),
+        }
+    }
+
+    pub(crate) fn is_lossless(&self) -> bool {
+        matches!(self, Self::Lossless(_))
+    }
+
+    pub(crate) fn detach(&self) {
+        match self {
+            Self::Lossless(cursor) => {
+                cursor.detach();
+            }
+            Self::Lossy { cursor, .. } => cursor.detach(),
+        }
+    }
+
+    pub(crate) fn is_detached(&self) -> bool {
+        match self {
+            Self::Lossless(cursor) => cursor.is_detached(),
+            Self::Lossy { cursor, .. } => cursor.is_detached(),
+        }
+    }
+
+    /// Whether there is something to read, or to be told.
+    pub(crate) fn has_work(&self) -> bool {
+        match self {
+            Self::Lossless(cursor) => cursor.is_detached() || !cursor.is_drained(),
+            Self::Lossy { cursor, .. } => cursor.has_work(),
+        }
+    }
+
+    /// Takes at most `limit` messages and shows each to `take`, which clones what it needs and does nothing else:
+    /// publishers may be waiting. Returns how many there were.
+    #[inline]
+    pub(crate) fn take(
+        &self,
+        limit: usize,
+        mut take: impl FnMut(Sequence, &T),
+    ) -> Result<usize, ReceiveError> {
+        match self {
+            Self::Lossless(cursor) => match cursor.claim(limit) {
+                Some(batch) => Ok(batch.view().for_each(take)),
+                None if cursor.is_detached() => Err(ReceiveError::Detached),
+                None => Ok(0),
+            },
+            Self::Lossy { cursor, .. } => lossy(cursor.read(limit, &mut take)),
+        }
+    }
+
+    /// Takes at most `limit` messages and hands them to `read`: in place if lossless, as clones in `scratch` if not,
+    /// since whoever reads must not stand in a slot that may be taken.
+    #[inline]
+    pub(crate) fn read(
+        &self,
+        limit: usize,
+        scratch: &mut Vec<(Sequence, T)>,
+        read: impl FnOnce(Batch<'_, T>),
+    ) -> Result<usize, ReceiveError> {
+        match self {
+            Self::Lossless(cursor) => match cursor.claim(limit) {
+                Some(batch) => {
+                    let batch = Batch::in_place(batch.view());
+                    let count = batch.len();
+                    read(batch);
+                    Ok(count)
+                }
+                None if cursor.is_detached() => Err(ReceiveError::Detached),
+                None => Ok(0),
+            },
+            Self::Lossy { cursor, clone } => {
+                scratch.clear();
+                let count = lossy(
+                    cursor.read(limit.min(LOSSY_BATCH), |seq, value| scratch.push((seq, clone(value)))),
+                )?;
+                if count > 0 {
+                    read(Batch::cloned(scratch));
+                    scratch.clear();
+                }
+                Ok(count)
+            }
+        }
+    }
+
+    /// Waits for something to read or to be told (`true`), or until the ring is closed and read to its end, or until
+    /// `deadline` (`false`).
+    pub(crate) fn wait(&self, ring: &Ring<T, Multi>, deadline: Option<Instant>) -> bool {
+        let ready = || self.has_work() || ring.is_closed();
+        if !ringmain_ring::spin_until(ring.wait_strategy(), deadline, ready) {
+            ring.data().wait_until(deadline, ready);
+        }
+        self.has_work()
+    }
+}
+
+/// How many messages are cloned in one hold of a lossy cursor: what a publisher may have to wait for.
+pub(crate) const LOSSY_BATCH: usize = 64;
+
+fn lossy(read: LossyRead) -> Result<usize, ReceiveError> {
+    match read {
+        LossyRead::Read(count) => Ok(count),
+        LossyRead::Lagged(lost) => Err(ReceiveError::Lagged(lost)),
+        _ => Err(ReceiveError::Detached),
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for Position<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lossless(cursor) => cursor.fmt(f),
+            Self::Lossy { cursor, .. } => cursor.fmt(f),
+        }
+    }
+}

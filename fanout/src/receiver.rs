@@ -1,0 +1,109 @@
+//! A receiver: a position of its own, or a share in one.
+
+use crate::batch::Batch;
+use crate::channel::Channel;
+use crate::error::ReceiveError;
+use crate::overflow::Position;
+use ringmain_ring::Sequence;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Reads a [`Channel`]. Clones *compete*: each message goes to one of them. The last one dropped detaches the position
+/// and wakes publishers that wait for it.
+pub struct Receiver<T: Send + Sync + 'static> {
+    channel: Channel<T>,
+    position: Arc<Position<T>>,
+    /// Clones being read, under a policy that does not read in place.
+    scratch: Vec<(Sequence, T)>,
+}
+
+impl<T: Send + Sync + 'static> Receiver<T> {
+    pub(crate) fn new(channel: Channel<T>, position: Arc<Position<T>>) -> Self {
+        Self { channel, position, scratch: Vec::new() }
+    }
+
+    /// Reads at most `limit` messages, in place where the policy allows; returns how many there were. Never waits.
+    ///
+    /// Publishers wait for an in-place reader to return. If `read` panics, the rest of the batch counts as read.
+    ///
+    /// # Errors
+    /// [`ReceiveError`] when messages were lost, or the receiver was detached.
+    #[inline]
+    pub fn poll(&mut self, limit: usize, mut read: impl FnMut(Sequence, &T)) -> Result<usize, ReceiveError> {
+        self.read(limit, |batch| {
+            batch.for_each(&mut read);
+        })
+    }
+
+    /// As [`poll`](Self::poll), a batch at a time. Returns how many slots it spanned.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    #[inline]
+    pub fn read(&mut self, limit: usize, read: impl FnOnce(Batch<'_, T>)) -> Result<usize, ReceiveError> {
+        self.position.read(limit, &mut self.scratch, read)
+    }
+
+    /// Takes at most `limit` messages, showing each to `take`, which should clone what it needs and do no work: the
+    /// publishers may be waiting, whatever the policy. Needs no `&mut`, so many threads may share one receiver.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    #[inline]
+    pub fn take(&self, limit: usize, take: impl FnMut(Sequence, &T)) -> Result<usize, ReceiveError> {
+        self.position.take(limit, take)
+    }
+
+    /// Waits until there is something to read or to be told (`true`), or until the channel is closed and read to its
+    /// end, or until `deadline` (`false`).
+    #[must_use]
+    pub fn wait(&self, deadline: Option<Instant>) -> bool {
+        self.position.wait(self.channel.ring(), deadline)
+    }
+
+    /// Whether there is something to read, or to be told.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.position.has_work()
+    }
+
+    /// The sequence that is read next.
+    #[must_use]
+    pub fn position(&self) -> Sequence {
+        self.position.sequence()
+    }
+
+    /// How many slots are claimed and not yet read.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.position().until(self.channel.tail())
+    }
+
+    /// Gives up the position, for all clones: they get [`ReceiveError::Detached`], and no publisher waits for them.
+    pub fn detach(&self) {
+        self.position.detach();
+    }
+
+    /// The channel that this reads.
+    #[must_use]
+    pub fn channel(&self) -> &Channel<T> {
+        &self.channel
+    }
+
+    pub(crate) fn shared_position(&self) -> &Arc<Position<T>> {
+        &self.position
+    }
+}
+
+impl<T: Send + Sync + 'static> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.channel.clone(), Arc::clone(&self.position))
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("position", &self.position).finish_non_exhaustive()
+    }
+}
