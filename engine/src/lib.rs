@@ -1,1 +1,50 @@
-//! x
+//! In-process publish/subscribe: the semantics of Google Cloud Pub/Sub on disruptor-style ring buffers.
+//!
+//! Every topic owns a pre-allocated ring, every subscription is a cursor on it, fan-out reads in place and copies
+//! nothing, and no timer stands on the publish path.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use ringmain::{Engine, Message, SubscriptionConfig, TopicConfig};
+//!
+//! let engine = Engine::new();
+//! let orders = engine.create_topic("orders", TopicConfig::default())?;
+//! let billing = orders.create_subscription("billing", SubscriptionConfig::default())?;
+//! orders.publisher().publish(Message::new("paid").attribute("region", "eu"))?;
+//! let delivery = billing.recv()?;
+//! assert_eq!(delivery.data(), b"paid");
+//! delivery.ack()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Two ways to receive: *leased* ([`Subscription::recv`] and its kin: an owned [`Delivery`], to be acked before its
+//! deadline) and *in place* ([`Subscription::process`], or a [`Dispatcher`] that serves many subscriptions from one
+//! thread: the handler reads the message in the ring and returns a [`Verdict`]).
+//!
+//! Everything lives in memory: not durable, not distributed.
+
+mod clock;
+mod config;
+mod engine;
+mod error;
+mod message;
+mod name;
+mod publish;
+mod record;
+mod stats;
+mod subscription;
+mod topic;
+
+pub use bytes::Bytes;
+pub use clock::{Clock, ManualClock};
+pub use config::{SubscriptionConfig, TopicConfig};
+pub use engine::{Close, CloseReport, Engine, EngineBuilder};
+pub use error::{AckError, BatchError, Error, Invalid, PublishError, RecvError};
+pub use message::Message;
+pub use publish::{Publisher, Receipt};
+pub use record::{InPlace, MessageId, Received};
+pub use ringmain_fanout::{Overflow, Slowest, WaitStrategy};
+pub use stats::{SubscriptionStats, TopicStats};
+pub use subscription::{AckId, Deliveries, Delivery, Dispatcher, StopHandle, Subscription, Verdict};
+pub use topic::Topic;

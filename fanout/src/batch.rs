@@ -34,6 +34,26 @@ impl<'a, T: Send + Sync + 'static> Batch<'a, T> {
         }
     }
 
+    /// As [`for_each`](Self::for_each), leaving out the first `skip` slots: to go on after a panic in `read`.
+    #[inline]
+    pub fn for_each_after(&self, skip: usize, read: impl FnMut(Sequence, &T)) -> usize {
+        match &self.0 {
+            Messages::InPlace(view) => view.after(skip).for_each(read),
+            Messages::Cloned(messages) => {
+                Batch(Messages::Cloned(messages.get(skip..).unwrap_or(&[]))).for_each(read)
+            }
+        }
+    }
+
+    /// The sequence of the first slot.
+    #[must_use]
+    pub fn start(&self) -> Option<Sequence> {
+        match &self.0 {
+            Messages::InPlace(view) => Some(view.start()),
+            Messages::Cloned(messages) => messages.first().map(|(sequence, _)| *sequence),
+        }
+    }
+
     /// How many slots it spans: the number of messages, and any padding among them.
     #[must_use]
     pub fn len(&self) -> usize {

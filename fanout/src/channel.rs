@@ -9,6 +9,7 @@ use ringmain_ring::{
 };
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A ring that any number of publishers write and any number of receivers read. Cheap to clone.
 ///
@@ -79,6 +80,13 @@ impl<T: Send + Sync + 'static> Channel<T> {
     #[inline]
     pub fn try_claim(&self, count: u64) -> Result<Claim<T, &Ring<T, Multi>>, ClaimError> {
         self.ring.try_claim(count)
+    }
+
+    /// Waits until there may be room to claim `count` slots, or the channel is closed (`true`), or until `deadline`
+    /// (`false`). Others may be faster: try, and wait again.
+    #[must_use]
+    pub fn wait_for_room(&self, count: u64, deadline: Option<Instant>) -> bool {
+        self.ring.wait_for_room(count, deadline)
     }
 
     /// A receiver for which publishers wait ([`Overflow::Block`]). It sees every message whose publish starts after

@@ -71,6 +71,14 @@ impl<T: Send + Sync + 'static> Position<T> {
         }
     }
 
+    /// How many messages are unread, or lost and not yet told.
+    pub(crate) fn unread(&self) -> u64 {
+        match self {
+            Self::Lossless(cursor) => cursor.unread(),
+            Self::Lossy { cursor, .. } => cursor.unread() + cursor.lost(),
+        }
+    }
+
     /// Whether there is something to read, or to be told.
     pub(crate) fn has_work(&self) -> bool {
         match self {

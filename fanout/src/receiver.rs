@@ -80,6 +80,19 @@ impl<T: Send + Sync + 'static> Receiver<T> {
         self.position().until(self.channel.tail())
     }
 
+    /// How many messages are published and not yet read, or lost and not yet told: exact while nobody publishes or
+    /// reads. Costs a look at each.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.position.unread()
+    }
+
+    /// Whether the position was given up.
+    #[must_use]
+    pub fn is_detached(&self) -> bool {
+        self.position.is_detached()
+    }
+
     /// Gives up the position, for all clones: they get [`ReceiveError::Detached`], and no publisher waits for them.
     pub fn detach(&self) {
         self.position.detach();

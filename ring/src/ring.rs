@@ -1,16 +1,17 @@
 //! The ring: slots, a sequencer, the gates, and who waits for what. Everything else is a handle on one.
 
 use crate::error::BuildError;
-use crate::gating::{Gates, Kind};
+use crate::gating::Gates;
 use crate::reader::{Cover, Cursor, LossyCursor, OnFull, SharedCursor};
 use crate::sequence::Sequence;
 use crate::sequencer::{Multi, Sequencer, Single, SingleProducer, SlotsOf};
 use crate::slots::Slots;
 use crate::sync::{AtomicBool, AtomicU64, Ordering, broken, ordering, thread};
-use crate::wait::{Notify, WaitStrategy, spin_until};
+use crate::wait::{Notify, WaitStrategy, spin_until, wait_any};
 use crossbeam_utils::CachePadded;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What all handles of one ring share.
 #[doc(hidden)]
@@ -58,14 +59,27 @@ impl<T, S: Sequencer> Core<T, S> {
     pub(crate) fn reread_gate(&self, end: Sequence) -> Sequence {
         let (seen, _) = self.cached_gate();
         let lossless = self.gates.scan(|| self.sequencer.published(&self.slots, seen, self.capacity()));
-        let gate = if self.gates.list(Kind::Lossy).is_empty() {
+        let gate = if self.gates.lossy.is_empty() {
             lossless
         } else {
             crate::reader::push_lossy(self, end, lossless)
         };
-        // Release: pairs with the acquire load in `cached_gate`.
-        self.gate.seen.store(gate.raw(), ordering("gate.cache.release", Ordering::Release));
+        self.cache_gate(gate);
         gate
+    }
+
+    /// Remembers a scan's result, unless a faster scan got further: the cache must not go back, for the walk over
+    /// published slots starts at it, and would stop at once at a slot that has been used again since.
+    fn cache_gate(&self, gate: Sequence) {
+        let mut seen = self.gate.seen.load(Ordering::Relaxed);
+        while Sequence::from_raw(seen).is_before(gate) || broken("gate.cache.backwards") {
+            // Release: pairs with the acquire load in `cached_gate`. Acquire: continues what other scans acquired.
+            let release = if broken("gate.cache.release") { Ordering::Relaxed } else { Ordering::AcqRel };
+            match self.gate.seen.compare_exchange_weak(seen, gate.raw(), release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
     }
 
     #[inline(always)]
@@ -82,24 +96,27 @@ impl<T, S: Sequencer> Core<T, S> {
         }
     }
 
-    /// Waits until there may be room for a claim up to `end`, or the ring is closed.
+    /// Waits until there may be room for a claim up to `end`, or the ring is closed (`true`), or until `deadline`
+    /// (`false`).
     #[cold]
-    pub(crate) fn wait_for_room(&self, end: Sequence) {
+    pub(crate) fn wait_for_room(&self, end: Sequence, deadline: Option<Instant>) -> bool {
         let needed = end.minus(self.capacity());
         let mut ready = || self.is_closed() || needed.distance_from(self.reread_gate(end)) <= 0;
         // A ring that is full moves on by a batch at a time: look a few times, then let the readers run.
         for _ in 0..8 {
             if ready() {
-                return;
+                return true;
             }
             crate::sync::spin_hint();
         }
         if !cfg!(ringmain_loom) {
             thread::yield_now();
         }
-        if !spin_until(self.wait, None, &mut ready) {
-            self.room.wait_until(None, ready);
-        }
+        // Room comes from readers that move on; but also, while a slot is claimed and not yet written, from the
+        // producer that publishes it.
+        let sources: &[&Notify] =
+            if broken("room.not_from_producers") { &[&self.room] } else { &[&self.room, &self.data] };
+        spin_until(self.wait, deadline, &mut ready) || wait_any(sources, deadline, &mut ready)
     }
 
     pub(crate) fn wait_strategy(&self) -> WaitStrategy {
@@ -182,6 +199,13 @@ impl<T: Send + Sync + 'static, S: Sequencer> Ring<T, S> {
     #[must_use]
     pub fn cover(&self) -> Cover<T, S> {
         Cover::attach(&self.core)
+    }
+
+    /// Waits until there may be room to claim `count` slots, or the ring is closed (`true`), or until `deadline`
+    /// (`false`). Others may be faster: try, and wait again.
+    #[must_use]
+    pub fn wait_for_room(&self, count: u64, deadline: Option<Instant>) -> bool {
+        self.core.wait_for_room(self.tail().plus(count), deadline)
     }
 
     /// The end of what is claimed: an upper bound of what was ever published.

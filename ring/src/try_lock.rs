@@ -6,6 +6,7 @@
 
 use crate::sync::{self, AtomicBool, Ordering, UnsafeCell, ordering, thread};
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 /// A value that at most one thread at a time may use.
@@ -39,7 +40,11 @@ impl<T> TryLock<T> {
     pub fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
         // Acquire: pairs with the release store in the guard's drop.
         let acquire = ordering("try_lock.acquire", Ordering::Acquire);
-        if self.held.swap(true, acquire) { None } else { Some(TryLockGuard { lock: self }) }
+        if self.held.swap(true, acquire) {
+            None
+        } else {
+            Some(TryLockGuard { lock: self, not_sync: PhantomData })
+        }
     }
 
     /// The value, spinning and giving way until whoever uses it is done. For uses that are known to be short.
@@ -81,7 +86,15 @@ impl<T: Default> Default for TryLock<T> {
 #[must_use = "dropping the guard gives the value free"]
 pub struct TryLockGuard<'a, T> {
     lock: &'a TryLock<T>,
+    /// Takes away the Sync that a reference to the lock has: it asks for `T: Send` only, but a guard shared among
+    /// threads gives them `&T` at the same time.
+    not_sync: PhantomData<*const ()>,
 }
+
+// SAFETY: a shared guard gives `&T` and nothing else.
+unsafe impl<T: Sync> Sync for TryLockGuard<'_, T> {}
+// SAFETY: the flag belongs to no thread, so the guard may be dropped on another; the value goes with it.
+unsafe impl<T: Send> Send for TryLockGuard<'_, T> {}
 
 impl<T> Deref for TryLockGuard<'_, T> {
     type Target = T;

@@ -118,6 +118,15 @@ impl Notify {
         }
     }
 
+    /// Whether somebody sleeps, or is about to: what [`notify`](Self::notify) looks at. Call it after making true what
+    /// they wait for.
+    #[inline]
+    #[must_use]
+    pub fn has_sleepers(&self) -> bool {
+        sync::light_fence();
+        self.sleepers.load(Ordering::Relaxed) != 0
+    }
+
     #[cold]
     fn wake_all(&self) {
         let woken = {
@@ -135,7 +144,7 @@ impl Notify {
         let mut list = lock(&self.list);
         list.push(Arc::clone(sleeper));
         self.count(&list);
-        Registration { notify: self, sleeper: Arc::clone(sleeper) }
+        Registration { notify: self, sleeper: Some(Arc::clone(sleeper)) }
     }
 
     fn remove(&self, sleeper: &Arc<Sleeper>) {
@@ -189,12 +198,23 @@ pub fn wait_any(notifies: &[&Notify], deadline: Option<Instant>, ready: &mut dyn
 #[derive(Debug)]
 pub struct Registration<'a> {
     notify: &'a Notify,
-    sleeper: Arc<Sleeper>,
+    /// `None` when the sleeper is to stay.
+    sleeper: Option<Arc<Sleeper>>,
+}
+
+impl Registration<'_> {
+    /// Leaves the sleeper in the list, to be taken out by the next notification. For tasks, which return instead of
+    /// sleeping.
+    pub fn stay(mut self) {
+        self.sleeper = None;
+    }
 }
 
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
-        self.notify.remove(&self.sleeper);
+        if let Some(sleeper) = &self.sleeper {
+            self.notify.remove(sleeper);
+        }
     }
 }
 

@@ -70,8 +70,9 @@ fn many_producers_lose_and_repeat_nothing_and_keep_their_own_order() {
             while next.iter().sum::<u64>() < 3 * n {
                 cursor.wait(None);
                 cursor.poll(64, |_, &(who, value)| {
-                    assert_eq!(value, next[who as usize]);
-                    next[who as usize] += 1;
+                    let next = &mut next[usize::try_from(who).unwrap()];
+                    assert_eq!(value, *next);
+                    *next += 1;
                 });
             }
             for writer in writers {

@@ -142,7 +142,7 @@ pub(crate) struct Free {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Lossless,
-    Lossy,
+    Lossy { policy: u32 },
 }
 
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl Gates {
     pub(crate) fn list(&self, kind: Kind) -> &GateList {
         match kind {
             Kind::Lossless => &self.gates,
-            Kind::Lossy => &self.lossy,
+            Kind::Lossy { .. } => &self.lossy,
         }
     }
 
@@ -233,9 +233,14 @@ impl Gates {
         // Too early rather than too late, until the tail is read again below.
         let provisional = tail();
         self.unproven.store(provisional.tagged(), Ordering::Relaxed);
-        gate.move_to(provisional);
-        gate.holder.store(0, Ordering::Relaxed);
         gate.lost.store(0, Ordering::Relaxed);
+        if let Kind::Lossy { policy } = kind {
+            gate.policy.store(policy, Ordering::Relaxed);
+        }
+        gate.move_to(provisional);
+        // Release: a producer that still looks at this gate for its last owner's sake takes hold of it with acquire,
+        // and must find the new position.
+        gate.holder.store(0, Ordering::Release);
         list.set(index);
         if index >= list.len.load(Ordering::Relaxed) {
             list.len.store(index + 1, Ordering::Release);
@@ -318,7 +323,7 @@ impl Free {
     fn of(&mut self, kind: Kind) -> &mut Vec<usize> {
         match kind {
             Kind::Lossless => &mut self.gates,
-            Kind::Lossy => &mut self.lossy,
+            Kind::Lossy { .. } => &mut self.lossy,
         }
     }
 }

@@ -48,6 +48,13 @@ impl<'a, T, S: Sequencer> View<'a, T, S> {
         self.from == self.to
     }
 
+    /// The view without its first `skip` slots.
+    #[must_use]
+    pub fn after(&self, skip: usize) -> Self {
+        let skip = skip.min(self.len()) as u64;
+        Self { slots: self.slots, from: self.from.plus(skip), to: self.to }
+    }
+
     /// Calls `read` with each value and its sequence; returns how many there were.
     #[inline]
     pub fn for_each(&self, mut read: impl FnMut(Sequence, &'a T)) -> usize {

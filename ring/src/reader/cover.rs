@@ -19,7 +19,7 @@ use crate::gating::{Gate, Kind};
 use crate::ring::{Core, Ring};
 use crate::sequence::Sequence;
 use crate::sequencer::Sequencer;
-use crate::sync::{AtomicU32, Mutex, Ordering, lock};
+use crate::sync::{AtomicU32, Mutex, Ordering, broken, lock};
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,23 +40,43 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
         self.core.gates.list(Kind::Lossless).gate(self.gate)
     }
 
-    /// One of the cursors was detached: see that its position no longer counts.
-    pub(super) fn refresh_for_detached(&self) {
-        // AcqRel: pairs with the swaps in `Turn::drop` and `Cover::turn`; the detached mark goes with it.
-        if self.turn.swap(AGAIN, Ordering::AcqRel) != IDLE {
-            return; // the one who holds the turn sees AGAIN when it ends it
+    /// Takes the turn, which a detacher holds for a moment only.
+    #[inline]
+    fn begin(&self) {
+        // Acquire: pairs with the release in `end`.
+        while self.turn.compare_exchange_weak(IDLE, BUSY, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            crate::sync::spin_hint();
         }
+    }
+
+    /// Ends the turn, moving the gate to what `earliest` says; again, if a cursor was detached meanwhile.
+    #[inline]
+    fn end(&self, mut earliest: impl FnMut() -> Sequence) {
         loop {
-            self.turn.store(BUSY, Ordering::Relaxed);
-            let cursors = lock(&self.cursors).clone();
-            let behind = self.gate().position();
-            let published = || self.core.sequencer.published(&self.core.slots, behind, self.core.capacity());
-            self.move_gate(earliest(&cursors, published));
-            // Release: the gate's move comes first. Fails when yet another cursor was detached.
+            self.move_gate(earliest());
+            // Release: pairs with the acquire in `begin`. Fails when there was a detach.
             if self.turn.compare_exchange(BUSY, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 return;
             }
+            // A swap, not a store: yet another detacher may have come by, and the next look must see its mark too.
+            self.turn.swap(BUSY, Ordering::AcqRel);
         }
+    }
+
+    /// Where the gate goes when no cursor is left: what is published without a gap.
+    fn published(&self) -> Sequence {
+        let behind = self.gate().position();
+        self.core.sequencer.published(&self.core.slots, behind, self.core.capacity())
+    }
+
+    /// One of the cursors was detached: see that its position no longer counts.
+    pub(super) fn refresh_for_detached(&self) {
+        // AcqRel: pairs with the exchanges in `begin` and `end`; the detached mark goes with it.
+        if self.turn.swap(AGAIN, Ordering::AcqRel) != IDLE && !broken("cover.detach_waits") {
+            return; // the one who holds the turn sees AGAIN when it ends it
+        }
+        // AGAIN stays: it means held, and that `end` looks once more than it needs to.
+        self.end(|| earliest(&lock(&self.cursors), || self.published()));
     }
 
     /// Moves the gate to `position`, which no cursor is behind.
@@ -93,6 +113,7 @@ pub struct Cover<T: Send + Sync + 'static, S: Sequencer> {
     cursors: Vec<SharedCursor<T, S>>,
     available: Sequence,
     gather: Gather,
+    in_turn: bool,
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
@@ -105,7 +126,13 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
             turn: AtomicU32::new(IDLE),
             cursors: Mutex::new(Vec::new()),
         };
-        Self { shared: Arc::new(shared), cursors: Vec::new(), available: start, gather: Gather::default() }
+        Self {
+            shared: Arc::new(shared),
+            cursors: Vec::new(),
+            available: start,
+            gather: Gather::default(),
+            in_turn: false,
+        }
     }
 
     /// The ring whose cursors this serves.
@@ -123,6 +150,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         if !Arc::ptr_eq(&core, &cursor.inner.core) {
             return Err(cursor);
         }
+        // Held, so that nobody moves the gate by a list without the new cursor.
+        self.begin();
         let control = core.gates.control();
         let position = cursor.position();
         // First this gate goes back to where the cursor stands, then the cursor's own goes off the list.
@@ -141,6 +170,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         lock(&self.shared.cursors).push(cursor.clone());
         drop(control);
         self.cursors.push(cursor);
+        self.end();
         Ok(self.cursors.len() - 1)
     }
 
@@ -150,16 +180,33 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         if index >= self.cursors.len() {
             return None;
         }
+        self.begin();
         let cursor = self.cursors.swap_remove(index);
         lock(&self.shared.cursors).swap_remove(index);
         self.release(&cursor);
         if self.cursors.is_empty() {
             self.shared.core.gates.control().switch_off(self.shared.gate);
             self.shared.core.notify_producers();
-        } else {
-            self.shared.refresh_for_detached();
         }
+        self.end();
         Some(cursor)
+    }
+
+    /// Takes the turn, unless an earlier one was forgotten (`mem::forget`): then it is still ours.
+    #[inline]
+    fn begin(&mut self) {
+        if !self.in_turn {
+            self.shared.begin();
+            self.in_turn = true;
+        }
+    }
+
+    /// Ends the turn.
+    #[inline]
+    fn end(&mut self) {
+        let Self { shared, cursors, .. } = self;
+        shared.end(|| earliest(cursors, || shared.published()));
+        self.in_turn = false;
     }
 
     fn release(&self, cursor: &SharedCursor<T, S>) {
@@ -188,16 +235,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
     /// Looks what is published, and begins a turn over the cursors. Never waits.
     #[inline]
     pub fn turn(&mut self) -> Turn<'_, T, S> {
-        // A detacher holds the turn for a moment only, and never while it holds the control mutex.
-        // Acquire: pairs with the release in `refresh_for_detached`.
-        while self
-            .shared
-            .turn
-            .compare_exchange_weak(IDLE, BUSY, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
-            crate::sync::spin_hint();
-        }
+        self.begin();
         let Self { shared, available, gather, .. } = self;
         let core = &*shared.core;
         let behind = shared.gate().position();
@@ -221,10 +259,14 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
 
 impl<T: Send + Sync + 'static, S: Sequencer> Drop for Cover<T, S> {
     fn drop(&mut self) {
+        self.begin();
         lock(&self.shared.cursors).clear();
         for cursor in std::mem::take(&mut self.cursors) {
             self.release(&cursor);
         }
+        // The gate goes with the last handle on `shared`; it holds nobody up until then.
+        self.shared.core.gates.control().switch_off(self.shared.gate);
+        self.end();
     }
 }
 
@@ -266,7 +308,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> Turn<'_, T, S> {
         let gate = self.cover.cursors.get(index)?.inner.gate();
         loop {
             let from = gate.live_position()?;
-            let to = self.cover.available.earlier(from.plus(limit as u64));
+            let limit = self.cover.shared.core.capacity().min(limit as u64);
+            let to = self.cover.available.earlier(from.plus(limit));
             if !from.is_before(to) {
                 return None;
             }
@@ -282,15 +325,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Turn<'_, T, S> {
 impl<T: Send + Sync + 'static, S: Sequencer> Drop for Turn<'_, T, S> {
     #[inline]
     fn drop(&mut self) {
-        let Cover { shared, cursors, available, .. } = &*self.cover;
-        loop {
-            shared.move_gate(earliest(cursors, || *available));
-            // Release: pairs with the swap in `refresh_for_detached`. Fails when a cursor was detached meanwhile.
-            if shared.turn.compare_exchange(BUSY, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                return;
-            }
-            shared.turn.store(BUSY, Ordering::Relaxed);
-        }
+        self.cover.end();
     }
 }
 

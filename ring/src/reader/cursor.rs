@@ -73,7 +73,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cursor<T, S> {
         if self.available == self.position && !self.look() {
             return None;
         }
-        let end = self.available.earlier(self.position.plus(limit as u64));
+        let limit = self.core.capacity().min(limit as u64);
+        let end = self.available.earlier(self.position.plus(limit));
         (end != self.position).then_some(Batch { cursor: self, end })
     }
 

@@ -51,15 +51,15 @@ pub struct LossyCursor<T: Send + Sync + 'static, S: Sequencer> {
     gate: usize,
 }
 
-/// Holds the cursor; lets go when dropped, also when a clone panics.
+/// The right to move the cursor.
 struct Hold<'a> {
     gate: &'a Gate,
     /// What the holder word becomes: `NOBODY`, or `DETACHED` for good.
     then: u32,
 }
 
-impl Drop for Hold<'_> {
-    fn drop(&mut self) {
+impl Hold<'_> {
+    fn let_go(&self) {
         // Release: pairs with the acquire of the next holder.
         self.gate.holder.store(self.then, ordering("lossy.holder.release", Ordering::Release));
     }
@@ -74,15 +74,13 @@ fn hold(gate: &Gate, who: u32) -> Result<Hold<'_>, u32> {
 
 impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
     pub(crate) fn attach(core: &Arc<Core<T, S>>, on_full: OnFull) -> Self {
-        let (gate, _start) = core.gates.attach(Kind::Lossy, || core.sequencer.tail());
-        let policy = u32::from(on_full == OnFull::Detach);
-        // Relaxed: a producer that does not see it yet drops the oldest, which a new cursor has none of.
-        core.gates.list(Kind::Lossy).gate(gate).policy.store(policy, Ordering::Relaxed);
+        let kind = Kind::Lossy { policy: u32::from(on_full == OnFull::Detach) };
+        let (gate, _start) = core.gates.attach(kind, || core.sequencer.tail());
         Self { core: Arc::clone(core), gate }
     }
 
     fn gate(&self) -> &Gate {
-        self.core.gates.list(Kind::Lossy).gate(self.gate)
+        self.core.gates.lossy.gate(self.gate)
     }
 
     /// The sequence that is read next.
@@ -95,19 +93,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
     /// waiting). If `copy` panics, nothing counts as read.
     pub fn read(&self, limit: usize, mut copy: impl FnMut(Sequence, &T)) -> LossyRead {
         let gate = self.gate();
-        let hold = loop {
-            match hold(gate, READER) {
-                Ok(hold) => break hold,
-                Err(DETACHED) => return LossyRead::Detached,
-                // A producer that pushes us on, or another consumer that clones: short, unless it was preempted.
-                Err(_) => {
-                    spin_hint();
-                    if !cfg!(ringmain_loom) {
-                        thread::yield_now();
-                    }
-                }
-            }
-        };
+        let Some(_hold) = self.hold() else { return LossyRead::Detached };
         // Relaxed: written by holders only.
         let lost = gate.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -122,37 +108,100 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
         // Published and acquired just now; the position, which nobody else moves while we hold it, keeps producers off.
         let count = View::new(&self.core.slots, from, to).for_each(&mut copy);
         gate.move_to(to);
-        drop(hold);
-        self.core.notify_producers();
         LossyRead::Read(count)
     }
 
-    /// Waits until there may be something to read or to be told (`true`), or the ring is closed and read to its end,
-    /// or `deadline` has passed (`false`).
+    /// Whether there is something to read, or to be told.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        let gate = self.gate();
+        let position = gate.position();
+        self.is_detached()
+            || gate.lost.load(Ordering::Relaxed) != 0
+            || self.core.sequencer.published(&self.core.slots, position, 1) != position
+    }
+
+    /// How many values are published and not yet read; exact while nobody publishes or reads. Costs a look at each.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        if self.is_detached() {
+            0
+        } else {
+            self.core.sequencer.count_values(&self.core.slots, self.position())
+        }
+    }
+
+    /// How many values were lost and not yet told.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.gate().lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the cursor was detached, by a producer that needed the room or by [`detach`](Self::detach).
+    #[must_use]
+    pub fn is_detached(&self) -> bool {
+        self.gate().holder.load(Ordering::Relaxed) == DETACHED
+    }
+
+    /// Gives up the position, for all who share the cursor: they read [`LossyRead::Detached`] from now on.
+    pub fn detach(&self) {
+        if let Some(mut reader) = self.hold() {
+            reader.hold.then = DETACHED;
+            drop(reader);
+            self.core.notify_readers();
+        }
+    }
+
+    /// Holds the cursor as its reader; `None` when it is detached.
+    fn hold(&self) -> Option<ReaderHold<'_, T, S>> {
+        loop {
+            match hold(self.gate(), READER) {
+                Ok(hold) => return Some(ReaderHold { hold, core: &self.core }),
+                Err(DETACHED) => return None,
+                // A producer that pushes us on, or another consumer that clones: short, unless it was preempted.
+                Err(_) => {
+                    spin_hint();
+                    if !cfg!(ringmain_loom) {
+                        thread::yield_now();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until there is something to read or to be told (`true`), or the ring is closed and read to its end, or
+    /// `deadline` has passed (`false`).
     #[must_use]
     pub fn wait(&self, deadline: Option<Instant>) -> bool {
-        let something = || {
-            let gate = self.gate();
-            let position = gate.position();
-            gate.holder.load(Ordering::Relaxed) == DETACHED
-                || gate.lost.load(Ordering::Relaxed) != 0
-                || self.core.sequencer.published(&self.core.slots, position, 1) != position
-        };
-        let ready = || something() || self.core.is_closed();
+        let ready = || self.has_work() || self.core.is_closed();
         if !spin_until(self.core.wait_strategy(), deadline, ready) {
             self.core.data().wait_until(deadline, ready);
         }
-        something()
+        self.has_work()
+    }
+}
+
+/// A reader's hold. A producer may have found the cursor held and gone to sleep, so letting go wakes it, however the
+/// read ended.
+struct ReaderHold<'a, T, S: Sequencer> {
+    hold: Hold<'a>,
+    core: &'a Core<T, S>,
+}
+
+impl<T, S: Sequencer> Drop for ReaderHold<'_, T, S> {
+    fn drop(&mut self) {
+        self.hold.let_go();
+        if !broken("lossy.not_notified") {
+            self.core.notify_producers();
+        }
     }
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> Drop for LossyCursor<T, S> {
     fn drop(&mut self) {
-        // A producer that pushes this gate must be done before the gate is used again.
-        while self.gate().holder.load(Ordering::Acquire) == PRODUCER {
-            thread::yield_now();
-        }
-        self.core.gates.detach(Kind::Lossy, self.gate);
+        // Detached first: no producer may be pushing a gate that is about to be used again.
+        self.detach();
+        self.core.gates.detach(Kind::Lossy { policy: 0 }, self.gate);
         self.core.notify_producers();
     }
 }
@@ -170,7 +219,7 @@ pub(crate) fn push_lossy<T, S: Sequencer>(core: &Core<T, S>, end: Sequence, loss
     let blocked = lossless.is_before(needed);
     let target = needed.plus(core.capacity() / 8).earlier(lossless);
     let mut earliest = lossless;
-    core.gates.list(Kind::Lossy).for_each(|gate| {
+    core.gates.lossy.for_each(|gate| {
         let mut position = gate.position();
         if position.is_before(needed) && !blocked {
             position = push(core, gate, target).unwrap_or(position);
@@ -191,18 +240,22 @@ fn push<T, S: Sequencer>(core: &Core<T, S>, gate: &Gate, target: Sequence) -> Op
     };
     let from = gate.position();
     if !from.is_before(target) {
+        hold.let_go();
         return Some(from);
     }
     if gate.policy.load(Ordering::Relaxed) != 0 {
         hold.then = DETACHED;
-        drop(hold);
+        hold.let_go();
         core.notify_readers();
+        core.notify_producers();
         return Some(target);
     }
     // `target` is not past the lossless gate, so all of this is published, and was acquired with that gate.
     let lost = View::new(&core.slots, from, target).count_values();
     gate.lost.fetch_add(lost, Ordering::Relaxed);
     gate.move_to(target);
-    drop(hold);
+    hold.let_go();
+    // Another producer may have found the cursor held by us, and gone to sleep.
+    core.notify_producers();
     Some(target)
 }

@@ -62,6 +62,14 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
             .is_none_or(|position| core.sequencer.published(&core.slots, position, 1) == position)
     }
 
+    /// How many values are published and not yet taken; exact while nobody publishes or takes. Costs a look at each.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        let core = &self.inner.core;
+        let position = self.inner.gate().live_position();
+        position.map_or(0, |position| core.sequencer.count_values(&core.slots, position))
+    }
+
     /// Takes at most `limit` slots for the caller alone, if any is ready. Never waits; lock-free.
     #[inline]
     #[must_use]
@@ -72,7 +80,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
         if core.sequencer.published(&core.slots, from, 1) == from {
             return None;
         }
-        let pin = core.gates.pin(from);
+        // Whatever comes of it, a producer may have seen the pin and gone to sleep: the batch's drop wakes it.
+        let mut batch = PinnedBatch { core, pin: Some(core.gates.pin(from)), from, to: from };
         loop {
             let limit = core.capacity().min(limit as u64);
             let to = core.sequencer.published(&core.slots, from, limit);
@@ -80,15 +89,16 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
                 return None;
             }
             if broken("shared.no_pin") {
-                pin.move_to(to);
+                batch.move_pin(to);
             }
             // The swap succeeds only on a live gate that still stands at `from`: nothing from there on was let go
             // when the pin was already visible to whoever sees the swap.
             if gate.advance(from, to) {
-                return Some(PinnedBatch { core, pin: Some(pin), from, to });
+                (batch.from, batch.to) = (from, to);
+                return Some(batch);
             }
             from = gate.live_position()?;
-            pin.move_to(from);
+            batch.move_pin(from);
         }
     }
 
@@ -143,6 +153,12 @@ pub struct PinnedBatch<'a, T: Send + Sync + 'static, S: Sequencer> {
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> PinnedBatch<'_, T, S> {
+    fn move_pin(&self, position: Sequence) {
+        if let Some(pin) = &self.pin {
+            pin.move_to(position);
+        }
+    }
+
     /// The slots.
     #[inline]
     #[must_use]
@@ -157,7 +173,9 @@ impl<T: Send + Sync + 'static, S: Sequencer> Drop for PinnedBatch<'_, T, S> {
     fn drop(&mut self) {
         // In this order: whoever is notified looks at the pins.
         drop(self.pin.take());
-        self.core.notify_producers();
+        if !(broken("pin.not_notified") && self.from == self.to) {
+            self.core.notify_producers();
+        }
     }
 }
 

@@ -42,6 +42,11 @@ pub trait Sequencer: sealed::Sealed + Debug + Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn published<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence, limit: u64) -> Sequence;
 
+    /// How many values, padding not included, are published from `from` on. Reads no value, so it needs no gate; exact
+    /// while nobody publishes or lets slots go.
+    #[doc(hidden)]
+    fn count_values<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence) -> u64;
+
     /// Whether the published slot with this stamp holds padding: a claim whose holder wrote nothing.
     #[doc(hidden)]
     fn is_padding(stamp: &Self::Stamp) -> bool;

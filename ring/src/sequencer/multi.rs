@@ -55,6 +55,15 @@ impl Sequencer for Multi {
         end
     }
 
+    fn count_values<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence) -> u64 {
+        let count = from.until(self.tail()).min(slots.0.capacity());
+        let is_value = |sequence: &Sequence| {
+            // Relaxed: a count that is exact at rest only.
+            slots.0.slot(*sequence).stamp.load(Ordering::Relaxed) == sequence.raw()
+        };
+        (0..count).map(|offset| from.plus(offset)).filter(is_value).count() as u64
+    }
+
     #[inline(always)]
     fn is_padding(stamp: &AtomicU64) -> bool {
         // Relaxed: `published` acquired this stamp already, and a gate keeps it as it is.
@@ -116,7 +125,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
                 Err(TryPublishError::Closed(back)) => return Err(Closed(back)),
                 Err(TryPublishError::Full(back)) => value = back,
             }
-            self.core.wait_for_room(self.core.sequencer.tail().plus(1));
+            let _room = self.core.wait_for_room(self.core.sequencer.tail().plus(1), None);
         }
     }
 
@@ -129,7 +138,9 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
         loop {
             match self.claim_range(count) {
                 Ok(start) => return Ok(Claim::new(self, start, count)),
-                Err(ClaimError::Full) => self.core.wait_for_room(self.core.sequencer.tail().plus(count)),
+                Err(ClaimError::Full) => {
+                    let _room = self.core.wait_for_room(self.core.sequencer.tail().plus(count), None);
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -43,6 +43,10 @@ impl Sequencer for Single {
         published.earlier(from.plus(limit))
     }
 
+    fn count_values<T>(&self, _slots: &SlotsOf<T, Self>, from: Sequence) -> u64 {
+        from.until(self.tail())
+    }
+
     #[inline(always)]
     fn is_padding((): &()) -> bool {
         false
@@ -106,7 +110,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
                 Err(TryPublishError::Closed(back)) => return Err(Closed(back)),
                 Err(TryPublishError::Full(back)) => value = back,
             }
-            self.core.wait_for_room(self.next.plus(1));
+            let _room = self.core.wait_for_room(self.next.plus(1), None);
         }
     }
 
@@ -118,7 +122,9 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     pub fn claim(&mut self, count: u64) -> Result<Claim<T, &mut Self>, ClaimError> {
         while let Err(error) = self.has_room(count) {
             match error {
-                ClaimError::Full => self.core.wait_for_room(self.next.plus(count)),
+                ClaimError::Full => {
+                    let _room = self.core.wait_for_room(self.next.plus(count), None);
+                }
                 error => return Err(error),
             }
         }

@@ -1,0 +1,252 @@
+//! The engine: a directory of topics and subscriptions, a clock, and one thread for what nobody polls.
+
+use crate::clock::Clock;
+use crate::config::TopicConfig;
+use crate::error::Error;
+use crate::name;
+use crate::subscription::{Housekeeper, Subscription, SubscriptionInner};
+use crate::topic::Topic;
+use foldhash::fast::RandomState;
+use ringmain_ring::now;
+use ringmain_ring::sync::{AtomicBool, Mutex, Ordering, lock};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+type Directory<T> = Mutex<HashMap<String, T, RandomState>>;
+
+pub(crate) struct EngineInner {
+    pub(crate) clock: Clock,
+    topics: Directory<Topic>,
+    subscriptions: Directory<Arc<SubscriptionInner>>,
+    housekeeper: Arc<Housekeeper>,
+    closed: AtomicBool,
+}
+
+impl EngineInner {
+    pub(crate) fn add_subscription(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<Arc<SubscriptionInner>, Error>,
+    ) -> Result<Subscription, Error> {
+        let mut subscriptions = lock(&self.subscriptions);
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
+        if subscriptions.contains_key(name) {
+            return Err(Error::AlreadyExists(name.to_owned()));
+        }
+        let subscription = make()?;
+        self.housekeeper.watch(&subscription);
+        subscriptions.insert(name.to_owned(), Arc::clone(&subscription));
+        Ok(Subscription::new(subscription))
+    }
+
+    fn tick(&self) {
+        let subscriptions: Vec<_> = lock(&self.subscriptions).values().cloned().collect();
+        for subscription in subscriptions {
+            subscription.expire_due();
+        }
+    }
+
+    fn close(&self, how: Close) -> CloseReport {
+        self.closed.store(true, Ordering::Relaxed);
+        let topics: Vec<_> = lock(&self.topics).values().cloned().collect();
+        for topic in &topics {
+            topic.inner().close();
+        }
+        let subscriptions: Vec<_> = lock(&self.subscriptions).values().cloned().collect();
+        if let Close::Drain(timeout) = how {
+            let deadline = now() + timeout;
+            for subscription in &subscriptions {
+                subscription.wait_until_settled(deadline);
+            }
+        }
+        let mut report = CloseReport::default();
+        for subscription in &subscriptions {
+            let (unread, unacked) = subscription.shut();
+            report.unread += unread;
+            report.unacked += unacked;
+        }
+        self.housekeeper.stop();
+        report
+    }
+}
+
+/// How to close an [`Engine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Close {
+    /// Refuse new messages, and wait, at most this long, until everything accepted is delivered and acked.
+    Drain(Duration),
+    /// Refuse new messages, nack what is outstanding, and give up what is left.
+    Now,
+}
+
+/// What was left when an engine was closed, over all subscriptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// Messages that were never delivered.
+    pub unread: u64,
+    /// Messages that were delivered, and neither acked nor dropped by policy.
+    pub unacked: u64,
+}
+
+/// Topics, subscriptions and what they share. Cheap to clone; the last clone dropped closes it ([`Close::Now`]).
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let engine = ringmain::Engine::new();
+/// engine.create_topic("orders", Default::default())?;
+/// assert!(engine.create_topic("orders", Default::default()).is_err());
+/// assert!(engine.topic("orders").is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Engine {
+    handle: Arc<Handle>,
+}
+
+/// Counts the clones of an [`Engine`], so that the last one closes it whoever else holds the inside.
+struct Handle(Arc<EngineInner>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close(Close::Now);
+    }
+}
+
+impl Engine {
+    /// An engine with the machine's monotonic clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// An engine with other settings.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder { clock: None, housekeeping: true }
+    }
+
+    /// A new topic.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`], [`Error::AlreadyExists`], [`Error::Closed`].
+    pub fn create_topic(&self, name: &str, config: TopicConfig) -> Result<Topic, Error> {
+        name::check(name)?;
+        config.check()?;
+        let mut topics = lock(&self.handle.0.topics);
+        if self.handle.0.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
+        if topics.contains_key(name) {
+            return Err(Error::AlreadyExists(name.to_owned()));
+        }
+        let topic = Topic::new(name, config, &self.handle.0);
+        topics.insert(name.to_owned(), topic.clone());
+        Ok(topic)
+    }
+
+    /// The topic of this name.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Option<Topic> {
+        lock(&self.handle.0.topics).get(name).cloned()
+    }
+
+    /// The subscription of this name.
+    #[must_use]
+    pub fn subscription(&self, name: &str) -> Option<Subscription> {
+        lock(&self.handle.0.subscriptions).get(name).cloned().map(Subscription::new)
+    }
+
+    /// Deletes a topic. Its subscriptions live on, drain what they hold and get nothing new.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn delete_topic(&self, name: &str) -> Result<(), Error> {
+        let topic = lock(&self.handle.0.topics).remove(name);
+        topic.ok_or_else(|| Error::NotFound(name.to_owned()))?.inner().close();
+        Ok(())
+    }
+
+    /// Deletes a subscription: it is detached, and its backlog is dropped.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn delete_subscription(&self, name: &str) -> Result<(), Error> {
+        let subscription = lock(&self.handle.0.subscriptions).remove(name);
+        subscription.ok_or_else(|| Error::NotFound(name.to_owned()))?.shut();
+        Ok(())
+    }
+
+    /// Expires every lease whose deadline has come. The engine does so by itself when somebody polls, and from a
+    /// thread of its own when nobody does; with a manual clock there is no such thread, and this is it.
+    pub fn tick(&self) {
+        self.handle.0.tick();
+    }
+
+    /// Closes the engine for all its handles: publishing is refused, and every call that waits returns.
+    #[expect(clippy::must_use_candidate, reason = "the effect is the point")]
+    pub fn close(&self, how: Close) -> CloseReport {
+        self.handle.0.close(how)
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("topics", &lock(&self.handle.0.topics).len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EngineInner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineInner").finish_non_exhaustive()
+    }
+}
+
+/// Settings of an engine to be made.
+#[derive(Debug)]
+#[must_use]
+pub struct EngineBuilder {
+    clock: Option<Clock>,
+    housekeeping: bool,
+}
+
+impl EngineBuilder {
+    /// Sets where time comes from; see [`ManualClock`](crate::ManualClock).
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Whether a thread expires leases when nobody polls. On, unless the clock is manual; without it, call
+    /// [`Engine::tick`].
+    pub fn housekeeping(mut self, on: bool) -> Self {
+        self.housekeeping = on;
+        self
+    }
+
+    /// Makes the engine.
+    #[must_use]
+    pub fn build(self) -> Engine {
+        let clock = self.clock.unwrap_or_default();
+        let housekeeper = Housekeeper::new(clock.clone(), self.housekeeping && clock.runs());
+        let inner = EngineInner {
+            clock,
+            topics: Directory::default(),
+            subscriptions: Directory::default(),
+            housekeeper,
+            closed: AtomicBool::new(false),
+        };
+        Engine { handle: Arc::new(Handle(Arc::new(inner))) }
+    }
+}

@@ -1,0 +1,184 @@
+//! What can go wrong: the rule, the value and the remedy; and the message comes back.
+
+use crate::record::MessageId;
+use ringmain_fanout::BuildError;
+use std::fmt;
+
+/// A value that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// A topic or subscription id.
+    #[error("{name:?} is no valid id: {rule}")]
+    Name {
+        /// The id, or its beginning.
+        name: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// Something is longer, or more, than allowed.
+    #[error("{what} is limited to {limit}, and this has {actual}")]
+    TooMuch {
+        /// What is limited, with its unit.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+        /// What was given.
+        actual: usize,
+    },
+    /// A message with neither data nor attributes.
+    #[error("a message needs data or at least one attribute, and this has neither")]
+    EmptyMessage,
+    /// An attribute's key.
+    #[error("{key:?} is no valid attribute key: {rule}")]
+    AttributeKey {
+        /// The key, or its beginning.
+        key: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// An ordering key of no bytes.
+    #[error("an ordering key has 1 to 1024 bytes, and this has 0; leave it out instead")]
+    EmptyOrderingKey,
+    /// A setting.
+    #[error("{setting} must be {rule}, and {actual} is not")]
+    Setting {
+        /// Which setting.
+        setting: &'static str,
+        /// The rule.
+        rule: &'static str,
+        /// What was given.
+        actual: String,
+    },
+}
+
+/// Why the control plane refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value breaks a rule.
+    #[error(transparent)]
+    InvalidArgument(#[from] Invalid),
+    /// There is one of that name.
+    #[error("{0:?} already exists")]
+    AlreadyExists(String),
+    /// There is none of that name.
+    #[error("{0:?} does not exist")]
+    NotFound(String),
+    /// The engine was closed.
+    #[error("the engine is closed")]
+    Closed,
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        let BuildError::Capacity { capacity } = error else {
+            unreachable!("the only way in which building a ring fails")
+        };
+        Self::InvalidArgument(Invalid::Setting {
+            setting: "ring_slots",
+            rule: "a power of two from 1 to 2^30",
+            actual: capacity.to_string(),
+        })
+    }
+}
+
+/// Why a message was not published. It comes back.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError<M> {
+    /// It breaks a rule. Nothing was claimed for it.
+    #[error("{reason}")]
+    Invalid {
+        /// The message.
+        message: M,
+        /// The rule.
+        reason: Invalid,
+    },
+    /// The slowest subscription is a whole ring behind.
+    #[error(
+        "the topic is full: its slowest subscription is a whole ring behind; wait, or give it another overflow policy"
+    )]
+    Full(M),
+    /// The engine, or the topic, was closed or deleted.
+    #[error("the topic is closed")]
+    Closed(M),
+    /// The topic is full, and the caller is the handler that would have to make room.
+    #[error(
+        "the topic is full, and waiting inside a handler of one of its own subscriptions would never end"
+    )]
+    WouldDeadlock(M),
+}
+
+impl<M> PublishError<M> {
+    /// The message that was not published.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::Invalid { message, .. }
+            | Self::Full(message)
+            | Self::Closed(message)
+            | Self::WouldDeadlock(message) => message,
+        }
+    }
+
+    /// The same error about something else.
+    pub(crate) fn map<N>(self, other: impl FnOnce(M) -> N) -> PublishError<N> {
+        match self {
+            Self::Invalid { message, reason } => PublishError::Invalid { message: other(message), reason },
+            Self::Full(message) => PublishError::Full(other(message)),
+            Self::Closed(message) => PublishError::Closed(other(message)),
+            Self::WouldDeadlock(message) => PublishError::WouldDeadlock(other(message)),
+        }
+    }
+}
+
+// Not derived: the message need not be printable, and would drown the reason.
+impl<M> fmt::Debug for PublishError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid { reason, .. } => f.debug_tuple("Invalid").field(reason).finish(),
+            Self::Full(_) => f.write_str("Full(..)"),
+            Self::Closed(_) => f.write_str("Closed(..)"),
+            Self::WouldDeadlock(_) => f.write_str("WouldDeadlock(..)"),
+        }
+    }
+}
+
+/// Why a batch ended early: what was published, what failed, and what was not tried.
+#[derive(Debug, thiserror::Error)]
+#[error("{} messages were published, then one failed: {error}", .published.len())]
+pub struct BatchError<M> {
+    /// The ids of the messages before the failed one.
+    pub published: Vec<MessageId>,
+    /// The failed message and why.
+    pub error: PublishError<M>,
+    /// The messages after it.
+    pub rest: Vec<M>,
+}
+
+/// Why nothing was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// The subscription was too slow and lost this many messages, exactly. The next call goes on after them.
+    #[error("the subscription was too slow and lost {0} messages; receiving goes on after them")]
+    Lagged(u64),
+    /// The subscription was detached: its backlog is gone and nothing new comes.
+    #[error("the subscription is detached")]
+    Detached,
+    /// The engine is closed, or the topic deleted, and everything that was there has been received.
+    #[error("the topic is closed and the subscription is drained")]
+    Closed,
+    /// Nothing came in the time given.
+    #[error("no message came in time")]
+    Timeout,
+}
+
+/// Why an ack or nack had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// The deadline has passed, or the id belongs to an earlier delivery: the message is, or will be, redelivered.
+    #[error("the lease has expired; the message is or will be redelivered")]
+    Expired,
+}

@@ -1,0 +1,337 @@
+//! Batching without a timer, driven by demand.
+//!
+//! A publisher that enqueues while every consumer has a backlog stages the message in its *lane*. A consumer that runs
+//! dry says so (`hungry`) and drains the lanes itself before it spins or sleeps. So a lone message on an idle topic is
+//! published at once; at saturation messages gather and are claimed together; and the tail never waits for the next
+//! publish, because whoever wants it fetches it. (Measured against the alternatives: docs/decisions/0008.)
+//!
+//! Draining is a role, held through the lane's lock, so enqueuing is not lock-free: while a consumer drains a lane, its
+//! publisher spins. The claim is made under that lock, which keeps a publisher's messages in order.
+//!
+//! # Why nothing is left behind
+//!
+//! The publisher stages, then fences lightly, then looks whether somebody is hungry or asleep. A consumer that is about
+//! to sleep registers, fences heavily, then looks at the lanes once more. One fence comes first: either the publisher
+//! sees the sleeper and drains, or the consumer sees the message. A consumer that polls looks at the lanes on every
+//! poll in vain.
+
+use super::spares::Spares;
+use crate::error::PublishError;
+use crate::message::Message;
+use crate::record::{MessageId, Record};
+use crate::topic::{Shard, TopicInner};
+use arc_swap::ArcSwap;
+use ringmain_fanout::ClaimError;
+use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use ringmain_ring::{Notify, Sleeper, TryLock, TryLockGuard, before_sleep};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+/// The lanes of a shard, and whether one of its consumers has nothing to read.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    hungry: AtomicBool,
+    lanes: ArcSwap<Vec<Arc<Lane>>>,
+}
+
+impl Lanes {
+    pub(crate) fn new() -> Self {
+        // Hungry until somebody has a backlog, so that an idle topic publishes at once.
+        Self { hungry: AtomicBool::new(true), lanes: ArcSwap::from_pointee(Vec::new()) }
+    }
+
+    /// A consumer found nothing to read: drains what is staged. Returns whether that was anything.
+    pub(crate) fn run_dry(&self, shard: &Shard) -> bool {
+        if !self.hungry.load(Ordering::Relaxed) {
+            self.hungry.store(true, Ordering::Relaxed);
+        }
+        self.has_staged() && self.drain_all(shard)
+    }
+
+    #[cold]
+    fn drain_all(&self, shard: &Shard) -> bool {
+        let mut drained = false;
+        for lane in &**self.lanes.load() {
+            if lane.has_staged()
+                && let Some(staged) = lane.staged.try_lock()
+            {
+                drained |= lane.drain(staged, shard) == Drained::Everything;
+            }
+        }
+        drained
+    }
+
+    /// A consumer found something to read.
+    #[inline]
+    pub(crate) fn run_busy(&self) {
+        if self.hungry.load(Ordering::Relaxed) {
+            self.hungry.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a message is staged. For a consumer's last look before it sleeps, too.
+    pub(crate) fn has_staged(&self) -> bool {
+        self.lanes.load().iter().any(|lane| lane.has_staged())
+    }
+
+    fn wants(&self, shard: &Shard) -> bool {
+        // The fence inside `has_sleepers` comes after the staging, and before both looks.
+        shard.channel.data().has_sleepers() || self.hungry.load(Ordering::Relaxed)
+    }
+
+    /// A lane for a publisher. Lanes whose publishers are gone, and which are empty, go.
+    pub(crate) fn open(&self, topic: &Arc<TopicInner>, shard: usize) -> Arc<Lane> {
+        let lane = Arc::new(Lane::new(topic, shard));
+        self.lanes.rcu(|lanes| {
+            let in_use = |lane: &&Arc<Lane>| Arc::strong_count(lane) > 1 || lane.has_staged();
+            let mut next: Vec<_> = lanes.iter().filter(in_use).cloned().collect();
+            next.push(Arc::clone(&lane));
+            next
+        });
+        lane
+    }
+}
+
+/// Where one publisher's messages for one shard wait to be claimed together.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    staged: TryLock<Staged>,
+    /// How many are staged; written under the lock, read by consumers without it.
+    count: AtomicUsize,
+    shard: usize,
+    topic: Weak<TopicInner>,
+}
+
+#[derive(Debug)]
+struct Staged {
+    records: Vec<Record>,
+    bytes: usize,
+    batch: Arc<BatchState>,
+    spares: Spares,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Drained {
+    Everything,
+    NoRoom,
+    Closed,
+}
+
+impl Lane {
+    fn new(topic: &Arc<TopicInner>, shard: usize) -> Self {
+        let staged = Staged {
+            records: Vec::with_capacity(topic.largest_batch()),
+            bytes: 0,
+            batch: BatchState::new(),
+            spares: Spares::default(),
+        };
+        Self { staged: TryLock::new(staged), count: AtomicUsize::new(0), shard, topic: Arc::downgrade(topic) }
+    }
+
+    #[inline]
+    pub(crate) fn has_staged(&self) -> bool {
+        self.count.load(Ordering::Relaxed) != 0
+    }
+
+    /// Stages a message, or publishes it at once when somebody has nothing to read.
+    pub(crate) fn enqueue(
+        self: &Arc<Self>,
+        topic: &TopicInner,
+        message: Message,
+        publish: impl FnOnce(Message) -> Result<MessageId, PublishError<Message>>,
+    ) -> Result<Receipt, PublishError<Message>> {
+        let shard = topic.shard(self.shard);
+        if !self.has_staged() && shard.lanes.wants(shard) {
+            return publish(message).map(Receipt::ready);
+        }
+        if shard.channel.is_closed() {
+            return Err(PublishError::Closed(message));
+        }
+        let bytes = message.data.len();
+        let mut staged = self.staged.lock();
+        if staged.bytes + bytes > topic.config.batch_bytes && !staged.records.is_empty() {
+            drop(staged);
+            if !self.drain_fully(topic) {
+                return Err(PublishError::Closed(message));
+            }
+            staged = self.staged.lock();
+        }
+        let draft = staged.spares.take(0);
+        staged.records.push(Record::from_message(draft, message, topic.publish_time()));
+        staged.bytes += bytes;
+        let count = staged.records.len();
+        let receipt = Receipt::pending(&staged.batch, self, count - 1);
+        self.count.store(count, Ordering::Relaxed);
+        let full = count >= topic.largest_batch() || staged.bytes >= topic.config.batch_bytes;
+        drop(staged);
+        if full || shard.lanes.wants(shard) {
+            // Closed meanwhile: the receipt says so.
+            let _ = self.drain_fully(topic);
+        }
+        Ok(receipt)
+    }
+
+    /// Publishes everything staged, waiting for room. False when the topic was closed first.
+    pub(crate) fn drain_fully(&self, topic: &TopicInner) -> bool {
+        let shard = topic.shard(self.shard);
+        loop {
+            match self.drain(self.staged.lock(), shard) {
+                Drained::Everything => return true,
+                Drained::Closed => return false,
+                // Not under the lock: a consumer may drain the lane meanwhile.
+                Drained::NoRoom => drop(shard.channel.wait_for_room(1, None)),
+            }
+        }
+    }
+
+    /// Publishes everything staged, if there is room and nobody else is at it.
+    pub(crate) fn drain_if_room(&self, shard: &Shard) {
+        if let Some(staged) = self.staged.try_lock() {
+            self.drain(staged, shard);
+        }
+    }
+
+    /// Publishes everything staged in one claim, if there is room for all of it.
+    fn drain(&self, mut staged: TryLockGuard<'_, Staged>, shard: &Shard) -> Drained {
+        let Staged { records, bytes, batch, spares } = &mut *staged;
+        if records.is_empty() {
+            return Drained::Everything;
+        }
+        let mut claim = match shard.channel.try_claim(records.len() as u64) {
+            Ok(claim) => claim,
+            Err(ClaimError::Closed) => {
+                records.clear();
+                self.count.store(0, Ordering::Relaxed);
+                batch.resolve(CLOSED);
+                *batch = BatchState::new();
+                return Drained::Closed;
+            }
+            Err(_) => return Drained::NoRoom,
+        };
+        let first = claim.start();
+        for record in records.drain(..) {
+            if let Ok(old) = claim.push(record) {
+                spares.put(old);
+            }
+        }
+        claim.publish();
+        *bytes = 0;
+        self.count.store(0, Ordering::Relaxed);
+        batch.resolve(first.number() << 1);
+        BatchState::renew(batch);
+        Drained::Everything
+    }
+}
+
+/// No id yet.
+const PENDING: u64 = u64::MAX;
+/// Never an id.
+const CLOSED: u64 = u64::MAX - 2;
+
+/// What the receipts of one batch share.
+#[derive(Debug)]
+struct BatchState {
+    /// The number of the batch's first sequence, shifted left by one; or `PENDING`; or `CLOSED`.
+    first: AtomicU64,
+    resolved: Notify,
+}
+
+impl BatchState {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { first: AtomicU64::new(PENDING), resolved: Notify::new() })
+    }
+
+    /// A state for the next batch: this one again, if nobody kept a receipt.
+    fn renew(this: &mut Arc<Self>) {
+        match Arc::get_mut(this) {
+            Some(state) => state.first = AtomicU64::new(PENDING),
+            None => *this = Self::new(),
+        }
+    }
+
+    fn resolve(&self, first: u64) {
+        // Release: pairs with the acquire load in `Receipt::outcome`.
+        self.first.store(first, Ordering::Release);
+        self.resolved.notify();
+    }
+}
+
+/// Resolves to the id of an enqueued message, when it is readable: by [`wait`](Self::wait), or by awaiting it.
+///
+/// Dropping it is fine: the message is published all the same. Waiting for it publishes what its publisher has staged.
+#[derive(Debug)]
+#[must_use = "drop it if the id is of no interest"]
+pub struct Receipt(State);
+
+#[derive(Debug)]
+enum State {
+    Ready(MessageId),
+    Pending { batch: Arc<BatchState>, lane: Arc<Lane>, index: u64 },
+}
+
+impl Receipt {
+    pub(super) fn ready(id: MessageId) -> Self {
+        Self(State::Ready(id))
+    }
+
+    fn pending(batch: &Arc<BatchState>, lane: &Arc<Lane>, index: usize) -> Self {
+        Self(State::Pending { batch: Arc::clone(batch), lane: Arc::clone(lane), index: index as u64 })
+    }
+
+    /// The id, when the message is readable.
+    ///
+    /// # Errors
+    /// [`PublishError::Closed`] when the topic was closed before the message was published.
+    pub fn wait(self) -> Result<MessageId, PublishError<()>> {
+        if let State::Pending { batch, lane, .. } = &self.0 {
+            if let Some(topic) = lane.topic.upgrade() {
+                lane.drain_fully(&topic);
+            }
+            batch.resolved.wait_until(None, || batch.first.load(Ordering::Acquire) != PENDING);
+        }
+        self.outcome().unwrap_or(Err(PublishError::Closed(())))
+    }
+
+    fn outcome(&self) -> Option<Result<MessageId, PublishError<()>>> {
+        let (batch, lane, index) = match &self.0 {
+            State::Ready(id) => return Some(Ok(*id)),
+            State::Pending { batch, lane, index } => (batch, lane, *index),
+        };
+        // Acquire: pairs with the release store in `resolve`.
+        match batch.first.load(Ordering::Acquire) {
+            PENDING => None,
+            CLOSED => Some(Err(PublishError::Closed(()))),
+            first => {
+                let sequence = ringmain_fanout::Sequence::new(first >> 1).plus(index);
+                let shards = lane.topic.upgrade().map_or(1, |topic| topic.config.shards);
+                Some(Ok(MessageId::new(sequence, lane.shard, shards)))
+            }
+        }
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<MessageId, PublishError<()>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(outcome) = self.outcome() {
+            return Poll::Ready(outcome);
+        }
+        let State::Pending { batch, lane, .. } = &self.0 else { return Poll::Pending };
+        let registration = batch.resolved.register(&Sleeper::task(context.waker()));
+        before_sleep();
+        if let Some(topic) = lane.topic.upgrade() {
+            // As far as there is room now; if there is none, whoever makes some drains the lane.
+            lane.drain(lane.staged.lock(), topic.shard(lane.shard));
+        }
+        match self.outcome() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => {
+                registration.stay();
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! Publishing that returns when the message is readable.
+
+use super::batcher::{Lane, Receipt};
+use super::spares::Spares;
+use crate::error::{BatchError, Invalid, PublishError};
+use crate::message::{Message, check_data};
+use crate::record::{MessageId, Record};
+use crate::subscription::serving;
+use crate::topic::{Topic, TopicInner};
+use ringmain_fanout::{ClaimError, TryPublishError};
+use ringmain_ring::{TryLock, now};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How long a publish may wait for room.
+#[derive(Debug, Clone, Copy)]
+enum Wait {
+    Never,
+    Until(Instant),
+    Forever,
+}
+
+/// Publishes to one topic. Threads may share one; a clone each is faster, since each owns the buffers that it fills.
+///
+/// Messages without an ordering key that one publisher publishes stay on one shard, in order.
+pub struct Publisher {
+    topic: Arc<TopicInner>,
+    /// Where messages without a key go.
+    shard: usize,
+    spares: TryLock<Spares>,
+    /// A lane a shard, opened by the first `enqueue`.
+    lanes: Box<[OnceLock<Arc<Lane>>]>,
+}
+
+impl Publisher {
+    pub(crate) fn new(topic: &Arc<TopicInner>) -> Self {
+        Self {
+            topic: Arc::clone(topic),
+            shard: topic.next_shard(),
+            spares: TryLock::default(),
+            lanes: (0..topic.config.shards).map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> Topic {
+        Topic::from_inner(&self.topic)
+    }
+
+    /// Publishes `message`, waiting for room. It is readable by every subscription when this returns. The payload is
+    /// held by reference.
+    ///
+    /// # Errors
+    /// [`PublishError`], with the message.
+    pub fn publish(&self, message: Message) -> Result<MessageId, PublishError<Message>> {
+        self.publish_message(message, Wait::Forever)
+    }
+
+    /// Publishes `message` if there is room now. Never waits.
+    ///
+    /// # Errors
+    /// [`PublishError`], with the message.
+    pub fn try_publish(&self, message: Message) -> Result<MessageId, PublishError<Message>> {
+        self.publish_message(message, Wait::Never)
+    }
+
+    /// Publishes `message`, waiting for room no longer than `timeout`.
+    ///
+    /// # Errors
+    /// [`PublishError`], with the message; [`PublishError::Full`] when the time is over.
+    pub fn publish_timeout(
+        &self,
+        message: Message,
+        timeout: Duration,
+    ) -> Result<MessageId, PublishError<Message>> {
+        self.publish_message(message, Wait::Until(now() + timeout))
+    }
+
+    /// Publishes a copy of `data`, waiting for room. The copy goes into a buffer that came back from the ring: in a
+    /// steady stream nothing is allocated.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    #[inline]
+    pub fn publish_slice(&self, data: &[u8]) -> Result<MessageId, PublishError<()>> {
+        self.publish_filled(data.len(), Wait::Forever, |buffer| buffer.copy_from_slice(data))
+    }
+
+    /// As [`publish_slice`](Self::publish_slice), if there is room now.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    #[inline]
+    pub fn try_publish_slice(&self, data: &[u8]) -> Result<MessageId, PublishError<()>> {
+        self.publish_filled(data.len(), Wait::Never, |buffer| buffer.copy_from_slice(data))
+    }
+
+    /// Publishes `len` bytes that `write` writes into a buffer that came back from the ring, waiting for room. What the
+    /// buffer holds before is not specified; `write` runs before anything is claimed, so it may take its time, and a
+    /// panic in it strands nobody.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    #[inline]
+    pub fn publish_with(
+        &self,
+        len: usize,
+        write: impl FnOnce(&mut [u8]),
+    ) -> Result<MessageId, PublishError<()>> {
+        self.publish_filled(len, Wait::Forever, write)
+    }
+
+    /// As [`publish_with`](Self::publish_with), if there is room now. `write` may be called in vain.
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    #[inline]
+    pub fn try_publish_with(
+        &self,
+        len: usize,
+        write: impl FnOnce(&mut [u8]),
+    ) -> Result<MessageId, PublishError<()>> {
+        self.publish_filled(len, Wait::Never, write)
+    }
+
+    /// Publishes `count` messages of `len` bytes each, claimed and published together; `write` is given each one's
+    /// number and buffer, before anything is claimed. Waits for room. Returns the id of the first; the others' follow at
+    /// a distance of the topic's number of shards.
+    ///
+    /// # Errors
+    /// [`PublishError`]: none of them was published. `count` is at most half the ring.
+    pub fn publish_batch_with(
+        &self,
+        count: usize,
+        len: usize,
+        mut write: impl FnMut(usize, &mut [u8]),
+    ) -> Result<MessageId, PublishError<()>> {
+        let invalid = |reason| Err(PublishError::Invalid { message: (), reason });
+        if let Err(reason) = check_data(len) {
+            return invalid(reason);
+        }
+        let limit = self.topic.largest_batch();
+        if count == 0 || count > limit {
+            return invalid(Invalid::TooMuch { what: "a batch (half a ring)", limit, actual: count });
+        }
+        self.flush_lane(self.shard);
+        let mut own = self.spares.try_lock();
+        let mut fresh = Spares::default();
+        let spares = own.as_deref_mut().unwrap_or(&mut fresh);
+        let time = self.topic.publish_time();
+        let records: Vec<Record> = (0..count)
+            .map(|index| {
+                let mut draft = spares.take(len);
+                write(index, draft.resize(len));
+                draft.publish_time = time;
+                Record::new(draft)
+            })
+            .collect();
+        self.claim_and_publish(records, spares)
+    }
+
+    /// Publishes all messages, a claim of at most the topic's `batch_messages` at a time, waiting for room. The iterator
+    /// does not run under a claim. Returns the ids in the order of the messages.
+    ///
+    /// # Errors
+    /// [`BatchError`] with the ids so far, the failed message and the rest.
+    pub fn publish_batch(
+        &self,
+        messages: impl IntoIterator<Item = Message>,
+    ) -> Result<Vec<MessageId>, BatchError<Message>> {
+        let mut published = Vec::new();
+        let mut messages = messages.into_iter();
+        while let Some(message) = messages.next() {
+            match self.publish(message) {
+                Ok(id) => published.push(id),
+                Err(error) => return Err(BatchError { published, error, rest: messages.collect() }),
+            }
+        }
+        Ok(published)
+    }
+
+    /// Hands `message` to the batcher and returns at once, unless the lane is full and the ring too. While every
+    /// consumer has something to read, messages gather and are claimed together; see [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// [`PublishError`], with the message.
+    pub fn enqueue(&self, message: Message) -> Result<Receipt, PublishError<Message>> {
+        if let Err(reason) = message.check() {
+            return Err(PublishError::Invalid { message, reason });
+        }
+        let Some(shards) = self.topic.shards() else {
+            return self.publish(message).map(Receipt::ready);
+        };
+        let shard = self.shard_of(message.ordering_key.as_deref());
+        let lane = self.lanes[shard].get_or_init(|| shards[shard].lanes.open(&self.topic, shard));
+        lane.enqueue(&self.topic, message, |message| self.publish(message))
+    }
+
+    /// Returns when everything enqueued on this publisher before is readable; at once when there is nothing.
+    ///
+    /// # Errors
+    /// [`PublishError::Closed`] when the topic was closed before.
+    pub fn flush(&self) -> Result<(), PublishError<()>> {
+        for lane in self.lanes.iter().filter_map(OnceLock::get) {
+            if lane.has_staged() && !lane.drain_fully(&self.topic) {
+                return Err(PublishError::Closed(()));
+            }
+        }
+        Ok(())
+    }
+
+    fn shard_of(&self, key: Option<&str>) -> usize {
+        key.map_or(self.shard, |key| self.topic.shard_of_key(key))
+    }
+
+    /// What was enqueued before comes first.
+    #[inline]
+    fn flush_lane(&self, shard: usize) {
+        if let Some(lane) = self.lanes[shard].get()
+            && lane.has_staged()
+        {
+            // Closed: the publish that follows says so.
+            let _ = lane.drain_fully(&self.topic);
+        }
+    }
+
+    fn publish_message(&self, message: Message, wait: Wait) -> Result<MessageId, PublishError<Message>> {
+        if let Err(reason) = message.check() {
+            return Err(PublishError::Invalid { message, reason });
+        }
+        let shard = self.shard_of(message.ordering_key.as_deref());
+        self.with_spares(|spares| {
+            let record = Record::from_message(spares.take(0), message, self.topic.publish_time());
+            self.commit(shard, record, wait, spares)
+                .map_err(|(error, record)| error.map(|()| record.into_message()))
+        })
+    }
+
+    #[inline]
+    fn publish_filled(
+        &self,
+        len: usize,
+        wait: Wait,
+        write: impl FnOnce(&mut [u8]),
+    ) -> Result<MessageId, PublishError<()>> {
+        if let Err(reason) = check_data(len) {
+            return Err(PublishError::Invalid { message: (), reason });
+        }
+        self.with_spares(|spares| {
+            let mut draft = spares.take(len);
+            write(draft.resize(len));
+            draft.publish_time = self.topic.publish_time();
+            self.commit(self.shard, Record::new(draft), wait, spares).map_err(|(error, record)| {
+                spares.put(record);
+                error
+            })
+        })
+    }
+
+    /// Runs `publish` with this publisher's spares, or, while another thread uses those, with none.
+    #[inline]
+    fn with_spares<R>(&self, publish: impl FnOnce(&mut Spares) -> R) -> R {
+        match self.spares.try_lock() {
+            Some(mut spares) => publish(&mut spares),
+            None => publish(&mut Spares::default()),
+        }
+    }
+
+    /// Publishes one record, or gives it back.
+    #[inline]
+    fn commit(
+        &self,
+        shard: usize,
+        record: Record,
+        wait: Wait,
+        spares: &mut Spares,
+    ) -> Result<MessageId, (PublishError<()>, Record)> {
+        let topic = &*self.topic;
+        let Some(shards) = topic.stored() else {
+            return match topic.publish_unstored(shard) {
+                Ok(id) => {
+                    spares.put(record);
+                    Ok(id)
+                }
+                Err(error) => Err((error, record)),
+            };
+        };
+        self.flush_lane(shard);
+        let channel = &shards[shard].channel;
+        let mut record = record;
+        loop {
+            match channel.try_exchange(record) {
+                Ok((sequence, old)) => {
+                    spares.put(old);
+                    return Ok(MessageId::new(sequence, shard, topic.config.shards));
+                }
+                Err(TryPublishError::Full(back)) => record = back,
+                Err(error) => return Err((PublishError::Closed(()), error.into_inner())),
+            }
+            if let Err(error) = self.wait_for_room(shard, 1, wait) {
+                return Err((error, record));
+            }
+        }
+    }
+
+    #[cold]
+    fn wait_for_room(&self, shard: usize, count: u64, wait: Wait) -> Result<(), PublishError<()>> {
+        let deadline = match wait {
+            Wait::Never => return Err(PublishError::Full(())),
+            Wait::Until(deadline) => Some(deadline),
+            Wait::Forever => None,
+        };
+        if serving::is(&self.topic) {
+            return Err(PublishError::WouldDeadlock(()));
+        }
+        let channel = &self.topic.shard(shard).channel;
+        if channel.wait_for_room(count, deadline) { Ok(()) } else { Err(PublishError::Full(())) }
+    }
+
+    /// Publishes all records in one claim, or none.
+    fn claim_and_publish(
+        &self,
+        records: Vec<Record>,
+        spares: &mut Spares,
+    ) -> Result<MessageId, PublishError<()>> {
+        let topic = &*self.topic;
+        let Some(shards) = topic.stored() else {
+            let mut ids = records.into_iter().map(|record| {
+                spares.put(record);
+                topic.publish_unstored(self.shard)
+            });
+            let first = ids.next().unwrap_or(Err(PublishError::Closed(())));
+            return ids.fold(first, |first, next| first.and_then(|first| next.map(|_| first)));
+        };
+        let count = records.len() as u64;
+        let mut claim = loop {
+            match shards[self.shard].channel.try_claim(count) {
+                Ok(claim) => break claim,
+                Err(ClaimError::Closed) => return Err(PublishError::Closed(())),
+                Err(_) => self.wait_for_room(self.shard, count, Wait::Forever)?,
+            }
+        };
+        let first = claim.start();
+        for record in records {
+            if let Ok(old) = claim.push(record) {
+                spares.put(old);
+            }
+        }
+        claim.publish();
+        Ok(MessageId::new(first, self.shard, topic.config.shards))
+    }
+}
+
+impl Clone for Publisher {
+    /// Another publisher, with buffers and a batcher lane of its own, perhaps on another shard.
+    fn clone(&self) -> Self {
+        Self::new(&self.topic)
+    }
+}
+
+impl Drop for Publisher {
+    /// What is staged is published as far as there is room; what is not stays staged until a consumer fetches it.
+    fn drop(&mut self) {
+        for (shard, lane) in self.lanes.iter().enumerate() {
+            if let Some(lane) = lane.get() {
+                lane.drain_if_room(self.topic.shard(shard));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("topic", &self.topic.name)
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,265 @@
+//! A message on the ring, and how it is seen from outside.
+//!
+//! A slot holds one pointer, to a buffer with a reference count of its own: the header (publish time, and what only few
+//! messages have) and, right behind it, the payload bytes. A payload that the caller owns as `Bytes` stays where it is
+//! and the header refers to it. A delivery that is leased holds a clone of the pointer; nothing else is copied.
+
+use crate::message::Message;
+use bytes::Bytes;
+use ringmain_ring::{Buffer, Sequence, UniqueBuffer};
+use std::fmt;
+use std::ops::Deref;
+use std::time::{Duration, SystemTime};
+
+/// What stands in front of the payload bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Header {
+    /// Wall time, nanoseconds since 1970.
+    pub(crate) publish_time: u64,
+    /// The caller's payload, if it is not in the buffer.
+    pub(crate) external: Option<Bytes>,
+    pub(crate) extras: Option<Box<Extras>>,
+}
+
+/// What a message without attributes or ordering key owns no memory for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Extras {
+    pub(crate) attributes: Vec<(String, String)>,
+    pub(crate) ordering_key: Option<String>,
+}
+
+/// A message's buffer, being filled.
+pub(crate) type Draft = UniqueBuffer<Header>;
+
+/// What a slot holds: nothing yet, or a message.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record(Option<Buffer<Header>>);
+
+impl Record {
+    #[inline]
+    pub(crate) fn new(draft: Draft) -> Self {
+        Self(Some(draft.share()))
+    }
+
+    /// A record of `message`, in an empty buffer. The payload stays where it is.
+    pub(crate) fn from_message(mut draft: Draft, message: Message, publish_time: u64) -> Self {
+        let Message { data, attributes, ordering_key } = message;
+        draft.resize(0);
+        draft.publish_time = publish_time;
+        draft.external = Some(data);
+        if !attributes.is_empty() || ordering_key.is_some() {
+            draft.extras = Some(Box::new(Extras { attributes, ordering_key }));
+        }
+        Self::new(draft)
+    }
+
+    /// The message that this was made [from](Self::from_message), when it was not published.
+    pub(crate) fn into_message(self) -> Message {
+        let Some(mut draft) = self.recycle() else { return Message::default() };
+        let extras = draft.extras.take().map(|extras| *extras).unwrap_or_default();
+        let data = draft.external.take().unwrap_or_default();
+        Message { data, attributes: extras.attributes, ordering_key: extras.ordering_key }
+    }
+
+    /// The buffer, for reuse, if nobody else holds it.
+    #[inline]
+    pub(crate) fn recycle(self) -> Option<Draft> {
+        self.0?.into_unique().ok()
+    }
+
+    /// The message. A slot that a reader is shown always has one.
+    #[inline]
+    fn buffer(&self) -> &Buffer<Header> {
+        self.0.as_ref().expect("a slot is published with a message in it, or as padding")
+    }
+}
+
+/// A message's number, unique in its topic; within a shard it rises in publish order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub(crate) u64);
+
+impl MessageId {
+    #[inline]
+    pub(crate) fn new(sequence: Sequence, shard: usize, shards: usize) -> Self {
+        Self(sequence.number().wrapping_mul(shards as u64).wrapping_add(shard as u64))
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A message as a subscriber sees it: what was published, and what the engine added.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub(crate) record: Record,
+    pub(crate) id: MessageId,
+}
+
+impl Received {
+    fn as_in_place(&self) -> InPlace<'_> {
+        InPlace { record: &self.record, id: self.id, attempt: 1 }
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        self.as_in_place().data()
+    }
+
+    /// The payload as `Bytes`, which may outlive everything else: by reference, never copied.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        match &self.record.buffer().external {
+            Some(bytes) => bytes.clone(),
+            None => Bytes::from_owner(Payload(self.record.buffer().clone())),
+        }
+    }
+
+    /// The message's number.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// When it was published: the wall clock when the engine started, plus monotonic time.
+    #[must_use]
+    pub fn publish_time(&self) -> SystemTime {
+        self.as_in_place().publish_time()
+    }
+
+    /// The attributes, in the order in which they were added.
+    #[must_use]
+    pub fn attributes(&self) -> &[(String, String)] {
+        self.record.buffer().extras.as_ref().map_or(&[], |extras| &extras.attributes)
+    }
+
+    /// The value of an attribute.
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<&str> {
+        find(self.attributes(), key)
+    }
+
+    /// The ordering key.
+    #[must_use]
+    pub fn ordering_key(&self) -> Option<&str> {
+        self.record.buffer().extras.as_ref()?.ordering_key.as_deref()
+    }
+}
+
+/// Lets `Bytes` own the buffer that its bytes are in.
+struct Payload(Buffer<Header>);
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+fn find<'a>(attributes: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    attributes.iter().find(|(other, _)| other == key).map(|(_, value)| &**value)
+}
+
+/// A message read where it stands. What an in-place handler is given.
+#[derive(Clone, Copy)]
+pub struct InPlace<'a> {
+    record: &'a Record,
+    id: MessageId,
+    attempt: u32,
+}
+
+impl<'a> InPlace<'a> {
+    #[inline]
+    pub(crate) fn new(record: &'a Record, id: MessageId, attempt: u32) -> Self {
+        Self { record, id, attempt }
+    }
+
+    /// The payload.
+    #[inline]
+    #[must_use]
+    pub fn data(&self) -> &'a [u8] {
+        let buffer = self.record.buffer();
+        match &buffer.external {
+            None => buffer.bytes(),
+            Some(bytes) => bytes,
+        }
+    }
+
+    /// The message's number.
+    #[inline]
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// How often it has been delivered on this subscription, this time included.
+    #[inline]
+    #[must_use]
+    pub fn delivery_attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// When it was published: the wall clock when the engine started, plus monotonic time.
+    #[must_use]
+    pub fn publish_time(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.record.buffer().publish_time)
+    }
+
+    /// The attributes, in the order in which they were added.
+    #[must_use]
+    pub fn attributes(&self) -> &'a [(String, String)] {
+        self.record.buffer().extras.as_ref().map_or(&[], |extras| &extras.attributes)
+    }
+
+    /// The value of an attribute.
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<&'a str> {
+        find(self.attributes(), key)
+    }
+
+    /// The ordering key.
+    #[must_use]
+    pub fn ordering_key(&self) -> Option<&'a str> {
+        self.record.buffer().extras.as_ref()?.ordering_key.as_deref()
+    }
+
+    /// The message to keep: a reference is counted, the payload is not copied.
+    #[must_use]
+    pub fn to_received(&self) -> Received {
+        Received { record: self.record.clone(), id: self.id }
+    }
+}
+
+impl fmt::Debug for InPlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InPlace")
+            .field("id", &self.id)
+            .field("attempt", &self.attempt)
+            .field("bytes", &self.data().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A record that has left the ring without being acked: nacked, or its lease expired.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) message: Received,
+    /// The attempt that the next delivery will be.
+    pub(crate) attempt: u32,
+}
+
+impl Deref for Held {
+    type Target = Received;
+
+    fn deref(&self) -> &Received {
+        &self.message
+    }
+}

@@ -1,0 +1,75 @@
+//! Counters, readable at any time without stopping anything.
+
+use ringmain_fanout::Slowest;
+use ringmain_ring::sync::{AtomicU64, Ordering};
+
+/// What a topic has done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct TopicStats {
+    /// Messages published, those that no subscription was there for included.
+    pub published: u64,
+    /// How many subscriptions there are.
+    pub subscriptions: usize,
+    /// The subscription furthest behind, among those that publishers wait for, and by how many slots.
+    pub slowest: Option<Slowest>,
+}
+
+/// What a subscription has done. At rest, `accepted = acked + dropped + discarded + outstanding + held + unread`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SubscriptionStats {
+    /// Messages published to the topic since the subscription was made.
+    pub accepted: u64,
+    /// Deliveries, redeliveries included.
+    pub delivered: u64,
+    /// Messages acked.
+    pub acked: u64,
+    /// Deliveries that ended in a nack, a panic of the handler or a dropped [`Delivery`](crate::Delivery) included.
+    pub nacked: u64,
+    /// Deliveries whose deadline passed.
+    pub expired: u64,
+    /// Deliveries that were not the first of their message.
+    pub redelivered: u64,
+    /// Messages lost to the overflow policy.
+    pub dropped: u64,
+    /// Messages given up by a detach or a close.
+    pub discarded: u64,
+    /// Handlers that panicked.
+    pub panics: u64,
+    /// Leased and not yet ended.
+    pub outstanding: u64,
+    /// Nacked or expired, and waiting for redelivery.
+    pub held: u64,
+    /// On the ring and not yet taken.
+    pub unread: u64,
+}
+
+/// The counters behind [`SubscriptionStats`]. Relaxed throughout: each is a sum that orders nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) delivered: AtomicU64,
+    pub(crate) acked: AtomicU64,
+    pub(crate) nacked: AtomicU64,
+    pub(crate) expired: AtomicU64,
+    pub(crate) redelivered: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) discarded: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    /// Messages delivered in place and acked at once: taken, delivered and acked in one addition a batch.
+    pub(crate) in_place: AtomicU64,
+    /// Other messages taken from the ring.
+    pub(crate) taken: AtomicU64,
+}
+
+#[inline]
+pub(crate) fn add(counter: &AtomicU64, count: u64) {
+    if count > 0 {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+#[inline]
+pub(crate) fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}

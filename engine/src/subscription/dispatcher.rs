@@ -1,0 +1,274 @@
+//! One thread, many subscriptions, a handler each.
+//!
+//! Subscriptions are grouped by ring: one set of cursors a ring, whose lossless members stand behind one gate, so that
+//! publishing costs the same with ten thousand of them as with one, and a message brought into cache once is handled
+//! by all.
+
+use super::handle::Subscription;
+use super::in_place::{Handler, Verdict};
+use super::inner::SubscriptionInner;
+use crate::record::{InPlace, Record};
+use crate::stats::add;
+use ringmain_fanout::{CursorSet, Event, WaitStrategy};
+use ringmain_ring::sync::{AtomicBool, Ordering};
+use ringmain_ring::{Notify, spin_until, wait_any};
+use std::fmt;
+use std::sync::Arc;
+
+/// Slots that a subscription gets in one turn. Enough to make a turn's own cost vanish; few enough that 1 KiB messages
+/// stay in a core's cache from the first subscription of the turn to the last.
+const TURN: usize = 256;
+
+/// Serves many subscriptions, of one topic or several, from one thread.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringmain::{Dispatcher, Engine, Message, Verdict};
+/// let engine = Engine::new();
+/// let orders = engine.create_topic("orders", Default::default())?;
+/// let billing = orders.create_subscription("billing", Default::default())?;
+/// let audit = orders.create_subscription("audit", Default::default())?;
+/// let mut dispatcher = Dispatcher::new()
+///     .add(&billing, |message| if message.data() == b"paid" { Verdict::Ack } else { Verdict::Nack })
+///     .add(&audit, |_| Verdict::Ack);
+/// orders.publisher().publish(Message::new("paid"))?;
+/// assert_eq!(dispatcher.poll(), 2);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Dispatcher {
+    sets: Vec<Set>,
+    served: Vec<Served>,
+    stop: StopHandle,
+    limit: usize,
+}
+
+struct Set {
+    cursors: CursorSet<Record>,
+    shard: usize,
+    /// Which of `served` a member is.
+    members: Vec<usize>,
+}
+
+struct Served {
+    subscription: Arc<SubscriptionInner>,
+    handler: Box<dyn Handler>,
+    lagged: Option<Box<dyn FnMut(u64) + Send>>,
+}
+
+impl Dispatcher {
+    /// Serves nobody yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let stop =
+            StopHandle { inner: Arc::new(Stop { stopped: AtomicBool::new(false), notify: Notify::new() }) };
+        Self { sets: Vec::new(), served: Vec::new(), stop, limit: TURN }
+    }
+
+    /// Slots that a subscription gets in one turn, 256 unless set.
+    #[must_use]
+    pub fn turn_limit(mut self, slots: usize) -> Self {
+        self.limit = slots.max(1);
+        self
+    }
+
+    /// Serves `subscription` by `handler`. Under [`Overflow::Block`](crate::Overflow::Block) the message is read in the
+    /// ring, and publishers wait for the handler; under the other policies the handler gets a counted reference, and
+    /// nobody waits. A panic counts as a nack, is counted, and stops nothing.
+    #[must_use]
+    pub fn add(
+        self,
+        subscription: &Subscription,
+        handler: impl FnMut(InPlace<'_>) -> Verdict + Send + 'static,
+    ) -> Self {
+        self.serve(subscription, Box::new(handler), None)
+    }
+
+    /// As [`add`](Self::add), and tells `lagged` how many messages the overflow policy dropped, exactly, between the
+    /// messages that it dropped them from.
+    #[must_use]
+    pub fn add_lossy(
+        self,
+        subscription: &Subscription,
+        handler: impl FnMut(InPlace<'_>) -> Verdict + Send + 'static,
+        lagged: impl FnMut(u64) + Send + 'static,
+    ) -> Self {
+        self.serve(subscription, Box::new(handler), Some(Box::new(lagged)))
+    }
+
+    fn serve(
+        mut self,
+        subscription: &Subscription,
+        handler: Box<dyn Handler>,
+        lagged: Option<Box<dyn FnMut(u64) + Send>>,
+    ) -> Self {
+        let subscription = Arc::clone(subscription.inner());
+        let index = self.served.len();
+        for (shard, receiver) in subscription.receivers.iter().enumerate() {
+            let known = self.sets.iter().position(|set| set.cursors.channel().is_same(receiver.channel()));
+            let known = known.unwrap_or_else(|| {
+                let cursors = CursorSet::new(receiver.channel());
+                self.sets.push(Set { cursors, shard, members: Vec::new() });
+                self.sets.len() - 1
+            });
+            let set = &mut self.sets[known];
+            let added = set.cursors.add(receiver.clone());
+            debug_assert!(added.is_ok(), "the set was chosen by the receiver's channel");
+            set.members.push(index);
+        }
+        self.served.push(Served { subscription, handler, lagged });
+        self
+    }
+
+    /// One turn over all subscriptions: what came back first, then what is on the rings. Returns how many slots and
+    /// redeliveries were handled. Never waits.
+    #[inline]
+    pub fn poll(&mut self) -> usize {
+        let Self { sets, served, limit, .. } = self;
+        let mut count = 0;
+        for served in served.iter_mut() {
+            count += served.again();
+        }
+        for set in sets.iter_mut() {
+            let Set { cursors, shard, members } = set;
+            let handled = cursors.turn(*limit, |member, event| served[members[member]].handle(*shard, event));
+            let first = members.first().map(|member| &served[*member].subscription.topic);
+            if let Some(shard) = first.map(|topic| topic.shard(*shard)) {
+                if handled > 0 {
+                    shard.lanes.run_busy();
+                } else {
+                    shard.lanes.run_dry(shard);
+                }
+            }
+            count += handled;
+        }
+        count
+    }
+
+    /// Polls until every subscription is at its end (the topic closed and everything handled, or the subscription
+    /// detached), or until [stopped](StopHandle::stop). Waits by the topics' strategy.
+    pub fn run(&mut self) {
+        while !self.stop.is_stopped() {
+            if self.poll() > 0 {
+                continue;
+            }
+            if self.served.iter().all(|served| served.subscription.is_finished()) {
+                return;
+            }
+            self.wait();
+        }
+    }
+
+    /// Polls until there is nothing to handle now. Returns how much was handled. Never waits.
+    pub fn run_until_idle(&mut self) -> usize {
+        let mut total = 0;
+        loop {
+            let count = self.poll();
+            total += count;
+            let staged = || self.served.iter().any(|served| served.subscription.has_unhandled());
+            if count == 0 && !staged() {
+                return total;
+            }
+        }
+    }
+
+    fn wait(&self) {
+        let Self { sets, served, stop, .. } = self;
+        let strategy =
+            served.first().map_or_else(WaitStrategy::default, |s| s.subscription.topic.config.wait);
+        let mut ready = || {
+            stop.is_stopped()
+                || served.iter().any(|served| served.subscription.has_unhandled())
+                || served.iter().all(|served| served.subscription.is_finished())
+        };
+        if spin_until(strategy, None, &mut ready) {
+            return;
+        }
+        let mut notifies: Vec<&Notify> = vec![&stop.inner.notify];
+        notifies.extend(sets.iter().map(|set| set.cursors.channel().data()));
+        notifies.extend(served.iter().map(|served| &served.subscription.changed));
+        wait_any(&notifies, None, &mut ready);
+    }
+
+    /// Something to end [`run`](Self::run) with, from any thread or handler.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+}
+
+impl Served {
+    /// Hands over what came back, each at most once. Returns how many there were.
+    #[inline]
+    fn again(&mut self) -> usize {
+        self.subscription.expire_due();
+        if self.subscription.held.len() == 0 {
+            return 0;
+        }
+        self.subscription.held.new_round();
+        let mut count = 0;
+        while let Some(held) = self.subscription.held.next_of_round() {
+            self.handler.again(&self.subscription, held);
+            count += 1;
+        }
+        count
+    }
+
+    #[inline]
+    fn handle(&mut self, shard: usize, event: Event<'_, Record>) {
+        match event {
+            Event::Batch(batch) => self.handler.batch(&self.subscription, shard, &batch),
+            Event::Lagged(lost) => {
+                add(&self.subscription.counters.dropped, lost);
+                if let Some(lagged) = &mut self.lagged {
+                    lagged(lost);
+                }
+            }
+            _ => drop(self.subscription.shut()),
+        }
+    }
+}
+
+impl SubscriptionInner {
+    /// Whether there is something for an in-place reader.
+    fn has_unhandled(&self) -> bool {
+        !self.is_shut() && self.has_work()
+    }
+}
+
+impl Default for Dispatcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher").field("subscriptions", &self.served.len()).finish_non_exhaustive()
+    }
+}
+
+/// Ends the [`run`](Dispatcher::run) of a [`Dispatcher`], after its turn and for good.
+#[derive(Debug, Clone)]
+pub struct StopHandle {
+    inner: Arc<Stop>,
+}
+
+#[derive(Debug)]
+struct Stop {
+    stopped: AtomicBool,
+    notify: Notify,
+}
+
+impl StopHandle {
+    /// Stops the dispatcher.
+    pub fn stop(&self) {
+        // Relaxed: the notification orders it for a dispatcher that sleeps; one that polls will see it soon.
+        self.inner.stopped.store(true, Ordering::Relaxed);
+        self.inner.notify.notify();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.inner.stopped.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,192 @@
+//! Receiving under lease: what users call.
+
+use super::delivery::{AckId, Delivery};
+use super::dispatcher::Dispatcher;
+use super::in_place::Verdict;
+use super::inner::SubscriptionInner;
+use crate::error::{AckError, RecvError};
+use crate::record::InPlace;
+use crate::stats::SubscriptionStats;
+use crate::topic::Topic;
+use ringmain_ring::{LeaseId, now};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A subscription. Clones are handles on the same one, and compete for its messages.
+#[derive(Clone)]
+pub struct Subscription {
+    inner: Arc<SubscriptionInner>,
+}
+
+impl Subscription {
+    pub(crate) fn new(inner: Arc<SubscriptionInner>) -> Self {
+        Self { inner }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<SubscriptionInner> {
+        &self.inner
+    }
+
+    /// The subscription's id.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The topic that it subscribes to.
+    #[must_use]
+    pub fn topic(&self) -> Topic {
+        Topic::from_inner(&self.inner.topic)
+    }
+
+    /// The next message, waiting for it.
+    ///
+    /// # Errors
+    /// [`RecvError::Lagged`], [`RecvError::Detached`], or [`RecvError::Closed`] when nothing is left and nothing comes.
+    pub fn recv(&self) -> Result<Delivery, RecvError> {
+        self.recv_until(None)
+    }
+
+    /// The next message, waiting for it no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`RecvError::Timeout`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Delivery, RecvError> {
+        self.recv_until(Some(now() + timeout))
+    }
+
+    /// The next message, if there is one now. Never waits.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    #[inline]
+    pub fn try_recv(&self) -> Result<Option<Delivery>, RecvError> {
+        let mut delivery = None;
+        let count = self.inner.receive(1, |one| delivery = Some(one))?;
+        if count == 0 && self.inner.is_finished() {
+            return Err(self.ended());
+        }
+        Ok(delivery)
+    }
+
+    /// At most `max` messages that are there now. Never waits.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn pull(&self, max: usize) -> Result<Vec<Delivery>, RecvError> {
+        let mut deliveries = Vec::new();
+        self.pull_into(max, &mut deliveries)?;
+        Ok(deliveries)
+    }
+
+    /// As [`pull`](Self::pull), appending to a vector that may be used again. Returns how many there were.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn pull_into(&self, max: usize, deliveries: &mut Vec<Delivery>) -> Result<usize, RecvError> {
+        let count = self.inner.receive(max, |one| deliveries.push(one))?;
+        if count == 0 && self.inner.is_finished() {
+            return Err(self.ended());
+        }
+        Ok(count)
+    }
+
+    /// Waits until there may be something to receive (`true`), or for `timeout` (`false`).
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.inner.wait(Some(now() + timeout))
+    }
+
+    /// Every message, waiting for each; ends when nothing is left and nothing comes.
+    #[must_use]
+    pub fn iter(&self) -> Deliveries<'_> {
+        Deliveries { subscription: self }
+    }
+
+    fn recv_until(&self, deadline: Option<Instant>) -> Result<Delivery, RecvError> {
+        loop {
+            if let Some(delivery) = self.try_recv()? {
+                return Ok(delivery);
+            }
+            if !self.inner.wait(deadline) && deadline.is_some_and(|deadline| now() >= deadline) {
+                return Err(RecvError::Timeout);
+            }
+            if self.inner.topic.is_closed() && !self.inner.has_work() {
+                // Leases are still out, which may come back as redeliveries: wait for those alone.
+                let settled = || self.inner.has_work() || self.inner.is_finished();
+                self.inner.changed.wait_until(deadline, settled);
+            }
+        }
+    }
+
+    fn ended(&self) -> RecvError {
+        if self.inner.is_shut() { RecvError::Detached } else { RecvError::Closed }
+    }
+
+    /// Handles messages in place, on this thread, until the topic is closed and everything handled: a
+    /// [`Dispatcher`] with this one subscription. Several threads may do so and compete.
+    pub fn process(&self, handler: impl FnMut(InPlace<'_>) -> Verdict + Send + 'static) {
+        Dispatcher::new().add(self, handler).run();
+    }
+
+    /// Acks by id.
+    ///
+    /// # Errors
+    /// [`AckError::Expired`] when that delivery is over.
+    pub fn ack(&self, id: AckId) -> Result<(), AckError> {
+        self.inner.ack(LeaseId::from_bits(id.0))
+    }
+
+    /// Nacks by id.
+    ///
+    /// # Errors
+    /// [`AckError::Expired`] when that delivery is over.
+    pub fn nack(&self, id: AckId) -> Result<(), AckError> {
+        self.inner.nack(LeaseId::from_bits(id.0))
+    }
+
+    /// Moves the deadline of a delivery to this long from now, at most 600 s; zero is a nack.
+    ///
+    /// # Errors
+    /// [`AckError::Expired`] when that delivery is over.
+    pub fn modify_ack_deadline(&self, id: AckId, from_now: Duration) -> Result<(), AckError> {
+        self.inner.modify_ack_deadline(LeaseId::from_bits(id.0), from_now)
+    }
+
+    /// What the subscription has done so far. Costs a look at every unread slot.
+    #[must_use]
+    pub fn stats(&self) -> SubscriptionStats {
+        self.inner.stats()
+    }
+
+    /// Gives the subscription up: its backlog is dropped, nothing new comes, and every later receive says so.
+    pub fn detach(&self) {
+        self.inner.shut();
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}
+
+/// Every message of a subscription; see [`Subscription::iter`].
+#[derive(Debug)]
+#[must_use = "an iterator does nothing until it is used"]
+pub struct Deliveries<'a> {
+    subscription: &'a Subscription,
+}
+
+impl Iterator for Deliveries<'_> {
+    /// A gap is told like a message, and the iteration goes on after it.
+    type Item = Result<Delivery, RecvError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.subscription.recv() {
+            Err(RecvError::Closed | RecvError::Detached) => None,
+            other => Some(other),
+        }
+    }
+}

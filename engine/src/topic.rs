@@ -1,0 +1,264 @@
+//! A topic: its shards, its subscriptions, and whether anything is kept at all.
+//!
+//! The rings are allocated with the first subscription. Until then, and whenever no subscription is left, a publish
+//! takes a number and keeps nothing.
+
+use crate::clock::Clock;
+use crate::config::{SubscriptionConfig, TopicConfig};
+use crate::engine::EngineInner;
+use crate::error::{Error, PublishError};
+use crate::name;
+use crate::publish::{Lanes, Publisher};
+use crate::record::{MessageId, Record};
+use crate::stats::TopicStats;
+use crate::subscription::{Subscription, SubscriptionInner};
+use foldhash::fast::FixedState;
+use ringmain_fanout::{Channel, ChannelBuilder, ClaimError, Sequence};
+use ringmain_ring::sync::{AtomicU64, AtomicUsize, Ordering};
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::{Arc, OnceLock, Weak};
+
+/// One ring of a topic.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) channel: Channel<Record>,
+    pub(crate) lanes: Lanes,
+    /// Where its numbers began, for counting.
+    start: u64,
+    /// Numbers that were taken with nothing kept. (They are counted as published all the same.)
+    unstored: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(crate) struct TopicInner {
+    pub(crate) name: String,
+    pub(crate) config: TopicConfig,
+    pub(crate) clock: Clock,
+    pub(crate) engine: Weak<EngineInner>,
+    shards: OnceLock<Box<[Shard]>>,
+    /// Ids given out before there was a ring; tagged in the top bit once there is one.
+    before: AtomicU64,
+    /// How many subscriptions there are that are not detached.
+    active: AtomicUsize,
+    next_shard: AtomicUsize,
+    closed: AtomicUsize,
+}
+
+const RINGS_EXIST: u64 = 1 << 63;
+
+impl TopicInner {
+    fn new(name: &str, config: TopicConfig, engine: &Arc<EngineInner>) -> Self {
+        Self {
+            name: name.to_owned(),
+            config,
+            clock: engine.clock.clone(),
+            engine: Arc::downgrade(engine),
+            shards: OnceLock::new(),
+            before: AtomicU64::new(0),
+            active: AtomicUsize::new(0),
+            next_shard: AtomicUsize::new(0),
+            closed: AtomicUsize::new(0),
+        }
+    }
+
+    /// The rings, if a publish must be kept.
+    #[inline]
+    pub(crate) fn stored(&self) -> Option<&[Shard]> {
+        // Relaxed: a publish that started after `create_subscription` returned has it in its past already.
+        if self.active.load(Ordering::Relaxed) == 0 { None } else { self.shards() }
+    }
+
+    /// The rings, if there are any.
+    #[inline]
+    pub(crate) fn shards(&self) -> Option<&[Shard]> {
+        self.shards.get().map(|shards| &**shards)
+    }
+
+    /// One of the rings, by somebody who knows that they exist.
+    #[inline]
+    pub(crate) fn shard(&self, index: usize) -> &Shard {
+        &self.shards().expect("whoever has a shard's index has seen the shards")[index]
+    }
+
+    pub(crate) fn shard_of_key(&self, key: &str) -> usize {
+        if self.config.shards == 1 {
+            return 0;
+        }
+        let hash = FixedState::default().hash_one(key);
+        #[expect(clippy::cast_possible_truncation, reason = "less than the number of shards")]
+        let shard = (hash % self.config.shards as u64) as usize;
+        shard
+    }
+
+    pub(crate) fn next_shard(&self) -> usize {
+        self.next_shard.fetch_add(1, Ordering::Relaxed) % self.config.shards
+    }
+
+    /// What a batch may claim at once.
+    pub(crate) fn largest_batch(&self) -> usize {
+        self.config.batch_messages.min((self.config.ring_slots / 2).max(1))
+    }
+
+    /// The wall time to write on a message that is published now.
+    #[inline]
+    pub(crate) fn publish_time(&self) -> u64 {
+        self.clock.wall_at(self.clock.now())
+    }
+
+    /// Takes a number and keeps nothing, since nobody subscribes.
+    #[cold]
+    pub(crate) fn publish_unstored(&self, shard: usize) -> Result<MessageId, PublishError<()>> {
+        if self.is_closed() {
+            return Err(PublishError::Closed(()));
+        }
+        let Some(shards) = self.shards() else {
+            let id = self.before.fetch_add(1, Ordering::Relaxed);
+            if id & RINGS_EXIST == 0 {
+                return Ok(MessageId(id));
+            }
+            // The rings are being made just now.
+            let shards = self.shards.wait();
+            return self.skip(&shards[shard], shard);
+        };
+        self.skip(&shards[shard], shard)
+    }
+
+    /// Takes the next number of a ring, as padding.
+    fn skip(&self, shard: &Shard, index: usize) -> Result<MessageId, PublishError<()>> {
+        loop {
+            match shard.channel.try_claim(1) {
+                Ok(claim) => {
+                    shard.unstored.fetch_add(1, Ordering::Relaxed);
+                    return Ok(MessageId::new(claim.start(), index, self.config.shards));
+                }
+                Err(ClaimError::Closed) => return Err(PublishError::Closed(())),
+                // A subscription came, and is full already.
+                Err(_) => drop(shard.channel.wait_for_room(1, None)),
+            }
+        }
+    }
+
+    fn make_shards(&self) -> Result<&[Shard], Error> {
+        if let Some(shards) = self.shards() {
+            return Ok(shards);
+        }
+        let given = self.before.fetch_or(RINGS_EXIST, Ordering::AcqRel) & !RINGS_EXIST;
+        let count = self.config.shards;
+        // A ring's first number is beyond every id given out so far.
+        let start = given.div_ceil(count as u64);
+        let shard = |_| {
+            let channel = ChannelBuilder::new(self.config.ring_slots)
+                .start(Sequence::new(start))
+                .wait(self.config.wait)
+                .build(Record::default)?;
+            Ok(Shard { channel, lanes: Lanes::new(), start, unstored: AtomicU64::new(0) })
+        };
+        let shards = (0..count).map(shard).collect::<Result<Box<[Shard]>, Error>>()?;
+        Ok(self.shards.get_or_init(|| shards))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed) != 0
+    }
+
+    /// Refuses publishing from now on. Subscriptions drain what they hold.
+    pub(crate) fn close(&self) {
+        self.closed.store(1, Ordering::Relaxed);
+        for shard in self.shards().unwrap_or(&[]) {
+            // What is staged was accepted: it goes first, as far as there is room.
+            shard.lanes.run_dry(shard);
+            shard.channel.close();
+        }
+    }
+
+    /// A subscription was detached or dropped.
+    pub(crate) fn release(&self) {
+        self.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A topic. Cheap to clone.
+#[derive(Clone)]
+pub struct Topic {
+    inner: Arc<TopicInner>,
+}
+
+impl Topic {
+    pub(crate) fn new(name: &str, config: TopicConfig, engine: &Arc<EngineInner>) -> Self {
+        Self { inner: Arc::new(TopicInner::new(name, config, engine)) }
+    }
+
+    pub(crate) fn from_inner(inner: &Arc<TopicInner>) -> Self {
+        Self { inner: Arc::clone(inner) }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<TopicInner> {
+        &self.inner
+    }
+
+    /// The topic's id.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The topic's settings.
+    #[must_use]
+    pub fn config(&self) -> &TopicConfig {
+        &self.inner.config
+    }
+
+    /// A publisher to this topic.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(&self.inner)
+    }
+
+    /// A new subscription. It sees every message whose publish starts after this returns, and none whose publish
+    /// returned before.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`], [`Error::AlreadyExists`] when the engine has one of that name, [`Error::Closed`].
+    pub fn create_subscription(&self, name: &str, config: SubscriptionConfig) -> Result<Subscription, Error> {
+        name::check(name)?;
+        config.check(!self.inner.clock.runs())?;
+        let engine = self.inner.engine.upgrade().ok_or(Error::Closed)?;
+        if self.inner.is_closed() {
+            return Err(Error::Closed);
+        }
+        engine.add_subscription(name, || {
+            // Counted first: whoever sees the count finds the rings, or waits for them.
+            let shards = self.inner.make_shards()?;
+            self.inner.active.fetch_add(1, Ordering::Relaxed);
+            Ok(SubscriptionInner::new(name, config, &self.inner, shards))
+        })
+    }
+
+    /// What the topic has done so far.
+    #[must_use]
+    pub fn stats(&self) -> TopicStats {
+        let shards = self.inner.shards().unwrap_or(&[]);
+        let before = self.inner.before.load(Ordering::Relaxed) & !RINGS_EXIST;
+        let published: u64 = if shards.is_empty() {
+            before
+        } else {
+            // The first numbers of the rings may be a few beyond the ids given out before.
+            before + shards.iter().map(|shard| shard.channel.tail().number() - shard.start).sum::<u64>()
+        };
+        TopicStats {
+            published,
+            subscriptions: self.inner.active.load(Ordering::Relaxed),
+            slowest: shards
+                .iter()
+                .filter_map(|shard| shard.channel.slowest())
+                .max_by_key(|slowest| slowest.behind),
+        }
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topic").field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}
