@@ -204,7 +204,6 @@ impl Topic {
     }
 
     /// The topic's settings.
-    #[must_use]
     pub fn config(&self) -> &TopicConfig {
         &self.inner.config
     }

@@ -99,7 +99,6 @@ impl Subscription {
     }
 
     /// Every message, waiting for each; ends when nothing is left and nothing comes.
-    #[must_use]
     pub fn iter(&self) -> Deliveries<'_> {
         Deliveries { subscription: self }
     }
