@@ -48,3 +48,8 @@ pub use ringmain_fanout::{Overflow, Slowest, WaitStrategy};
 pub use stats::{SubscriptionStats, TopicStats};
 pub use subscription::{AckId, Deliveries, Delivery, Dispatcher, StopHandle, Subscription, Verdict};
 pub use topic::Topic;
+
+/// The README's examples are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
