@@ -1,1 +1,141 @@
-fn main(){}
+//! The load harness of Ringmain.
+//!
+//! `harness --scenario saturation` measures how much an engine carries and what latency it has on the way there; `harness
+//! --help` lists the rest. The parts, from the outside in:
+//!
+//! - `cli` says what is asked, `scenario` what that means in samples, `search` and `level` what the samples say;
+//! - `sample` runs one of them: `pin` seats the threads, `publish` (with `pacer`) and `consume` (with `inbox`, `ledger`,
+//!   `latency`, `backlog`) are what they do, `driver` is the only part that knows the engine;
+//! - `noise`, `limits`, `overhead`, `memory` and `environment` say how far the figures can be trusted;
+//! - `result` and `report` are what is left when it is over.
+//!
+//! Exit codes: 0 passed, 1 failed its criteria, 2 wrong usage, 3 too noisy to tell (under `--strict`).
+#![forbid(unsafe_code)]
+
+mod backlog;
+mod cli;
+mod clock;
+mod consume;
+mod driver;
+mod environment;
+mod fault;
+mod inbox;
+mod input;
+mod latency;
+mod ledger;
+mod level;
+mod limits;
+mod memory;
+mod noise;
+mod num;
+mod overhead;
+mod pacer;
+mod payload;
+mod pin;
+mod publish;
+mod report;
+mod result;
+mod sample;
+mod scenario;
+mod search;
+mod shared;
+
+use std::process::ExitCode;
+
+use cli::Refusal;
+use cli::settings::{Plan, Settings};
+use report::Paint;
+use report::progress::Progress;
+
+/// How a run ended, in rising order of what the exit code tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    /// Wrong usage: nothing was measured.
+    Usage,
+    /// Under `--strict`: whether it passed cannot be told.
+    Noisy,
+}
+
+impl Verdict {
+    fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Passed => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Noisy => 3,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let plan =
+        match cli::parse().and_then(|arguments| cli::settings::plan(&arguments).map_err(Refusal::Usage)) {
+            Ok(plan) => plan,
+            Err(Refusal::Asked(help)) => {
+                return if help.print().is_ok() { Verdict::Passed } else { Verdict::Failed }.code();
+            }
+            Err(Refusal::Usage(line)) => return refuse(&line),
+        };
+    for note in &plan.notes {
+        eprintln!("note: {note}");
+    }
+    if plan.dry_run {
+        for run in &plan.runs {
+            let seconds = scenario::estimate(run).as_secs_f64();
+            println!("{}", report::text::plan(run, &scenario::steps(run), seconds));
+        }
+        return Verdict::Passed.code();
+    }
+    if let Err(line) = limits::build().and_then(|()| result::prepare(&plan.results)) {
+        return refuse(&line);
+    }
+    let mut worst = Verdict::Passed;
+    for (position, run) in plan.runs.iter().enumerate() {
+        if position > 0 {
+            println!();
+        }
+        let verdict = execute(&plan, run);
+        // One run that cannot be told outweighs one that failed, and that one outweighs those that passed.
+        if verdict == Verdict::Noisy || worst == Verdict::Passed {
+            worst = verdict;
+        }
+    }
+    worst.code()
+}
+
+fn refuse(line: &str) -> ExitCode {
+    eprintln!("error: {line}");
+    Verdict::Usage.code()
+}
+
+/// Runs one scenario, shows its result and writes it.
+fn execute(plan: &Plan, settings: &Settings) -> Verdict {
+    let mut progress = Progress::new(settings.scenario.name(), scenario::estimate(settings));
+    let ran = scenario::measure(settings, &mut progress);
+    progress.finish();
+    let ran = match ran {
+        Ok(ran) => ran,
+        Err(fault) => {
+            eprintln!("error: {fault}");
+            return Verdict::Failed;
+        }
+    };
+    println!("{}", report::text::report(settings, &ran, Paint::new(plan.color)));
+    let written = result::object(settings, &ran)
+        .map_err(|error| error.to_string())
+        .and_then(|object| result::write(&plan.results, settings, &object));
+    match written {
+        Ok(path) => println!("result: {}", path.display()),
+        Err(line) => {
+            eprintln!("error: {line}");
+            return Verdict::Failed;
+        }
+    }
+    match (plan.strict && ran.noise.noisy, ran.success()) {
+        (true, _) => Verdict::Noisy,
+        (false, true) => Verdict::Passed,
+        (false, false) => Verdict::Failed,
+    }
+}

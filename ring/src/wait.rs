@@ -228,7 +228,9 @@ pub fn now() -> Instant {
 pub use spin::spin_until;
 
 mod spin {
-    use super::{Ordering, WaitStrategy, now, ordering, sync, thread};
+    #[cfg(not(ringmain_loom))]
+    use super::Ordering;
+    use super::{WaitStrategy, now, sync, thread};
     use std::num::NonZeroUsize;
     use std::sync::OnceLock;
     use std::time::{Duration, Instant};
@@ -253,7 +255,7 @@ mod spin {
     impl Spinner {
         fn enter() -> Self {
             #[cfg(not(ringmain_loom))]
-            SPINNERS.fetch_add(1, ordering("spinners", Ordering::Relaxed));
+            SPINNERS.fetch_add(1, Ordering::Relaxed);
             Self
         }
 

@@ -217,6 +217,7 @@ impl<T: Send + Sync + 'static> Claimant<T> for &Ring<T, Multi> {
             }
         }
         for index in (0..written).rev() {
+            let index = if broken("multi.batch.forward") { written - 1 - index } else { index };
             self.stamp(start.plus(index), 0);
         }
         if count > 0 {
