@@ -53,12 +53,18 @@ impl EngineInner {
     fn close(&self, how: Close) -> CloseReport {
         self.closed.store(true, Ordering::Relaxed);
         let topics: Vec<_> = lock(&self.topics).values().cloned().collect();
+        let deadline = match how {
+            Close::Drain(timeout) => now().checked_add(timeout),
+            Close::Now => None,
+        };
         for topic in &topics {
+            if matches!(how, Close::Drain(_)) {
+                topic.inner().flush(deadline); // what is staged was accepted
+            }
             topic.inner().close();
         }
         let subscriptions: Vec<_> = lock(&self.subscriptions).values().cloned().collect();
-        if let Close::Drain(timeout) = how {
-            let deadline = now() + timeout;
+        if matches!(how, Close::Drain(_)) {
             for subscription in &subscriptions {
                 subscription.wait_until_settled(deadline);
             }

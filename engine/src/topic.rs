@@ -18,6 +18,7 @@ use ringmain_ring::sync::{AtomicU64, AtomicUsize, Ordering};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 /// One ring of a topic.
 #[derive(Debug)]
@@ -106,18 +107,20 @@ impl TopicInner {
         self.clock.wall_at(self.clock.now())
     }
 
-    /// Takes a number and keeps nothing, since nobody subscribes.
+    /// Takes a number and keeps nothing, since nobody subscribes. `None` when a subscription came meanwhile, and the
+    /// ring is full already.
     #[cold]
-    pub(crate) fn publish_unstored(&self, shard: usize) -> Result<MessageId, PublishError<()>> {
+    pub(crate) fn publish_unstored(&self, shard: usize) -> Result<Option<MessageId>, PublishError<()>> {
         if self.is_closed() {
             return Err(PublishError::Closed(()));
         }
         let Some(shards) = self.shards() else {
             let id = self.before.fetch_add(1, Ordering::Relaxed);
             if id & RINGS_EXIST == 0 {
-                return Ok(MessageId(id));
+                return Ok(Some(MessageId(id)));
             }
-            // The rings are being made just now.
+            // The rings are being made just now, and the number is not taken after all.
+            self.before.fetch_sub(1, Ordering::Relaxed);
             let shards = self.shards.wait();
             return self.skip(&shards[shard], shard);
         };
@@ -125,17 +128,14 @@ impl TopicInner {
     }
 
     /// Takes the next number of a ring, as padding.
-    fn skip(&self, shard: &Shard, index: usize) -> Result<MessageId, PublishError<()>> {
-        loop {
-            match shard.channel.try_claim(1) {
-                Ok(claim) => {
-                    shard.unstored.fetch_add(1, Ordering::Relaxed);
-                    return Ok(MessageId::new(claim.start(), index, self.config.shards));
-                }
-                Err(ClaimError::Closed) => return Err(PublishError::Closed(())),
-                // A subscription came, and is full already.
-                Err(_) => drop(shard.channel.wait_for_room(1, None)),
+    fn skip(&self, shard: &Shard, index: usize) -> Result<Option<MessageId>, PublishError<()>> {
+        match shard.channel.try_claim(1) {
+            Ok(claim) => {
+                shard.unstored.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(MessageId::new(claim.start(), index, self.config.shards)))
             }
+            Err(ClaimError::Closed) => Err(PublishError::Closed(())),
+            Err(_) => Ok(None),
         }
     }
 
@@ -169,6 +169,14 @@ impl TopicInner {
             // What is staged was accepted: it goes first, as far as there is room.
             shard.lanes.run_dry(shard);
             shard.channel.close();
+            shard.lanes.give_up(shard);
+        }
+    }
+
+    /// Publishes what is staged, waiting for room no longer than to `deadline`.
+    pub(crate) fn flush(&self, deadline: Option<Instant>) {
+        for shard in self.shards().unwrap_or(&[]) {
+            shard.lanes.flush(self, deadline);
         }
     }
 

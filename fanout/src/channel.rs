@@ -3,6 +3,7 @@
 use crate::overflow::{Overflow, Position};
 use crate::receiver::Receiver;
 use crate::registry::{Registry, Slowest};
+use ringmain_ring::sync::{Ordering, fence};
 use ringmain_ring::{
     BuildError, Builder, Claim, ClaimError, Closed, Multi, Notify, Ring, Sequence, TryPublishError,
     WaitStrategy,
@@ -124,13 +125,21 @@ impl<T: Send + Sync + 'static> Channel<T> {
 
     /// Refuses publishing from now on and wakes everybody who waits. What was published stays readable.
     pub fn close(&self) {
+        // Release: pairs with the acquire fence in `is_closed`: what was published before is seen by who sees the close.
+        fence(Ordering::Release);
         self.ring.close();
     }
 
-    /// Whether [`close`](Self::close) was called.
+    /// Whether [`close`](Self::close) was called. If so, whatever was published before it is there to be read.
     #[must_use]
+    #[inline]
     pub fn is_closed(&self) -> bool {
-        self.ring.is_closed()
+        let closed = self.ring.is_closed();
+        if closed {
+            // Acquire: pairs with the release fence in `close`.
+            fence(Ordering::Acquire);
+        }
+        closed
     }
 
     /// How many slots there are.
@@ -149,6 +158,12 @@ impl<T: Send + Sync + 'static> Channel<T> {
     #[must_use]
     pub fn data(&self) -> &Notify {
         self.ring.data()
+    }
+
+    /// Notified when a receiver has made room (unless the strategy is [`WaitStrategy::Spin`]).
+    #[must_use]
+    pub fn room(&self) -> &Notify {
+        self.ring.room()
     }
 
     /// How waiting is done here.

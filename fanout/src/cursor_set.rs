@@ -82,12 +82,22 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
     ///
     /// If `handle` panics, the batch it was given counts as read.
     #[inline]
-    pub fn turn(&mut self, limit: usize, mut handle: impl FnMut(usize, Event<'_, T>)) -> usize {
+    pub fn turn(&mut self, limit: usize, handle: impl FnMut(usize, Event<'_, T>)) -> usize {
+        self.turn_by(|_| limit, handle)
+    }
+
+    /// As [`turn`](Self::turn), with a limit for each member, asked for when it is its turn; 0 leaves it out.
+    #[inline]
+    pub fn turn_by(
+        &mut self,
+        mut limit: impl FnMut(usize) -> usize,
+        mut handle: impl FnMut(usize, Event<'_, T>),
+    ) -> usize {
         let mut count = 0;
         if !self.covered.is_empty() {
             let turn = self.cover.turn();
             for (index, member) in self.covered.iter().enumerate() {
-                if let Some(view) = turn.claim(index, limit) {
+                if let Some(view) = turn.claim(index, limit(*member)) {
                     count += view.len();
                     handle(*member, Event::Batch(Batch::in_place(view)));
                 }
@@ -97,6 +107,10 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
             self.tell_detached(&mut handle);
         }
         for &member in &self.others {
+            let limit = limit(member);
+            if limit == 0 {
+                continue;
+            }
             let Self { members, scratch, .. } = self;
             let Member { receiver, told_detached } = &mut members[member];
             let read =
@@ -114,13 +128,17 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
         count
     }
 
-    /// Lossless members can be detached too, by a clone of theirs: looked for when there is nothing else to do.
+    /// Lossless members can be detached too, by a clone of theirs: looked for when there is nothing else to do. They
+    /// leave the cover, which holds publishers up for whom it covers only.
     fn tell_detached(&mut self, handle: &mut impl FnMut(usize, Event<'_, T>)) {
-        for &index in &self.covered {
-            let member = &mut self.members[index];
-            if !member.told_detached && member.receiver.shared_position().is_detached() {
+        for index in (0..self.covered.len()).rev() {
+            let number = self.covered[index];
+            let member = &mut self.members[number];
+            if member.receiver.shared_position().is_detached() {
                 member.told_detached = true;
-                handle(index, Event::Detached);
+                drop(self.cover.swap_remove(index));
+                self.covered.swap_remove(index);
+                handle(number, Event::Detached);
             }
         }
     }
@@ -129,6 +147,15 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
     #[must_use]
     pub fn has_work(&self) -> bool {
         self.members.iter().any(|member| !member.told_detached && member.receiver.has_work())
+    }
+
+    /// Whether the channel is closed and every member has read to its end, or was told that it is detached.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        let at_end = |member: &Member<T>| {
+            member.told_detached || member.receiver.shared_position().is_at_end(&self.channel)
+        };
+        self.channel.is_closed() && !self.has_work() && self.members.iter().all(at_end)
     }
 
     /// The channel whose receivers these are.

@@ -71,10 +71,10 @@ impl<T: Send + Sync + 'static> Dispatcher<T> {
                 continue;
             }
             let channel = self.set.channel().clone();
-            if channel.is_closed() && !self.set.has_work() {
+            if self.set.is_at_end() {
                 return;
             }
-            let mut ready = || self.set.has_work() || channel.is_closed() || self.stop.is_stopped();
+            let mut ready = || self.set.has_work() || self.set.is_at_end() || self.stop.is_stopped();
             if !spin_until(channel.wait_strategy(), None, &mut ready) {
                 wait_any(&[channel.data()], None, &mut ready);
             }

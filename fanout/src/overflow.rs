@@ -1,6 +1,7 @@
 //! What happens to a reader that is a whole ring behind, and the cursor that goes with it.
 
 use crate::batch::Batch;
+use crate::channel::Channel;
 use crate::error::ReceiveError;
 use ringmain_ring::{LossyCursor, LossyRead, Multi, OnFull, Ring, Sequence, SharedCursor};
 use std::fmt;
@@ -87,7 +88,7 @@ impl<T: Send + Sync + 'static> Position<T> {
         }
     }
 
-    /// Takes at most `limit` messages and shows each to `take`, which clones what it needs and does nothing else:
+    /// Takes at most `limit` slots and shows each message in them to `take`, which clones what it needs and does nothing else:
     /// publishers may be waiting. Returns how many there were.
     #[inline]
     pub(crate) fn take(
@@ -105,7 +106,7 @@ impl<T: Send + Sync + 'static> Position<T> {
         }
     }
 
-    /// Takes at most `limit` messages and hands them to `read`: in place if lossless, as clones in `scratch` if not,
+    /// Takes at most `limit` slots and hands them to `read`: in place if lossless, as clones in `scratch` if not,
     /// since whoever reads must not stand in a slot that may be taken.
     #[inline]
     pub(crate) fn read(
@@ -141,12 +142,18 @@ impl<T: Send + Sync + 'static> Position<T> {
 
     /// Waits for something to read or to be told (`true`), or until the ring is closed and read to its end, or until
     /// `deadline` (`false`).
-    pub(crate) fn wait(&self, ring: &Ring<T, Multi>, deadline: Option<Instant>) -> bool {
-        let ready = || self.has_work() || ring.is_closed();
-        if !ringmain_ring::spin_until(ring.wait_strategy(), deadline, ready) {
-            ring.data().wait_until(deadline, ready);
+    pub(crate) fn wait(&self, channel: &Channel<T>, deadline: Option<Instant>) -> bool {
+        let ready = || self.has_work() || self.is_at_end(channel);
+        if !ringmain_ring::spin_until(channel.wait_strategy(), deadline, ready) {
+            channel.data().wait_until(deadline, ready);
         }
         self.has_work()
+    }
+
+    /// Whether the channel is closed and everything that was claimed on it has been taken. (What is claimed and not yet
+    /// published was accepted, so the end comes after it.)
+    pub(crate) fn is_at_end(&self, channel: &Channel<T>) -> bool {
+        channel.is_closed() && self.sequence() == channel.tail()
     }
 }
 

@@ -23,7 +23,8 @@ impl<T: Send + Sync + 'static> Receiver<T> {
         Self { channel, position, scratch: Vec::new() }
     }
 
-    /// Reads at most `limit` messages, in place where the policy allows; returns how many there were. Never waits.
+    /// Reads at most `limit` slots, in place where the policy allows; returns how many messages there were, which is 0
+    /// also when there was only padding. Never waits.
     ///
     /// Publishers wait for an in-place reader to return. If `read` panics, the rest of the batch counts as read.
     ///
@@ -31,9 +32,9 @@ impl<T: Send + Sync + 'static> Receiver<T> {
     /// [`ReceiveError`] when messages were lost, or the receiver was detached.
     #[inline]
     pub fn poll(&mut self, limit: usize, mut read: impl FnMut(Sequence, &T)) -> Result<usize, ReceiveError> {
-        self.read(limit, |batch| {
-            batch.for_each(&mut read);
-        })
+        let mut count = 0;
+        self.read(limit, |batch| count = batch.for_each(&mut read))?;
+        Ok(count)
     }
 
     /// As [`poll`](Self::poll), a batch at a time. Returns how many slots it spanned.
@@ -45,7 +46,7 @@ impl<T: Send + Sync + 'static> Receiver<T> {
         self.position.read(limit, &mut self.scratch, read)
     }
 
-    /// Takes at most `limit` messages, showing each to `take`, which should clone what it needs and do no work: the
+    /// Takes at most `limit` slots, showing each message in them to `take`, which should clone what it needs and do no work: the
     /// publishers may be waiting, whatever the policy. Needs no `&mut`, so many threads may share one receiver.
     ///
     /// # Errors
@@ -59,7 +60,7 @@ impl<T: Send + Sync + 'static> Receiver<T> {
     /// end, or until `deadline` (`false`).
     #[must_use]
     pub fn wait(&self, deadline: Option<Instant>) -> bool {
-        self.position.wait(self.channel.ring(), deadline)
+        self.position.wait(&self.channel, deadline)
     }
 
     /// Whether there is something to read, or to be told.

@@ -38,7 +38,7 @@ impl<T: Send + Sync + 'static> Registry<T> {
         readers
             .iter()
             .filter_map(|(name, position)| Some((name, position.upgrade()?)))
-            .filter(|(_, position)| position.is_lossless())
+            .filter(|(_, position)| position.is_lossless() && !position.is_detached())
             .map(|(name, position)| (name, position.sequence().until(tail)))
             .max_by_key(|(_, behind)| *behind)
             .map(|(name, behind)| Slowest { name: name.clone(), behind })

@@ -8,6 +8,7 @@ use crate::error::ClaimError;
 use crate::ring::Core;
 use crate::sequence::Sequence;
 use crate::sequencer::Sequencer;
+use crate::sync::broken;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -17,6 +18,9 @@ pub trait Claimant<T> {
     type Sequencer: Sequencer;
 
     fn core(&self) -> &Core<T, Self::Sequencer>;
+
+    /// The claimed slot at `sequence`, which is not the claim's first, is written.
+    fn written(&self, sequence: Sequence);
 
     /// Publishes the first `written` of the `count` claimed slots from `start`, and gives up the others.
     fn publish(&mut self, start: Sequence, written: u64, count: u64);
@@ -78,7 +82,7 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         let slot = self.claimant.core().slots.0.slot(self.start.plus(self.written));
         // SAFETY: the claim is ours (see `new`) and this slot of it is not yet published.
         let old = unsafe { slot.replace(value) };
-        self.written += 1;
+        written_one(&self.claimant, self.start, &mut self.written);
         Ok(old)
     }
 
@@ -87,6 +91,7 @@ impl<T, C: Claimant<T>> Claim<T, C> {
     ///
     /// # Errors
     /// [`ClaimError::Full`] when every claimed slot is written; `write` was then not called.
+    #[inline]
     pub fn write<R>(&mut self, write: impl FnOnce(&mut T) -> R) -> Result<R, ClaimError> {
         if self.written == self.count {
             return Err(ClaimError::Full);
@@ -94,14 +99,37 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         let slot = self.claimant.core().slots.0.slot(self.start.plus(self.written));
         // SAFETY: the claim is ours (see `new`), this slot of it is not yet published, and the reference ends here.
         let result = write(unsafe { slot.value_mut() });
-        self.written += 1;
+        written_one(&self.claimant, self.start, &mut self.written);
         Ok(result)
+    }
+
+    /// Lets `write` change every slot that is left, in place and in order. If it panics, that slot and those after it
+    /// count as not written.
+    #[inline]
+    pub fn write_each(&mut self, mut write: impl FnMut(Sequence, &mut T)) {
+        let Self { claimant, start, count, written, .. } = self;
+        let (head, tail) = claimant.core().slots.0.runs(start.plus(*written), start.plus(*count));
+        for slot in head.iter().chain(tail) {
+            let sequence = start.plus(*written);
+            // SAFETY: the claim is ours (see `new`), and this slot of it is not yet published.
+            write(sequence, unsafe { slot.value_mut() });
+            written_one(claimant, *start, written);
+        }
     }
 
     /// Publishes what was written; returns how many values that were.
     pub fn publish(self) -> u64 {
         self.written // and the drop publishes
     }
+}
+
+/// One more slot of a claim is written. All but the first may be made readable at once: see `Claimant::publish`.
+#[inline(always)]
+fn written_one<T>(claimant: &impl Claimant<T>, start: Sequence, written: &mut u64) {
+    if *written > 0 || broken("multi.batch.forward") {
+        claimant.written(start.plus(*written));
+    }
+    *written += 1;
 }
 
 impl<T, C: Claimant<T>> Drop for Claim<T, C> {

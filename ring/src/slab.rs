@@ -180,7 +180,8 @@ impl<T: Send> Slab<T> {
 
     #[cold]
     fn grow(&self, len: usize) {
-        let len = len.max(16);
+        // By doubling: the mutex is not for every insert of a table that fills up.
+        let len = len.next_power_of_two().max(if cfg!(ringmain_loom) { 2 } else { 16 });
         self.entries.grow_to(len - 1);
         self.len.fetch_max(len, Ordering::AcqRel);
     }
@@ -256,21 +257,23 @@ impl<T: Send> Slab<T> {
         let mut earliest: Option<u64> = None;
         let len = self.len.load(Ordering::Acquire);
         self.entries.for_each(len, |index, entry| {
-            let seen = entry.word.load(Ordering::Relaxed);
-            if seen & STATE != LIVE {
-                return;
-            }
-            if now.is_none_or(|now| is_due(seen, ticks(now))) {
-                // Failing means that it was ended or extended this moment: not ours to expire.
-                if let Ok(value) = self.take_at(entry, seen) {
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        reason = "24 bits, and a table of 2^28 entries"
-                    )]
-                    let id = LeaseId { index: index as u32, generation: generation(seen) as u32 };
-                    expired(id, value);
+            let mut seen = entry.word.load(Ordering::Relaxed);
+            while seen & STATE == LIVE && now.is_none_or(|now| is_due(seen, ticks(now))) {
+                match self.take_at(entry, seen) {
+                    Ok(value) => {
+                        #[expect(
+                            clippy::cast_possible_truncation,
+                            reason = "24 bits, and a table of 2^28 entries"
+                        )]
+                        let id = LeaseId { index: index as u32, generation: generation(seen) as u32 };
+                        return expired(id, value);
+                    }
+                    Err(_) if broken("slab.expire.forgets_extended") => return,
+                    // Ended this moment, or extended: then its new deadline counts.
+                    Err(now) => seen = now,
                 }
-            } else if let Some(now) = now {
+            }
+            if let Some(now) = now.filter(|_| seen & STATE == LIVE) {
                 // How far ahead it is, which does not wrap, from now.
                 let ahead = ((seen >> DEADLINE_SHIFT) & DEADLINE).wrapping_sub(ticks(now)) & DEADLINE;
                 let deadline = ((now >> TICK_SHIFT) + ahead) << TICK_SHIFT;

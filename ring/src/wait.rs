@@ -10,6 +10,7 @@
 use crate::sync::{self, AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering, thread};
 use crossbeam_utils::CachePadded;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -134,8 +135,16 @@ impl Notify {
             self.sleepers.store(0, Ordering::Relaxed);
             std::mem::take(&mut *list)
         };
-        for sleeper in woken {
-            sleeper.wake();
+        let count = if broken("notify.wakes_one") { 1 } else { usize::MAX };
+        let mut panicked = None;
+        for sleeper in woken.iter().take(count) {
+            // A waker is somebody else's code. Whatever it does, the others are woken.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| sleeper.wake())) {
+                panicked = Some(panic);
+            }
+        }
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
         }
     }
 

@@ -19,15 +19,17 @@ use super::spares::Spares;
 use crate::error::PublishError;
 use crate::message::Message;
 use crate::record::{MessageId, Record};
+use crate::subscription::serving;
 use crate::topic::{Shard, TopicInner};
 use arc_swap::ArcSwap;
 use ringmain_fanout::ClaimError;
 use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use ringmain_ring::{Notify, Sleeper, TryLock, TryLockGuard, before_sleep};
+use ringmain_ring::{Notify, Sleeper, TryLock, TryLockGuard, before_sleep, spin_until, wait_any};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// The lanes of a shard, and whether one of its consumers has nothing to read.
 #[derive(Debug)]
@@ -54,13 +56,31 @@ impl Lanes {
     fn drain_all(&self, shard: &Shard) -> bool {
         let mut drained = false;
         for lane in &**self.lanes.load() {
-            if lane.has_staged()
-                && let Some(staged) = lane.staged.try_lock()
-            {
-                drained |= lane.drain(staged, shard) == Drained::Everything;
+            if lane.has_staged() {
+                drained |= match lane.staged.try_lock() {
+                    Some(staged) => lane.drain(staged, shard) == Drained::Everything,
+                    None => true, // somebody is at it: worth another look
+                };
             }
         }
         drained
+    }
+
+    /// Publishes what is staged, waiting for room no longer than to `deadline`.
+    pub(crate) fn flush(&self, topic: &TopicInner, deadline: Option<Instant>) {
+        for lane in &**self.lanes.load() {
+            if lane.has_staged() {
+                // Full: it is too late. Closed: its receipts say so.
+                drop(lane.drain_until(topic, deadline));
+            }
+        }
+    }
+
+    /// The channel is closed: receipts of what is still staged say so.
+    pub(crate) fn give_up(&self, shard: &Shard) {
+        for lane in &**self.lanes.load() {
+            lane.drain(lane.staged.lock(), shard);
+        }
     }
 
     /// A consumer found something to read.
@@ -101,6 +121,7 @@ pub(crate) struct Lane {
     /// How many are staged; written under the lock, read by consumers without it.
     count: AtomicUsize,
     shard: usize,
+    shards: usize,
     topic: Weak<TopicInner>,
 }
 
@@ -127,12 +148,20 @@ impl Lane {
             batch: BatchState::new(),
             spares: Spares::default(),
         };
-        Self { staged: TryLock::new(staged), count: AtomicUsize::new(0), shard, topic: Arc::downgrade(topic) }
+        Self {
+            staged: TryLock::new(staged),
+            count: AtomicUsize::new(0),
+            shard,
+            shards: topic.config.shards,
+            topic: Arc::downgrade(topic),
+        }
     }
 
     #[inline]
     pub(crate) fn has_staged(&self) -> bool {
-        self.count.load(Ordering::Relaxed) != 0
+        // Acquire: pairs with the release store in `drain`, so that a publisher which finds nothing staged claims
+        // behind what was.
+        self.count.load(Ordering::Acquire) != 0
     }
 
     /// Stages a message, or publishes it at once when somebody has nothing to read.
@@ -150,14 +179,18 @@ impl Lane {
             return Err(PublishError::Closed(message));
         }
         let bytes = message.data.len();
-        let mut staged = self.staged.lock();
-        if staged.bytes + bytes > topic.config.batch_bytes && !staged.records.is_empty() {
-            drop(staged);
-            if !self.drain_fully(topic) {
-                return Err(PublishError::Closed(message));
+        let mut staged = loop {
+            let staged = self.staged.lock();
+            let count = staged.records.len();
+            let over = count >= topic.largest_batch() || staged.bytes + bytes > topic.config.batch_bytes;
+            if !over || count == 0 {
+                break staged;
             }
-            staged = self.staged.lock();
-        }
+            drop(staged);
+            if let Err(error) = self.drain_until(topic, None) {
+                return Err(error.map(|()| message));
+            }
+        };
         let draft = staged.spares.take(0);
         staged.records.push(Record::from_message(draft, message, topic.publish_time()));
         staged.bytes += bytes;
@@ -167,23 +200,44 @@ impl Lane {
         let full = count >= topic.largest_batch() || staged.bytes >= topic.config.batch_bytes;
         drop(staged);
         if full || shard.lanes.wants(shard) {
-            // Closed meanwhile: the receipt says so.
-            let _ = self.drain_fully(topic);
+            // Closed meanwhile: the receipt says so. Inside a handler that would wait for itself: whoever reads next
+            // fetches it.
+            drop(self.drain_until(topic, None));
         }
         Ok(receipt)
     }
 
-    /// Publishes everything staged, waiting for room. False when the topic was closed first.
-    pub(crate) fn drain_fully(&self, topic: &TopicInner) -> bool {
-        let shard = topic.shard(self.shard);
-        loop {
-            match self.drain(self.staged.lock(), shard) {
-                Drained::Everything => return true,
-                Drained::Closed => return false,
-                // Not under the lock: a consumer may drain the lane meanwhile.
-                Drained::NoRoom => drop(shard.channel.wait_for_room(1, None)),
-            }
+    /// Publishes everything staged if there is room now.
+    pub(crate) fn try_drain(&self, topic: &TopicInner) -> Result<(), PublishError<()>> {
+        match self.drain(self.staged.lock(), topic.shard(self.shard)) {
+            Drained::Everything => Ok(()),
+            Drained::NoRoom => Err(PublishError::Full(())),
+            Drained::Closed => Err(PublishError::Closed(())),
         }
+    }
+
+    /// Publishes everything staged, waiting for room no longer than to `deadline`. Waits without the lock, since a
+    /// consumer may drain the lane meanwhile.
+    pub(crate) fn drain_until(
+        &self,
+        topic: &TopicInner,
+        deadline: Option<Instant>,
+    ) -> Result<(), PublishError<()>> {
+        let mut outcome = self.try_drain(topic);
+        if matches!(outcome, Err(PublishError::Full(()))) {
+            if serving::is(topic) {
+                return Err(PublishError::WouldDeadlock(()));
+            }
+            let mut done = || {
+                outcome = self.try_drain(topic);
+                !matches!(outcome, Err(PublishError::Full(())))
+            };
+            let channel = &topic.shard(self.shard).channel;
+            // Room comes from readers, and from whoever publishes what is claimed.
+            let _ = spin_until(channel.wait_strategy(), deadline, &mut done)
+                || wait_any(&[channel.room(), channel.data()], deadline, &mut done);
+        }
+        outcome
     }
 
     /// Publishes everything staged, if there is room and nobody else is at it.
@@ -203,7 +257,8 @@ impl Lane {
             Ok(claim) => claim,
             Err(ClaimError::Closed) => {
                 records.clear();
-                self.count.store(0, Ordering::Relaxed);
+                *bytes = 0;
+                self.count.store(0, Ordering::Release);
                 batch.resolve(CLOSED);
                 *batch = BatchState::new();
                 return Drained::Closed;
@@ -218,7 +273,8 @@ impl Lane {
         }
         claim.publish();
         *bytes = 0;
-        self.count.store(0, Ordering::Relaxed);
+        // Release: pairs with the acquire load in `has_staged`.
+        self.count.store(0, Ordering::Release);
         batch.resolve(first.number() << 1);
         BatchState::renew(batch);
         Drained::Everything
@@ -283,14 +339,19 @@ impl Receipt {
     /// The id, when the message is readable.
     ///
     /// # Errors
-    /// [`PublishError::Closed`] when the topic was closed before the message was published.
+    /// [`PublishError::Closed`] when the topic was closed before the message was published;
+    /// [`PublishError::WouldDeadlock`] inside a handler of the topic, when the message waits for that handler's room.
     pub fn wait(self) -> Result<MessageId, PublishError<()>> {
-        if let State::Pending { batch, lane, .. } = &self.0 {
-            if let Some(topic) = lane.topic.upgrade() {
-                lane.drain_fully(&topic);
-            }
-            batch.resolved.wait_until(None, || batch.first.load(Ordering::Acquire) != PENDING);
+        if let Some(outcome) = self.outcome() {
+            return outcome;
         }
+        if let State::Pending { lane, .. } = &self.0
+            && let Some(topic) = lane.topic.upgrade()
+            && let Err(PublishError::WouldDeadlock(())) = lane.drain_until(&topic, None)
+        {
+            return Err(PublishError::WouldDeadlock(()));
+        }
+        // Resolved by now, under the lane's lock; or the topic is gone, and what was staged with it.
         self.outcome().unwrap_or(Err(PublishError::Closed(())))
     }
 
@@ -305,8 +366,7 @@ impl Receipt {
             CLOSED => Some(Err(PublishError::Closed(()))),
             first => {
                 let sequence = ringmain_fanout::Sequence::new(first >> 1).plus(index);
-                let shards = lane.topic.upgrade().map_or(1, |topic| topic.config.shards);
-                Some(Ok(MessageId::new(sequence, lane.shard, shards)))
+                Some(Ok(MessageId::new(sequence, lane.shard, lane.shards)))
             }
         }
     }
@@ -320,16 +380,20 @@ impl Future for Receipt {
             return Poll::Ready(outcome);
         }
         let State::Pending { batch, lane, .. } = &self.0 else { return Poll::Pending };
-        let registration = batch.resolved.register(&Sleeper::task(context.waker()));
+        let Some(topic) = lane.topic.upgrade() else {
+            return Poll::Ready(Err(PublishError::Closed(()))); // and what was staged went with it
+        };
+        // Woken when somebody publishes it, and when there may be room to do so ourselves.
+        let sleeper = Sleeper::task(context.waker());
+        let resolved = batch.resolved.register(&sleeper);
+        let room = topic.shard(lane.shard).channel.room().register(&sleeper);
         before_sleep();
-        if let Some(topic) = lane.topic.upgrade() {
-            // As far as there is room now; if there is none, whoever makes some drains the lane.
-            lane.drain(lane.staged.lock(), topic.shard(lane.shard));
-        }
+        drop(lane.try_drain(&topic));
         match self.outcome() {
             Some(outcome) => Poll::Ready(outcome),
             None => {
-                registration.stay();
+                resolved.stay();
+                room.stay();
                 Poll::Pending
             }
         }

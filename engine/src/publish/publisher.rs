@@ -75,7 +75,7 @@ impl Publisher {
         message: Message,
         timeout: Duration,
     ) -> Result<MessageId, PublishError<Message>> {
-        self.publish_message(message, Wait::Until(now() + timeout))
+        self.publish_message(message, now().checked_add(timeout).map_or(Wait::Forever, Wait::Until))
     }
 
     /// Publishes a copy of `data`, waiting for room. The copy goes into a buffer that came back from the ring: in a
@@ -141,11 +141,11 @@ impl Publisher {
         if let Err(reason) = check_data(len) {
             return invalid(reason);
         }
-        let limit = self.topic.largest_batch();
-        if count == 0 || count > limit {
-            return invalid(Invalid::TooMuch { what: "a batch (half a ring)", limit, actual: count });
+        if count == 0 || count > (self.topic.config.ring_slots / 2).max(1) {
+            let rule = "1 to half of the topic's ring_slots";
+            return invalid(Invalid::Setting { setting: "a batch's count", rule, actual: count.to_string() });
         }
-        self.flush_lane(self.shard);
+        self.flush_lane(self.shard, Wait::Forever)?;
         let mut own = self.spares.try_lock();
         let mut fresh = Spares::default();
         let spares = own.as_deref_mut().unwrap_or(&mut fresh);
@@ -190,7 +190,8 @@ impl Publisher {
         if let Err(reason) = message.check() {
             return Err(PublishError::Invalid { message, reason });
         }
-        let Some(shards) = self.topic.shards() else {
+        // (With no subscription left, nobody would ever fetch it.)
+        let Some(shards) = self.topic.stored() else {
             return self.publish(message).map(Receipt::ready);
         };
         let shard = self.shard_of(message.ordering_key.as_deref());
@@ -201,14 +202,10 @@ impl Publisher {
     /// Returns when everything enqueued on this publisher before is readable; at once when there is nothing.
     ///
     /// # Errors
-    /// [`PublishError::Closed`] when the topic was closed before.
+    /// [`PublishError::Closed`] when the topic was closed before; [`PublishError::WouldDeadlock`] inside a handler of the
+    /// topic when there is no room.
     pub fn flush(&self) -> Result<(), PublishError<()>> {
-        for lane in self.lanes.iter().filter_map(OnceLock::get) {
-            if lane.has_staged() && !lane.drain_fully(&self.topic) {
-                return Err(PublishError::Closed(()));
-            }
-        }
-        Ok(())
+        (0..self.lanes.len()).try_for_each(|shard| self.flush_lane(shard, Wait::Forever))
     }
 
     fn shard_of(&self, key: Option<&str>) -> usize {
@@ -217,12 +214,14 @@ impl Publisher {
 
     /// What was enqueued before comes first.
     #[inline]
-    fn flush_lane(&self, shard: usize) {
-        if let Some(lane) = self.lanes[shard].get()
-            && lane.has_staged()
-        {
-            // Closed: the publish that follows says so.
-            let _ = lane.drain_fully(&self.topic);
+    fn flush_lane(&self, shard: usize, wait: Wait) -> Result<(), PublishError<()>> {
+        match self.lanes[shard].get() {
+            Some(lane) if lane.has_staged() => match wait {
+                Wait::Never => lane.try_drain(&self.topic),
+                Wait::Until(deadline) => lane.drain_until(&self.topic, Some(deadline)),
+                Wait::Forever => lane.drain_until(&self.topic, None),
+            },
+            _ => Ok(()),
         }
     }
 
@@ -278,16 +277,20 @@ impl Publisher {
         spares: &mut Spares,
     ) -> Result<MessageId, (PublishError<()>, Record)> {
         let topic = &*self.topic;
-        let Some(shards) = topic.stored() else {
-            return match topic.publish_unstored(shard) {
-                Ok(id) => {
+        if let Err(error) = self.flush_lane(shard, wait) {
+            return Err((error, record));
+        }
+        let shards = match topic.stored() {
+            Some(shards) => shards,
+            None => match topic.publish_unstored(shard) {
+                Ok(Some(id)) => {
                     spares.put(record);
-                    Ok(id)
+                    return Ok(id);
                 }
-                Err(error) => Err((error, record)),
-            };
+                Ok(None) => topic.shards().expect("a topic without rings has room"),
+                Err(error) => return Err((error, record)),
+            },
         };
-        self.flush_lane(shard);
         let channel = &shards[shard].channel;
         let mut record = record;
         loop {
@@ -326,15 +329,11 @@ impl Publisher {
         spares: &mut Spares,
     ) -> Result<MessageId, PublishError<()>> {
         let topic = &*self.topic;
-        let Some(shards) = topic.stored() else {
-            let mut ids = records.into_iter().map(|record| {
-                spares.put(record);
-                topic.publish_unstored(self.shard)
-            });
-            let first = ids.next().unwrap_or(Err(PublishError::Closed(())));
-            return ids.fold(first, |first, next| first.and_then(|first| next.map(|_| first)));
-        };
         let count = records.len() as u64;
+        let Some(shards) = topic.stored() else {
+            records.into_iter().for_each(|record| spares.put(record));
+            return self.publish_unstored(count);
+        };
         let mut claim = loop {
             match shards[self.shard].channel.try_claim(count) {
                 Ok(claim) => break claim,
@@ -350,6 +349,24 @@ impl Publisher {
         }
         claim.publish();
         Ok(MessageId::new(first, self.shard, topic.config.shards))
+    }
+}
+
+impl Publisher {
+    /// Takes `count` numbers and keeps nothing; returns the first.
+    #[cold]
+    fn publish_unstored(&self, count: u64) -> Result<MessageId, PublishError<()>> {
+        let mut first = None;
+        for _ in 0..count {
+            let id = loop {
+                match self.topic.publish_unstored(self.shard)? {
+                    Some(id) => break id,
+                    None => self.wait_for_room(self.shard, 1, Wait::Forever)?,
+                }
+            };
+            first.get_or_insert(id);
+        }
+        first.ok_or(PublishError::Closed(()))
     }
 }
 

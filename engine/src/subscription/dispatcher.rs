@@ -46,8 +46,13 @@ pub struct Dispatcher {
 struct Set {
     cursors: CursorSet<Record>,
     shard: usize,
-    /// Which of `served` a member is.
-    members: Vec<usize>,
+    members: Vec<Member>,
+}
+
+struct Member {
+    /// Which of `served` it is.
+    served: usize,
+    subscription: Arc<SubscriptionInner>,
 }
 
 struct Served {
@@ -114,7 +119,7 @@ impl Dispatcher {
             let set = &mut self.sets[known];
             let added = set.cursors.add(receiver.clone());
             debug_assert!(added.is_ok(), "the set was chosen by the receiver's channel");
-            set.members.push(index);
+            set.members.push(Member { served: index, subscription: Arc::clone(&subscription) });
         }
         self.served.push(Served { subscription, handler, lagged });
         self
@@ -131,9 +136,12 @@ impl Dispatcher {
         }
         for set in sets.iter_mut() {
             let Set { cursors, shard, members } = set;
-            let handled = cursors.turn(*limit, |member, event| served[members[member]].handle(*shard, event));
-            let first = members.first().map(|member| &served[*member].subscription.topic);
-            if let Some(shard) = first.map(|topic| topic.shard(*shard)) {
+            let handled = cursors.turn_by(
+                |member| members[member].subscription.room_to_hold().min(*limit),
+                |member, event| served[members[member].served].handle(*shard, event),
+            );
+            if let Some(first) = members.first() {
+                let shard = first.subscription.topic.shard(*shard);
                 if handled > 0 {
                     shard.lanes.run_busy();
                 } else {
@@ -141,6 +149,9 @@ impl Dispatcher {
                 }
             }
             count += handled;
+        }
+        for served in served {
+            served.subscription.held.ring_had_turn();
         }
         count
     }
@@ -165,8 +176,8 @@ impl Dispatcher {
         loop {
             let count = self.poll();
             total += count;
-            let staged = || self.served.iter().any(|served| served.subscription.has_unhandled());
-            if count == 0 && !staged() {
+            let more = || self.served.iter().any(|served| served.subscription.has_unhandled(true));
+            if count == 0 && !more() {
                 return total;
             }
         }
@@ -176,16 +187,22 @@ impl Dispatcher {
         let Self { sets, served, stop, .. } = self;
         let strategy =
             served.first().map_or_else(WaitStrategy::default, |s| s.subscription.topic.config.wait);
+        let stuck = served.iter().any(|served| served.subscription.has_staged());
         let mut ready = || {
             stop.is_stopped()
-                || served.iter().any(|served| served.subscription.has_unhandled())
+                || served.iter().any(|served| served.subscription.has_unhandled(stuck))
                 || served.iter().all(|served| served.subscription.is_finished())
         };
         if spin_until(strategy, None, &mut ready) {
             return;
         }
         let mut notifies: Vec<&Notify> = vec![&stop.inner.notify];
-        notifies.extend(sets.iter().map(|set| set.cursors.channel().data()));
+        for set in sets {
+            notifies.push(set.cursors.channel().data());
+            if stuck {
+                notifies.push(set.cursors.channel().room());
+            }
+        }
         notifies.extend(served.iter().map(|served| &served.subscription.changed));
         wait_any(&notifies, None, &mut ready);
     }
@@ -202,16 +219,24 @@ impl Served {
     #[inline]
     fn again(&mut self) -> usize {
         self.subscription.expire_due();
-        if self.subscription.held.len() == 0 {
-            return 0;
+        if let Some(lost) = self.subscription.take_lagged() {
+            self.tell_lagged(lost);
         }
-        self.subscription.held.new_round();
+        let most = self.subscription.held.len();
         let mut count = 0;
-        while let Some(held) = self.subscription.held.next_of_round() {
+        while count < most
+            && let Some(held) = self.subscription.held.next_of_round()
+        {
             self.handler.again(&self.subscription, held);
             count += 1;
         }
         count
+    }
+
+    fn tell_lagged(&mut self, lost: u64) {
+        if let Some(lagged) = &mut self.lagged {
+            lagged(lost);
+        }
     }
 
     #[inline]
@@ -220,9 +245,7 @@ impl Served {
             Event::Batch(batch) => self.handler.batch(&self.subscription, shard, &batch),
             Event::Lagged(lost) => {
                 add(&self.subscription.counters.dropped, lost);
-                if let Some(lagged) = &mut self.lagged {
-                    lagged(lost);
-                }
+                self.tell_lagged(lost);
             }
             _ => drop(self.subscription.shut()),
         }
@@ -231,8 +254,14 @@ impl Served {
 
 impl SubscriptionInner {
     /// Whether there is something for an in-place reader.
-    fn has_unhandled(&self) -> bool {
-        !self.is_shut() && self.has_work()
+    fn has_unhandled(&self, stuck: bool) -> bool {
+        !self.is_shut() && self.has_work(stuck)
+    }
+
+    /// How many more messages may be held, all of which a handler may nack at once.
+    #[inline]
+    fn room_to_hold(&self) -> usize {
+        self.config.max_held_messages.saturating_sub(self.held.len())
     }
 }
 

@@ -53,7 +53,7 @@ impl Subscription {
     /// # Errors
     /// As [`recv`](Self::recv), and [`RecvError::Timeout`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Delivery, RecvError> {
-        self.recv_until(Some(now() + timeout))
+        self.recv_until(now().checked_add(timeout))
     }
 
     /// The next message, if there is one now. Never waits.
@@ -95,7 +95,7 @@ impl Subscription {
     /// Waits until there may be something to receive (`true`), or for `timeout` (`false`).
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
-        self.inner.wait(Some(now() + timeout))
+        self.inner.wait(now().checked_add(timeout))
     }
 
     /// Every message, waiting for each; ends when nothing is left and nothing comes.
@@ -108,14 +108,10 @@ impl Subscription {
             if let Some(delivery) = self.try_recv()? {
                 return Ok(delivery);
             }
-            if !self.inner.wait(deadline) && deadline.is_some_and(|deadline| now() >= deadline) {
+            if deadline.is_some_and(|deadline| now() >= deadline) {
                 return Err(RecvError::Timeout);
             }
-            if self.inner.topic.is_closed() && !self.inner.has_work() {
-                // Leases are still out, which may come back as redeliveries: wait for those alone.
-                let settled = || self.inner.has_work() || self.inner.is_finished();
-                self.inner.changed.wait_until(deadline, settled);
-            }
+            self.inner.wait(deadline);
         }
     }
 

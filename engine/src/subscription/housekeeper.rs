@@ -5,7 +5,7 @@
 
 use super::inner::SubscriptionInner;
 use crate::clock::Clock;
-use ringmain_ring::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use ringmain_ring::sync::{AtomicBool, AtomicU64, Mutex, Ordering, heavy_fence, light_fence, lock};
 use ringmain_ring::{Notify, now};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -51,6 +51,8 @@ impl Housekeeper {
     /// A lease ends at `deadline`.
     #[inline]
     pub(crate) fn is_due_at(self: &Arc<Self>, deadline: u64) {
+        // Pairs with the heavy fence in `run`: the look sees what is due, or we see that it is not planned.
+        light_fence();
         if deadline < self.wakes_at.load(Ordering::Relaxed) {
             self.wake_earlier(deadline);
         }
@@ -84,6 +86,8 @@ impl Housekeeper {
             }
             // What begins during the look lowers this again.
             self.wakes_at.store(u64::MAX, Ordering::Relaxed);
+            // Pairs with the light fence in `is_due_at`.
+            heavy_fence();
             let subscriptions: Vec<_> = lock(&self.subscriptions).iter().filter_map(Weak::upgrade).collect();
             let mut earliest = u64::MAX;
             for subscription in subscriptions {

@@ -10,7 +10,7 @@ use crate::record::{Held, MessageId, Received, Record};
 use crate::stats::{Counters, SubscriptionStats, add, read};
 use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::{Overflow, ReceiveError, Receiver};
-use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, heavy_fence, light_fence};
 use ringmain_ring::{Notify, Slab, now, spin_until, wait_any};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -31,6 +31,10 @@ pub(crate) struct SubscriptionInner {
     pub(crate) receivers: Box<[Receiver<Record>]>,
     /// Which shard to take from next.
     next: AtomicUsize,
+    /// How much credit calls to `receive` have reserved that are under way.
+    receiving: AtomicUsize,
+    /// A gap that was met behind messages, and is still to be told.
+    lagged: AtomicU64,
     pub(crate) leases: Slab<Lease>,
     pub(crate) held: Redelivery,
     pub(crate) counters: Counters,
@@ -62,6 +66,8 @@ impl SubscriptionInner {
             receivers: shards.iter().map(receiver).collect(),
             config,
             next: AtomicUsize::new(0),
+            receiving: AtomicUsize::new(0),
+            lagged: AtomicU64::new(0),
             leases: Slab::new(),
             held: Redelivery::default(),
             counters: Counters::default(),
@@ -88,30 +94,35 @@ impl SubscriptionInner {
         if time >= self.due.load(Ordering::Relaxed) {
             self.expire_at(time);
         }
-        let max = max.min(self.config.max_outstanding_messages.saturating_sub(self.leases.live()));
+        let credit = Credit::reserve(self, max);
+        let max = credit.granted;
         let deadline = time + nanos(self.config.ack_deadline);
-        let mut count = 0;
-        let mut redeliver = |this: &Arc<Self>, count: &mut usize| {
-            while *count < max
-                && let Some(Held { message, attempt }) = this.held.next_of_round()
-            {
-                add(&this.counters.redelivered, 1);
-                deliver(this.lease(message, attempt, deadline));
-                *count += 1;
-            }
-        };
-        redeliver(self, &mut count);
-        let taken = self.take(max - count, |this, message| deliver(this.lease(message, 1, deadline)));
-        match taken {
-            Ok(taken) => count += taken,
-            Err(error) if count == 0 => return Err(error),
-            Err(_) => {} // told next time; for now there is something to deliver
-        }
+        let mut count = self.redeliver(max, deadline, &mut deliver);
         if count < max {
-            self.held.new_round();
+            let lease = |message| self.lease(message, 1, deadline);
+            let taken = self.take(max - count, count > 0, |message| deliver(lease(message)));
+            self.held.ring_had_turn();
+            count += taken?;
+            if count == 0 {
+                count = self.redeliver(max, deadline, &mut deliver);
+            }
         }
         add(&self.counters.delivered, count as u64);
         Ok(count)
+    }
+
+    /// Delivers at most `max` of what came back. Returns how many there were.
+    #[inline]
+    fn redeliver(self: &Arc<Self>, max: usize, deadline: u64, deliver: &mut impl FnMut(Delivery)) -> usize {
+        let mut count = 0;
+        while count < max
+            && let Some(Held { message, attempt }) = self.held.next_of_round()
+        {
+            deliver(self.lease(message, attempt, deadline));
+            count += 1;
+        }
+        add(&self.counters.redelivered, count as u64);
+        count
     }
 
     fn lease(self: &Arc<Self>, message: Received, attempt: u32, deadline: u64) -> Delivery {
@@ -120,41 +131,54 @@ impl SubscriptionInner {
         Delivery::new(Arc::clone(self), message, attempt, id)
     }
 
-    /// A lease ends at `deadline`.
+    /// A lease ends at `deadline`. Whoever sets the earliest deadline tells the housekeeper, and nobody else needs to.
+    #[inline]
     pub(crate) fn is_due_at(&self, deadline: u64) {
+        // Pairs with the heavy fence in `expire_at`: the scan sees the lease, or we see that nothing is due.
+        light_fence();
         if deadline < self.due.load(Ordering::Relaxed) {
             self.due.fetch_min(deadline, Ordering::Relaxed);
-        }
-        if let Some(housekeeper) = self.housekeeper.get() {
-            housekeeper.is_due_at(deadline);
+            if let Some(housekeeper) = self.housekeeper.get() {
+                housekeeper.is_due_at(deadline);
+            }
         }
     }
 
-    /// Takes up to `max` messages from the rings.
-    fn take(
-        self: &Arc<Self>,
-        max: usize,
-        mut take: impl FnMut(&Arc<Self>, Received),
-    ) -> Result<usize, RecvError> {
+    /// Takes up to `max` messages from the rings. A gap is an error if nothing else is delivered at the same time
+    /// (`already`); otherwise it is told next time, since the messages come before it.
+    fn take(&self, max: usize, already: bool, mut take: impl FnMut(Received)) -> Result<usize, RecvError> {
         if max == 0 || self.held.len() >= self.config.max_held_messages {
             return Ok(0);
         }
+        if self.lagged.load(Ordering::Relaxed) != 0 {
+            return if already {
+                Ok(0)
+            } else {
+                self.take_lagged().map_or(Ok(0), |lost| Err(RecvError::Lagged(lost)))
+            };
+        }
         let shards = self.receivers.len();
         let mut count = 0;
-        for _ in 0..2 {
+        'taking: for _ in 0..2 {
             for _ in 0..shards {
-                let shard = self.next.fetch_add(1, Ordering::Relaxed) % shards;
+                let shard = if shards == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) % shards };
                 let receiver = &self.receivers[shard];
                 // Again while there is padding only.
                 while count < max && receiver.has_work() {
                     let taken = receiver.take(max - count, |sequence, record| {
                         let id = MessageId::new(sequence, shard, shards);
-                        take(self, Received { record: record.clone(), id });
+                        take(Received { record: record.clone(), id });
                     });
                     match taken {
                         Ok(taken) => count += taken,
-                        Err(error) if count == 0 => return Err(self.receive_error(error)),
-                        Err(_) => break,
+                        Err(error) => match self.receive_error(error) {
+                            error if count == 0 && !already => return Err(error),
+                            RecvError::Lagged(lost) => {
+                                self.lagged.fetch_add(lost, Ordering::Relaxed);
+                                break 'taking;
+                            }
+                            _ => break 'taking, // told again next time
+                        },
                     }
                 }
                 if count == max {
@@ -162,25 +186,38 @@ impl SubscriptionInner {
                 }
             }
             if count > 0 {
-                self.topic.shards().unwrap_or(&[]).iter().for_each(|shard| shard.lanes.run_busy());
                 break;
             }
             if !self.run_dry() {
                 break;
             }
         }
-        add(&self.counters.taken, count as u64);
+        if count > 0 {
+            self.topic.shards().unwrap_or(&[]).iter().for_each(|shard| shard.lanes.run_busy());
+            add(&self.counters.taken, count as u64);
+        }
         Ok(count)
     }
 
-    pub(crate) fn receive_error(&self, error: ReceiveError) -> RecvError {
+    fn receive_error(&self, error: ReceiveError) -> RecvError {
         match error {
             ReceiveError::Lagged(lost) => {
                 add(&self.counters.dropped, lost);
                 RecvError::Lagged(lost)
             }
-            _ => RecvError::Detached,
+            _ => {
+                self.shut();
+                RecvError::Detached
+            }
         }
+    }
+
+    /// A gap that is still to be told.
+    pub(crate) fn take_lagged(&self) -> Option<u64> {
+        if self.lagged.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        Some(self.lagged.swap(0, Ordering::Relaxed)).filter(|lost| *lost > 0)
     }
 
     /// There is nothing to read: fetches what publishers have staged. Returns whether that was anything.
@@ -192,36 +229,65 @@ impl SubscriptionInner {
         drained
     }
 
-    /// Whether there may be something to receive, or to be told.
-    pub(crate) fn has_work(&self) -> bool {
+    /// Whether there is something to receive, or to be told.
+    pub(crate) fn has_readable(&self) -> bool {
         self.is_shut()
             || self.held.len() > 0
+            || self.lagged.load(Ordering::Relaxed) != 0
             || self.receivers.iter().any(Receiver::has_work)
-            || self.topic.shards().unwrap_or(&[]).iter().any(|shard| shard.lanes.has_staged())
+    }
+
+    /// Whether publishers have staged something.
+    pub(crate) fn has_staged(&self) -> bool {
+        self.topic.shards().unwrap_or(&[]).iter().any(|shard| shard.lanes.has_staged())
+    }
+
+    /// Whether there may be something to receive, or to be told: for a last look before sleeping. When something was
+    /// `stuck` before, staged with no room on the ring, fetches it if there is room now; the sleeper must then be woken
+    /// by room as well.
+    pub(crate) fn has_work(&self, stuck: bool) -> bool {
+        self.has_readable() || if stuck { self.run_dry() } else { self.has_staged() }
     }
 
     /// Whether nothing is left and nothing will come.
     pub(crate) fn is_finished(&self) -> bool {
-        self.is_shut() || (self.topic.is_closed() && !self.has_work() && self.leases.live() == 0)
+        // What is claimed and not yet published was accepted: the end comes after it.
+        let at_end = |receiver: &Receiver<Record>| receiver.channel().is_closed() && receiver.backlog() == 0;
+        self.is_shut()
+            || (self.receivers.iter().all(at_end) && !self.has_readable() && self.leases.live() == 0)
     }
 
     /// Waits until there may be something to receive, or `deadline`; `false` for the latter.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
+        let stuck = self.has_staged();
         let credit = || self.leases.live() < self.config.max_outstanding_messages;
         let due = || self.topic.clock.now() >= self.due.load(Ordering::Relaxed);
-        let mut ready = || (self.has_work() && credit()) || due() || self.topic.is_closed();
+        let mut ready = || (credit() && self.has_work(stuck)) || due() || self.is_finished();
         if spin_until(self.topic.config.wait, deadline, &mut ready) {
             return true;
         }
-        let mut notifies: Vec<&Notify> =
-            self.receivers.iter().map(|receiver| receiver.channel().data()).collect();
-        notifies.push(&self.changed);
+        let mut notifies = vec![&self.changed];
+        self.add_notifies(stuck, &mut notifies);
         wait_any(&notifies, deadline, &mut ready)
+    }
+
+    /// Adds what wakes a reader of the rings.
+    pub(crate) fn add_notifies<'a>(&'a self, stuck: bool, notifies: &mut Vec<&'a Notify>) {
+        for receiver in &self.receivers {
+            notifies.push(receiver.channel().data());
+            if stuck {
+                notifies.push(receiver.channel().room());
+            }
+        }
     }
 
     /// Puts a message back, to be delivered again.
     pub(crate) fn hold(&self, message: Received, attempt: u32) {
         self.held.push(Held { message, attempt: attempt.saturating_add(1) });
+        if self.is_shut() {
+            // Shut meanwhile, which may have missed this one.
+            add(&self.counters.discarded, self.held.clear() as u64);
+        }
         self.changed.notify();
     }
 
@@ -240,12 +306,14 @@ impl SubscriptionInner {
         }
         // Leases that begin during the scan lower this again.
         self.due.store(u64::MAX, Ordering::Relaxed);
+        // Pairs with the light fence in `is_due_at`.
+        heavy_fence();
         let earliest = self.leases.expire(Some(time), |_, lease| {
             add(&self.counters.expired, 1);
             self.hold(lease.message, lease.attempt);
         });
         if let Some(earliest) = earliest {
-            self.due.fetch_min(earliest, Ordering::Relaxed);
+            self.is_due_at(earliest);
         }
         self.expiring.store(false, Ordering::Release);
     }
@@ -264,10 +332,13 @@ impl SubscriptionInner {
         if self.shut.swap(true, Ordering::AcqRel) {
             return (0, 0);
         }
+        self.run_dry();
         self.topic.release();
-        let unread = self.unread();
+        // Detached first: then nobody takes any more, and what lies behind the position stays unread.
+        let mut unread = 0;
         for receiver in &self.receivers {
             receiver.detach();
+            unread += receiver.backlog() + receiver.unread(); // what was lost and not told
         }
         add(&self.given_up, unread);
         let mut unacked = self.held.clear() as u64;
@@ -284,21 +355,28 @@ impl SubscriptionInner {
     }
 
     /// Waits until everything accepted is received and acked, or `deadline`.
-    pub(crate) fn wait_until_settled(&self, deadline: Instant) {
-        let settled = || self.is_shut() || (!self.has_work() && self.leases.live() == 0);
+    pub(crate) fn wait_until_settled(&self, deadline: Option<Instant>) {
+        let settled = || self.is_shut() || (!self.has_work(true) && self.leases.live() == 0);
+        let late = || deadline.is_some_and(|deadline| now() >= deadline);
         // In-place readers notify nobody but publishers, so look every now and then.
-        while !settled() && now() < deadline {
-            let soon = deadline.min(now() + Duration::from_millis(1));
-            self.changed.wait_until(Some(soon), settled);
+        while !settled() && !late() {
+            let soon = now() + Duration::from_millis(1);
+            self.changed.wait_until(Some(deadline.map_or(soon, |deadline| deadline.min(soon))), settled);
         }
     }
 
     fn unread(&self) -> u64 {
+        if self.is_shut() {
+            return 0;
+        }
         self.run_dry();
         self.receivers.iter().map(Receiver::unread).sum()
     }
 
     pub(crate) fn stats(&self) -> SubscriptionStats {
+        if self.receivers.iter().any(Receiver::is_detached) {
+            self.shut(); // by its overflow policy, and nobody has noticed yet
+        }
         let counters = &self.counters;
         let in_place = read(&counters.in_place);
         let (unread, dropped) = (self.unread(), read(&counters.dropped));
@@ -316,6 +394,32 @@ impl SubscriptionInner {
             held: self.held.len() as u64,
             unread,
         }
+    }
+}
+
+/// Credit for leases, held while a call receives: calls at the same time do not exceed the limit together.
+struct Credit<'a> {
+    subscription: &'a SubscriptionInner,
+    reserved: usize,
+    granted: usize,
+}
+
+impl<'a> Credit<'a> {
+    #[inline]
+    fn reserve(subscription: &'a SubscriptionInner, max: usize) -> Self {
+        let limit = subscription.config.max_outstanding_messages;
+        let reserved = max.min(limit);
+        // Acquire: pairs with the release in `drop`. Whose reservation we do not see, their leases we do.
+        let others = subscription.receiving.fetch_add(reserved, Ordering::Acquire);
+        let left = limit.saturating_sub(subscription.leases.live().saturating_add(others));
+        Self { subscription, reserved, granted: reserved.min(left) }
+    }
+}
+
+impl Drop for Credit<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.subscription.receiving.fetch_sub(self.reserved, Ordering::Release);
     }
 }
 

@@ -37,6 +37,11 @@ use crate::sync::{
 use crossbeam_utils::CachePadded;
 use table::Table;
 
+/// Nobody holds a lossy gate.
+pub(crate) const NOBODY: u32 = 0;
+/// Whoever attaches a lossy gate holds it until it stands where it starts.
+const ATTACHING: u32 = 4;
+
 /// A position that holds producers back, in a cache line of its own: its reader writes it, producers read it.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
@@ -73,14 +78,22 @@ impl Gate {
     /// publishes the pin that was engaged before. Acquire: what others read under their pins lies before it too.
     #[inline]
     pub(crate) fn advance(&self, from: Sequence, to: Sequence) -> bool {
-        let release = if broken("gate.advance.release") { Ordering::Relaxed } else { Ordering::AcqRel };
+        let release = if broken("gate.advance.release") { Ordering::Acquire } else { Ordering::AcqRel };
+        if broken("shared.advance.unchecked") {
+            self.move_to(to);
+            return true;
+        }
         self.position.compare_exchange(from.raw(), to.raw(), release, Ordering::Relaxed).is_ok()
     }
 
     /// Tags the position, so that nobody can [advance](Self::advance) it any more. Returns false if it was already.
     /// Acquire and release: whoever sees what the caller does next sees the pins of all who advanced it before.
     pub(crate) fn retire(&self) -> bool {
-        self.position.fetch_or(TAG, Ordering::AcqRel) & TAG == 0
+        if broken("shared.retire") {
+            return true;
+        }
+        let acquire = if broken("gate.retire.acquire") { Ordering::Release } else { Ordering::AcqRel };
+        self.position.fetch_or(TAG, acquire) & TAG == 0
     }
 }
 
@@ -127,7 +140,9 @@ impl GateList {
     }
 
     fn clear(&self, index: usize) {
-        self.on.grow_to(index / 64).fetch_and(!(1 << (index % 64)), Ordering::Release);
+        // Release: pairs with the acquire in `for_each`; what the owner read through this gate lies before.
+        let release = ordering("gates.clear.release", Ordering::Release);
+        self.on.grow_to(index / 64).fetch_and(!(1 << (index % 64)), release);
     }
 }
 
@@ -183,13 +198,14 @@ impl Gates {
     pub(crate) fn scan(&self, published: impl Fn() -> Sequence) -> Sequence {
         loop {
             let version = self.version.load(Ordering::Acquire);
+            let pins_first = broken("pins.before_gates").then(|| self.pins_len.load(Ordering::Acquire));
             let mut earliest = None;
             let mut visit = |position: Sequence| {
                 earliest = Some(earliest.map_or(position, |e: Sequence| e.earlier(position)));
             };
             self.gates.for_each(|gate| visit(gate.position()));
             // After the gates: see "Pins" above.
-            self.pins.for_each(self.pins_len.load(Ordering::Acquire), |_, pin| {
+            self.pins.for_each(pins_first.unwrap_or_else(|| self.pins_len.load(Ordering::Acquire)), |_, pin| {
                 // Acquire: pairs with the release store in `Pin::drop`.
                 let pin = pin.load(Ordering::Acquire);
                 if pin & TAG != 0 {
@@ -210,21 +226,24 @@ impl Gates {
     /// `earliest`, but not past a slot that may still be unpublished.
     fn proven(&self, earliest: Option<Sequence>, published: impl Fn() -> Sequence) -> Sequence {
         let Some(earliest) = earliest else { return published() };
-        // Relaxed: it was stored before the gate that it is about, whose position was acquired.
-        let unproven = self.unproven.load(Ordering::Relaxed);
+        // It was stored before the gate that it is about, whose position was acquired. Acquire: pairs with the release
+        // below; another scan's proof counts for us only with what it acquired, the writes before the stamps.
+        let unproven = self.unproven.load(ordering("unproven.acquire", Ordering::Acquire));
         if unproven & TAG == 0 || broken("attach.unproven") {
             return earliest;
         }
         let published = published();
         if !published.is_before(Sequence::from_raw(unproven)) {
             // Fails only when another scan was as fast, or a new cursor came; it is proven, or not, then as well.
-            let _ = self.unproven.compare_exchange(unproven, 0, Ordering::Relaxed, Ordering::Relaxed);
+            let release = ordering("unproven.release", Ordering::Release);
+            let _ = self.unproven.compare_exchange(unproven, 0, release, Ordering::Relaxed);
             return earliest;
         }
         earliest.earlier(published)
     }
 
-    /// Puts a new gate on the list, at the tail that `tail` reads when it is called.
+    /// Puts a new gate on the list, at the tail that `tail` reads when it is called. Until it stands there it may hold
+    /// up producers for whom there is room, so the caller must notify them.
     pub(crate) fn attach(&self, kind: Kind, tail: impl Fn() -> Sequence) -> (usize, Sequence) {
         let mut free = lock(&self.free);
         let list = self.list(kind);
@@ -232,30 +251,42 @@ impl Gates {
         let gate = list.gates.grow_to(index);
         // Too early rather than too late, until the tail is read again below.
         let provisional = tail();
-        self.unproven.store(provisional.tagged(), Ordering::Relaxed);
+        self.unproven.swap(provisional.tagged(), Ordering::Relaxed);
         gate.lost.store(0, Ordering::Relaxed);
         if let Kind::Lossy { policy } = kind {
             gate.policy.store(policy, Ordering::Relaxed);
         }
+        // Held, lest a producer pushes it on, and is then overruled by the move to where it starts. Relaxed: it is not
+        // on the list yet, and a producer that still looks at it for its last owner's sake finds it detached or held.
+        let holder = if broken("attach.lossy_not_held") { NOBODY } else { ATTACHING };
+        gate.holder.store(holder, Ordering::Relaxed);
         gate.move_to(provisional);
-        // Release: a producer that still looks at this gate for its last owner's sake takes hold of it with acquire,
-        // and must find the new position.
-        gate.holder.store(0, Ordering::Release);
         list.set(index);
         if index >= list.len.load(Ordering::Relaxed) {
             list.len.store(index + 1, Ordering::Release);
         }
-        self.version.fetch_add(1, Ordering::Release);
-        fence(Ordering::SeqCst); // pairs with the fence in `scan`
+        if !broken("attach.no_version") {
+            self.version.fetch_add(1, Ordering::Release);
+        }
+        if !broken("attach.no_fence") {
+            fence(Ordering::SeqCst); // pairs with the fence in `scan`
+        }
         let start = tail();
-        self.unproven.store(start.tagged(), Ordering::Relaxed);
+        // A swap, which comes after the swap of a scan that proved the provisional tail; a plain store would too, but the
+        // model checker cannot tell.
+        self.unproven.swap(start.tagged(), Ordering::Relaxed);
         gate.move_to(start);
+        // Release: whoever holds it next finds it where it starts, and with this policy.
+        gate.holder.store(NOBODY, ordering("attach.holder.release", Ordering::Release));
         (index, start)
     }
 
     /// Takes a gate off the list for good. Producers that wait for it must be notified by the caller.
     pub(crate) fn detach(&self, kind: Kind, index: usize) {
         let mut free = lock(&self.free);
+        if broken("detach.stays") {
+            return;
+        }
         self.list(kind).clear(index);
         free.of(kind).push(index);
     }

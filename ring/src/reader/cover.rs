@@ -120,6 +120,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
     pub(crate) fn attach(core: &Arc<Core<T, S>>) -> Self {
         let (gate, start) = core.gates.attach(Kind::Lossless, || core.sequencer.tail());
         core.gates.control().switch_off(gate); // on when there is a cursor to stand for
+        core.notify_attached();
         let shared = CoverShared {
             core: Arc::clone(core),
             gate,

@@ -47,6 +47,7 @@ pub struct Cursor<T: Send + Sync + 'static, S: Sequencer> {
 impl<T: Send + Sync + 'static, S: Sequencer> Cursor<T, S> {
     pub(crate) fn attach(core: &Arc<Core<T, S>>) -> Self {
         let (gate, position) = core.gates.attach(Kind::Lossless, || core.sequencer.tail());
+        core.notify_attached();
         Self { core: Arc::clone(core), gate, position, available: position, gather: Gather::default() }
     }
 

@@ -6,7 +6,7 @@
 //! The cursor has a holder: nobody, a reader in the act, or a producer that pushes it. A reader holds it only while it
 //! clones a few values out, which bounds what a producer can ever wait for; a `try_publish` does not even wait for that.
 
-use crate::gating::{Gate, Kind};
+use crate::gating::{Gate, Kind, NOBODY};
 use crate::ring::Core;
 use crate::sequence::Sequence;
 use crate::sequencer::Sequencer;
@@ -18,7 +18,6 @@ use std::time::Instant;
 
 use super::batch::View;
 
-const NOBODY: u32 = 0;
 const READER: u32 = 1;
 const PRODUCER: u32 = 2;
 const DETACHED: u32 = 3;
@@ -76,6 +75,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
     pub(crate) fn attach(core: &Arc<Core<T, S>>, on_full: OnFull) -> Self {
         let kind = Kind::Lossy { policy: u32::from(on_full == OnFull::Detach) };
         let (gate, _start) = core.gates.attach(kind, || core.sequencer.tail());
+        core.notify_attached();
         Self { core: Arc::clone(core), gate }
     }
 

@@ -36,6 +36,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Inner<T, S> {
 impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
     pub(crate) fn attach(core: &Arc<Core<T, S>>) -> Self {
         let (gate, _start) = core.gates.attach(Kind::Lossless, || core.sequencer.tail());
+        core.notify_attached();
         let inner = Inner { core: Arc::clone(core), gate, covers: Mutex::new(Vec::new()) };
         Self { inner: Arc::new(inner) }
     }
@@ -99,6 +100,10 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
             }
             from = gate.live_position()?;
             batch.move_pin(from);
+            // This batch may be held for long, and a producer that saw the pin where it was may have gone to sleep.
+            if !broken("pin.move.not_notified") {
+                core.notify_producers();
+            }
         }
     }
 

@@ -3,8 +3,8 @@
 //! The gate is checked *before* the claim: a producer that finds the ring full has claimed nothing, so a `try_publish`
 //! never leaves a hole, and nobody queues up behind a claim that waits (a fetch-add before the check convoys).
 //!
-//! A slot is readable when its stamp equals its sequence. A batch stamps from its last slot to its first, so that a
-//! reader, which waits at the first, finds all of it at once, and the batch's lines are not fought over one by one.
+//! A slot is readable when its stamp equals its sequence. A batch stamps each slot as it is written, but for the first,
+//! which it stamps last: a reader waits at the first, and then finds all of the batch at once.
 //!
 //! A claim that is dropped unwritten cannot be taken back (others have claimed behind it), so it is published as
 //! *padding*: a stamp with the tag set, which readers skip.
@@ -184,6 +184,10 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
                 start = now;
                 continue;
             }
+            if broken("multi.claim.not_swapped") {
+                claimed.store(end.raw(), Ordering::Relaxed);
+                return Ok(start);
+            }
             match claimed.compare_exchange_weak(start.raw(), end.raw(), Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => return Ok(start),
@@ -209,19 +213,23 @@ impl<T: Send + Sync + 'static> Claimant<T> for &Ring<T, Multi> {
         &self.core
     }
 
+    #[inline(always)]
+    fn written(&self, sequence: Sequence) {
+        self.stamp(sequence, 0);
+    }
+
     #[inline]
     fn publish(&mut self, start: Sequence, written: u64, count: u64) {
+        if count == 0 {
+            return;
+        }
         if !broken("claim.drop.forgets") {
-            for index in (written..count).rev() {
+            for index in written.max(1)..count {
                 self.stamp(start.plus(index), TAG);
             }
         }
-        for index in (0..written).rev() {
-            let index = if broken("multi.batch.forward") { written - 1 - index } else { index };
-            self.stamp(start.plus(index), 0);
-        }
-        if count > 0 {
-            self.core.notify_readers();
-        }
+        // The first one last: readers wait at it, and find the others behind it.
+        self.stamp(start, if written == 0 { TAG } else { 0 });
+        self.core.notify_readers();
     }
 }

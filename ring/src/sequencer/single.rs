@@ -184,6 +184,9 @@ impl<T: Send + Sync + 'static> Claimant<T> for &mut SingleProducer<T> {
         &self.core
     }
 
+    #[inline(always)]
+    fn written(&self, _sequence: Sequence) {}
+
     #[inline]
     fn publish(&mut self, start: Sequence, written: u64, _count: u64) {
         // What was not written was never published: the next claim begins there.

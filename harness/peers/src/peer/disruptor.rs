@@ -1,0 +1,156 @@
+//! `disruptor` 4.4: its publish and batch publish, read by a managed thread or through its event-poller API.
+//!
+//! Alone on their CPUs, producers use the blocking calls, which spin without a hint. Several producers on two
+//! CPUs would burn whole time slices in those, so they use the `try_` calls, with the same patience as
+//! everyone's.
+
+use std::marker::PhantomData;
+use std::sync::mpsc;
+
+use disruptor::{
+    BusySpin, EventPoller, MultiProducerBarrier, ProcessorSettings, Producer, SingleProducerBarrier,
+    build_multi_producer, build_single_producer,
+};
+
+use crate::payload::{Message, Read, Tally};
+use crate::roles::{Done, Load, Patience, Place, Roles, Sink, Source};
+
+/// A producer that waits inside `disruptor`.
+struct Blocking<T, P>(P, PhantomData<fn(T)>);
+
+impl<T: Message, P: Producer<T> + Send + 'static> Sink for Blocking<T, P> {
+    #[inline]
+    fn send(&mut self, seq: u64) {
+        self.0.publish(|slot| slot.set(seq));
+    }
+
+    #[inline]
+    fn send_batch(&mut self, first: u64, count: usize) {
+        self.0.batch_publish(count, |slots| slots.zip(first..).for_each(|(slot, seq)| slot.set(seq)));
+    }
+}
+
+/// A producer that waits with our patience.
+struct Patient<T, P>(P, Patience, PhantomData<fn(T)>);
+
+impl<T: Message, P: Producer<T> + Send + 'static> Sink for Patient<T, P> {
+    #[inline]
+    fn send(&mut self, seq: u64) {
+        while self.0.try_publish(|slot| slot.set(seq)).is_err() {
+            self.1.wait();
+        }
+        self.1.reset();
+    }
+
+    #[inline]
+    fn send_batch(&mut self, first: u64, count: usize) {
+        let write = |slot: &mut T, seq| slot.set(seq);
+        while self
+            .0
+            .try_batch_publish(count, |slots| slots.zip(first..).for_each(|(s, seq)| write(s, seq)))
+            .is_err()
+        {
+            self.1.wait();
+        }
+        self.1.reset();
+    }
+}
+
+/// `EventPoller`'s `poll`, whose bound on the barrier cannot be named outside `disruptor`.
+trait Poll: Send + 'static {
+    fn poll_into(&mut self, tally: &mut Tally, read: Read) -> u64;
+}
+
+macro_rules! poll_with {
+    ($barrier:ty) => {
+        impl<T: Message> Poll for EventPoller<T, $barrier> {
+            #[inline]
+            fn poll_into(&mut self, tally: &mut Tally, read: Read) -> u64 {
+                let before = tally.count;
+                if let Ok(mut events) = self.poll() {
+                    for event in &mut events {
+                        tally.add(event.read(read));
+                    }
+                }
+                tally.count - before
+            }
+        }
+    };
+}
+
+poll_with!(SingleProducerBarrier);
+poll_with!(MultiProducerBarrier);
+
+/// Any number of pollers, polled in turn by one thread.
+struct In<P> {
+    pollers: Vec<(P, Tally)>,
+    read: Read,
+}
+
+impl<P: Poll> Source for In<P> {
+    #[inline]
+    fn turn(&mut self) -> u64 {
+        self.pollers.iter_mut().map(|(poller, tally)| poller.poll_into(tally, self.read)).sum()
+    }
+
+    fn tallies(self) -> Vec<Tally> {
+        self.pollers.iter().map(|(_, tally)| *tally).collect()
+    }
+}
+
+/// One producer; the reader is a thread of `disruptor`'s that calls a closure.
+pub(crate) fn managed<T: Message>(load: &Load) -> Roles {
+    let (finished, outcome) = mpsc::channel();
+    let (read, messages, ticker) = (load.read, load.messages, load.ticker.clone());
+    let mut tally = Tally::default();
+    let producer = build_single_producer(load.capacity, || T::new(0), BusySpin)
+        .pin_at_core(load.reader_cpu)
+        .handle_events_with(move |event: &T, _, _| {
+            tally.add(event.read(read));
+            if tally.count == messages {
+                // The receiver is only gone once the sample has failed for another reason.
+                finished.send((ticker.now(), tally)).ok();
+            }
+        })
+        .build();
+    Roles::of::<T>(load).producer(load, Blocking(producer, PhantomData)).reader(Place::Anywhere, move || {
+        let (ended, tallies) =
+            outcome.recv().map_or((None, vec![]), |(ended, tally)| (Some(ended), vec![tally]));
+        Done { ended, tallies, latencies: None }
+    })
+}
+
+/// One producer; one thread polls for one receiver.
+pub(crate) fn poller<T: Message>(load: &Load) -> Roles {
+    let builder = build_single_producer(load.capacity, || T::new(0), BusySpin);
+    let (poller, builder) = builder.new_event_poller();
+    let source = In { pollers: vec![(poller, Tally::default())], read: load.read };
+    Roles::of::<T>(load).producer(load, Blocking(builder.build(), PhantomData)).consumer(load, 1, source)
+}
+
+/// One producer; one thread polls for all receivers.
+pub(crate) fn fan_out<T: Message>(load: &Load) -> Roles {
+    let mut builder = build_single_producer(load.capacity, || T::new(0), BusySpin).with_multi_consumer();
+    let mut pollers = Vec::new();
+    for _ in 0..load.receivers {
+        let (poller, next) = builder.new_event_poller();
+        pollers.push((poller, Tally::default()));
+        builder = next;
+    }
+    let source = In { pollers, read: load.read };
+    let sink = Blocking(builder.build(), PhantomData);
+    Roles::of::<T>(load).producer(load, sink).consumer(load, load.receivers, source)
+}
+
+/// Several producers; one thread polls for one receiver.
+pub(crate) fn many_producers<T: Message>(load: &Load) -> Roles {
+    let builder = build_multi_producer(load.capacity, || T::new(0), BusySpin);
+    let (poller, builder) = builder.new_event_poller();
+    let producer = builder.build();
+    let source = In { pollers: vec![(poller, Tally::default())], read: load.read };
+    let mut roles = Roles::of::<T>(load);
+    for _ in 0..load.producers {
+        roles = roles.producer(load, Patient(producer.clone(), load.patience(), PhantomData));
+    }
+    roles.consumer(load, 1, source)
+}

@@ -1,0 +1,187 @@
+//! One sample of one contender.
+//!
+//! A sample sets the contender up, starts its threads where they belong, releases them together, and takes
+//! the time from the start of the first producer to the last delivery. Then every receiver's count and sum
+//! must be what the messages add up to; if not, the whole run fails, since a queue that loses messages has no
+//! rate. The cache-line probe runs before and after, on the same two CPUs.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Barrier, mpsc};
+use std::time::Duration;
+
+use crate::machine::{Usage, run_delay};
+use crate::measure::{Bench, Contender, Shape, Unit};
+use crate::roles::{Done, Load, Place, Work};
+
+/// No sample takes this long; one that does has lost a message or a wake-up.
+const STUCK: Duration = Duration::from_secs(60);
+/// The same distance, measured twice, differs by less than this factor.
+const PLACEMENT_MOVED: f64 = 1.6;
+/// The share of a sample that a thread may wait for its CPU.
+const DELAY_ALLOWED: f64 = 0.05;
+/// The share of all processor time that other processes may take, and the least that a tick of 10 ms can
+/// tell.
+const OTHERS_ALLOWED: f64 = 0.08;
+const OTHERS_SECONDS: f64 = 0.03;
+
+/// One sample, checked.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) figure: f64,
+    pub(crate) nanos: u64,
+    /// The cache-line distance before and after.
+    pub(crate) lines: [f64; 2],
+    /// The placement moved, a thread waited for its CPU, or other processes were busy.
+    pub(crate) disturbed: bool,
+}
+
+/// How one thread ended.
+struct End {
+    start: Option<u64>,
+    delay: u64,
+    done: Done,
+}
+
+impl Bench {
+    /// Takes one sample; fails when a receiver did not read exactly what was sent.
+    pub(crate) fn sample(&self, unit: Unit, contender: &Contender, messages: u64) -> Result<Sample, String> {
+        let Shape { producers, receivers, capacity, batch, read } = contender.shape;
+        let load = Load {
+            messages,
+            producers,
+            receivers,
+            capacity,
+            batch,
+            read,
+            crowded: usize::try_from(producers).unwrap_or(usize::MAX) >= self.cpus.len(),
+            reader_cpu: self.cpus.reader(),
+            ticker: self.ticker.clone(),
+        };
+        let before = self.cpus.line_nanos(&self.ticker)?;
+        let roles = (contender.set_up)(&load);
+        let expected = roles.expected;
+        let threads = roles.threads.len();
+        let usage = Usage::now();
+        let ends = self.race(roles.threads)?;
+        let others = Usage::now().by_others_since(usage);
+        let after = self.cpus.line_nanos(&self.ticker)?;
+
+        let tallies: Vec<_> = ends.iter().flat_map(|end| &end.done.tallies).collect();
+        if tallies.len() != receivers {
+            return Err(format!("{} receivers reported, {receivers} were set up", tallies.len()));
+        }
+        if let Some(wrong) = tallies.iter().find(|tally| ***tally != expected) {
+            return Err(format!(
+                "a receiver read {wrong:?} and should have read {expected:?}; messages were lost"
+            ));
+        }
+        let start = ends.iter().filter_map(|end| end.start).min().ok_or("no producer started")?;
+        let end = ends.iter().filter_map(|end| end.done.ended).max().ok_or("no consumer ended")?;
+        let nanos = self.ticker.nanos(start, end);
+        let figure = match unit {
+            Unit::Rate => messages as f64 * receivers as f64 * 1e3 / nanos.max(1) as f64,
+            Unit::RoundTrip => nanos as f64 / messages as f64,
+            Unit::Median => {
+                let latencies =
+                    ends.iter().find_map(|end| end.done.latencies.as_ref()).ok_or("no latencies")?;
+                latencies.value_at_quantile(0.5) as f64
+            }
+        };
+        let moved = before.max(after) / before.min(after) > PLACEMENT_MOVED;
+        let delay = ends.iter().map(|end| end.delay).max().unwrap_or(0);
+        let starved = threads <= self.cpus.len() && delay as f64 > nanos as f64 * DELAY_ALLOWED;
+        let share = others * 1e9 / (nanos as f64 * self.cpus.len() as f64);
+        let crowded_out = share > OTHERS_ALLOWED && others >= OTHERS_SECONDS;
+        Ok(Sample { figure, nanos, lines: [before, after], disturbed: moved || starved || crowded_out })
+    }
+
+    /// Runs all threads, released together; fails when one panics or does not come back.
+    fn race(&self, threads: Vec<(Place, Work)>) -> Result<Vec<End>, String> {
+        let barrier = Arc::new(Barrier::new(threads.len()));
+        let (finished, ends) = mpsc::channel();
+        let mut handles = Vec::new();
+        for (place, work) in threads {
+            let (barrier, finished) = (barrier.clone(), finished.clone());
+            let (cpus, ticker) = (self.cpus.clone(), self.ticker.clone());
+            handles.push(std::thread::spawn(move || {
+                let pinned = cpus.pin(place);
+                barrier.wait();
+                let delay = run_delay();
+                let start = matches!(place, Place::Producer(_)).then(|| ticker.now());
+                let outcome = pinned.and_then(|()| {
+                    let done =
+                        catch_unwind(AssertUnwindSafe(work)).map_err(|_| "a thread panicked".to_owned())?;
+                    Ok(End { start, delay: run_delay().saturating_sub(delay), done })
+                });
+                // Nobody listens once another thread has failed the sample.
+                finished.send(outcome).ok();
+            }));
+        }
+        let ends: Result<Vec<_>, String> = (0..handles.len())
+            .map(|_| {
+                ends.recv_timeout(STUCK).map_err(|_| format!("stuck: not all threads ended in {STUCK:?}"))?
+            })
+            .collect();
+        // After a failure the others may wait for ever; the process is about to end and takes them with it.
+        if ends.is_ok() {
+            for handle in handles {
+                handle.join().map_err(|_| "a thread panicked on its way out")?;
+            }
+        }
+        ends
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Ticker;
+    use crate::machine::Cpus;
+    use crate::measure::Plan;
+    use crate::payload::{Read, Tally};
+    use crate::peer::bare;
+    use crate::roles::{Roles, Source};
+
+    const SHAPE: Shape = Shape { producers: 1, receivers: 1, capacity: 64, batch: 1, read: Read::Every };
+
+    fn bench() -> Bench {
+        let plan = Plan { repeats: 1, sample: Duration::from_millis(1) };
+        Bench { cpus: Cpus::find().unwrap(), ticker: Ticker::new(), plan }
+    }
+
+    #[test]
+    fn a_sample_of_the_bare_ring_adds_up() {
+        let contender = Contender { name: "bare".into(), shape: SHAPE, set_up: bare::one_by_one::<u64> };
+        let sample = bench().sample(Unit::Rate, &contender, 10_000).unwrap();
+        assert!(sample.figure > 0.0 && sample.nanos > 0);
+    }
+
+    /// Claims to have read everything, and has read zeros.
+    struct Liar;
+
+    impl Source for Liar {
+        fn turn(&mut self) -> u64 {
+            1
+        }
+
+        fn tallies(self) -> Vec<Tally> {
+            vec![Tally { count: 10_000, sum: 0 }]
+        }
+    }
+
+    #[test]
+    fn a_wrong_sum_fails_the_run() {
+        let set_up = |load: &Load| Roles::of::<u64>(load).publisher(|| ()).consumer(load, 1, Liar);
+        let contender = Contender { name: "liar".into(), shape: SHAPE, set_up };
+        let fault = bench().sample(Unit::Rate, &contender, 10_000).unwrap_err();
+        assert!(fault.contains("should have read"), "{fault}");
+    }
+
+    #[test]
+    fn a_panic_fails_the_run() {
+        let set_up =
+            |load: &Load| Roles::of::<u64>(load).publisher(|| panic!("on purpose")).consumer(load, 1, Liar);
+        let contender = Contender { name: "panics".into(), shape: SHAPE, set_up };
+        assert!(bench().sample(Unit::Rate, &contender, 10_000).unwrap_err().contains("panicked"));
+    }
+}

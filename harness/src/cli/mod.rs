@@ -1,0 +1,244 @@
+//! The command line: what may be asked, and what is wrong with it in one line.
+//!
+//! [`Arguments`] is what was written, [`settings::Settings`] what it means once defaults are filled in and everything
+//! that would do nothing is refused. An option is an `Option` here wherever the scenario decides on the default, or where it
+//! matters whether it was given at all.
+
+pub(crate) mod payloads;
+pub(crate) mod settings;
+pub(crate) mod units;
+
+use clap::error::ErrorKind;
+use clap::{Parser, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::pin::Pinning;
+use units::Capacity;
+
+/// Scenarios that the documentation names and this build does not have yet.
+const LATER: [&str; 6] = ["firehose", "fanout", "thundering-herd", "soak", "replay", "all"];
+
+/// The scenarios of this build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// Closed loop at the maximum rate.
+    Throughput,
+    /// Open loop at percentages of the measured capacity.
+    Saturation,
+}
+
+impl Scenario {
+    /// The name on the command line and in results.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput",
+            Self::Saturation => "saturation",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let known = "this build has throughput and saturation";
+        match text {
+            "throughput" => Ok(Self::Throughput),
+            "saturation" => Ok(Self::Saturation),
+            _ if LATER.contains(&text) => Err(format!("scenario '{text}' is not built yet; {known}")),
+            _ => Err(format!("unknown scenario '{text}'; {known}")),
+        }
+    }
+}
+
+/// How deliveries are received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// The handler reads in the ring and returns a verdict.
+    InPlace,
+    /// Each delivery is owned, with a lease, and acknowledged by a call.
+    Leased,
+}
+
+/// What a full subscription does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OverflowPolicy {
+    /// The publisher waits; nothing is lost.
+    Block,
+    /// The oldest messages go, and are counted.
+    DropOldest,
+    /// The subscription goes.
+    Detach,
+}
+
+/// How the engine waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wait {
+    /// Never gives up the CPU.
+    Spin,
+    /// Spins for about one wake-up, then sleeps.
+    SpinThenPark,
+    /// Sleeps at once.
+    Park,
+}
+
+/// What readers look at in each payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadDepth {
+    /// The first and last eight bytes.
+    Ends,
+    /// A checksum of every byte.
+    All,
+}
+
+/// When to colour the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Measures Ringmain: how much it carries, how fast, and when it saturates.
+#[derive(Debug, Parser)]
+#[command(name = "harness", version, about, long_about = None, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// What to run: throughput or saturation
+    #[arg(long, value_parser = Scenario::parse)]
+    pub(crate) scenario: Scenario,
+    /// Load levels in percent of the measured capacity, in the order given [saturation; default: 50,75,90,100,110,125]
+    #[arg(long, value_delimiter = ',', value_parser = units::level)]
+    pub(crate) levels: Vec<f64>,
+    /// The capacity in messages a second, or auto to search it [saturation; default: auto]
+    #[arg(long, value_parser = units::capacity)]
+    pub(crate) capacity: Option<Capacity>,
+    /// Payload sizes; one run each. KB and MB are binary [default: 1KB]
+    #[arg(long, value_delimiter = ',', value_parser = units::size, value_name = "SIZES")]
+    pub(crate) payload: Vec<usize>,
+    /// A newline-delimited file whose lines are the payloads, in turn
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Publishers
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) publishers: usize,
+    /// Numbers of subscriptions; one run each [default: 1]
+    #[arg(long, value_delimiter = ',', value_name = "NUMBERS")]
+    pub(crate) subscriptions: Vec<usize>,
+    /// Consumers per subscription
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) consumers: usize,
+    /// Messages per iteration and publisher, at least four rings' worth [throughput]
+    #[arg(long, conflicts_with = "duration", value_name = "N")]
+    pub(crate) messages: Option<u64>,
+    /// Length of a sample, at least 2s [default: 2s; 500ms with --quick]
+    #[arg(long, value_parser = units::duration, value_name = "TIME")]
+    pub(crate) duration: Option<Duration>,
+    /// Load before what is measured, timed and discarded [default: 300ms; 100ms with --quick]
+    #[arg(long, value_parser = units::duration, value_name = "TIME")]
+    pub(crate) warmup: Option<Duration>,
+    /// Samples of which the median is reported [default: 5; saturation: 3 per level; 2 with --quick]
+    #[arg(long, value_name = "N")]
+    pub(crate) iterations: Option<usize>,
+    /// How deliveries are received
+    #[arg(long, value_enum, default_value_t = Mode::InPlace)]
+    pub(crate) mode: Mode,
+    /// Rings per topic
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) shards: usize,
+    /// Slots per ring, a power of two
+    #[arg(long, default_value_t = 4_096, value_name = "SLOTS")]
+    pub(crate) ring: usize,
+    /// What a full subscription does
+    #[arg(long, value_enum, default_value_t = OverflowPolicy::Block)]
+    pub(crate) overflow: OverflowPolicy,
+    /// How the engine waits
+    #[arg(long, value_enum, default_value_t = Wait::SpinThenPark)]
+    pub(crate) wait: Wait,
+    /// Most messages in one publish call; more than 1 claims what is due together
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) batch: u64,
+    /// Which CPUs the roles run on: auto, off, or CPUs such as 0,1 (publishers first)
+    #[arg(long, value_parser = units::pinning, default_value = "auto", value_name = "CPUS")]
+    pub(crate) pin: Pinning,
+    /// What readers look at in each payload
+    #[arg(long, value_enum, default_value_t = ReadDepth::Ends)]
+    pub(crate) read: ReadDepth,
+    /// Where the result file goes
+    #[arg(long, default_value = "results", value_name = "DIR")]
+    pub(crate) results: PathBuf,
+    /// Short samples: under 30 s, and the result says so
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Say what would run, and for how long, without running it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Exit 3 when the machine was too noisy to tell
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// When to colour the output
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+/// Why the command line leads nowhere.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Help or version was asked for: print it and leave content.
+    Asked(clap::Error),
+    /// One line that says what would be right.
+    Usage(String),
+}
+
+/// Parses the arguments of this process.
+pub(crate) fn parse() -> Result<Arguments, Refusal> {
+    Arguments::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refusal::Asked(error),
+        _ => Refusal::Usage(one_line(&error.to_string())),
+    })
+}
+
+/// Clap's message without its epilogue, on one line.
+fn one_line(message: &str) -> String {
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let useful =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let text = useful.collect::<Vec<_>>().join(" ");
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_refusal_of_the_parser_is_one_line() {
+        for wrong in [
+            vec!["harness"],
+            vec!["harness", "--scenario", "nonsense"],
+            vec!["harness", "--scenario", "soak"],
+            vec!["harness", "--scenario", "saturation", "--levels", "50,0"],
+            vec!["harness", "--scenario", "saturation", "--wait", "sleep"],
+            vec!["harness", "--scenario", "saturation", "--frobnicate"],
+            vec!["harness", "compare"],
+        ] {
+            let error = Arguments::try_parse_from(&wrong).unwrap_err();
+            let line = one_line(&error.to_string());
+            assert!(
+                !line.is_empty() && !line.contains('\n') && !line.starts_with("error"),
+                "{wrong:?}: {line}"
+            );
+        }
+    }
+
+    #[test]
+    fn scenarios_that_are_to_come_are_told_from_unknown_ones() {
+        assert!(Scenario::parse("fanout").unwrap_err().contains("not built yet"));
+        assert!(Scenario::parse("fan").unwrap_err().contains("unknown scenario"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Values as people write them: `10KB`, `500ms`, `2.5M`, `50,75,90`.
+//!
+//! Sizes are binary whether written KB or KiB, as they were in the report that this harness answers: its 1 KB message has
+//! 1,024 bytes. Every refusal says what would be right, in one line.
+
+use std::time::Duration;
+
+use crate::num;
+use crate::pin::Pinning;
+
+/// Splits `2.5MB` into `2.5` and `mb`.
+fn number_and_unit(text: &str) -> Option<(f64, String)> {
+    let text = text.trim();
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(text.len());
+    let number: f64 = text[..end].replace('_', "").parse().ok()?;
+    Some((number, text[end..].trim().to_ascii_lowercase()))
+}
+
+/// A size in bytes.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let wrong = || format!("'{text}' is not a size; write bytes, KB or MB, such as 512, 1KB or 1MB");
+    let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
+    let factor = match unit.as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" | "kib" => 1024.0,
+        "m" | "mb" | "mib" => 1024.0 * 1024.0,
+        _ => return Err(wrong()),
+    };
+    let bytes = number * factor;
+    if bytes.fract() == 0.0 && bytes >= 1.0 { Ok(num::index(num::whole(bytes))) } else { Err(wrong()) }
+}
+
+/// A size as it is written in names and tables.
+pub(crate) fn size_text(bytes: usize) -> String {
+    match bytes {
+        0 => "0B".to_owned(),
+        bytes if bytes.is_multiple_of(1024 * 1024) => format!("{}MB", bytes / (1024 * 1024)),
+        bytes if bytes.is_multiple_of(1024) => format!("{}KB", bytes / 1024),
+        bytes => format!("{bytes}B"),
+    }
+}
+
+/// A span of time.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is not a time; write a number and ms, s, m or h, such as 500ms or 2s");
+    let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
+    let seconds = match unit.as_str() {
+        "ms" => number / 1e3,
+        "" | "s" => number,
+        "m" | "min" => number * 60.0,
+        "h" => number * 3600.0,
+        _ => return Err(wrong()),
+    };
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| duration.as_secs() < 7 * 86_400)
+        .ok_or_else(wrong)
+}
+
+/// A load level in percent of the capacity.
+pub(crate) fn level(text: &str) -> Result<f64, String> {
+    let percent = text.trim().trim_end_matches('%').parse::<f64>().ok();
+    percent.filter(|percent| *percent > 0.0 && *percent <= 1_000.0).ok_or_else(|| {
+        format!("'{text}' is not a level; levels are percentages of the capacity above 0 and up to 1000, such as 50,75,90")
+    })
+}
+
+/// What `--capacity` says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Capacity {
+    /// Search it.
+    Auto,
+    /// Messages a second.
+    Given(f64),
+}
+
+/// `auto` or a rate.
+pub(crate) fn capacity(text: &str) -> Result<Capacity, String> {
+    if text == "auto" {
+        return Ok(Capacity::Auto);
+    }
+    let wrong = || {
+        format!(
+            "'{text}' is not a capacity; write auto, or messages a second of at least 100, such as 2.5M or 800k"
+        )
+    };
+    let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
+    let rate = match unit.as_str() {
+        "" => number,
+        "k" => number * 1e3,
+        "m" => number * 1e6,
+        _ => return Err(wrong()),
+    };
+    if (100.0..=1e10).contains(&rate) { Ok(Capacity::Given(rate)) } else { Err(wrong()) }
+}
+
+/// `auto`, `off`, or CPU numbers and ranges.
+pub(crate) fn pinning(text: &str) -> Result<Pinning, String> {
+    let wrong = || format!("'{text}' is not a placement; write auto, off, or CPU numbers such as 0,1 or 2-5");
+    match text {
+        "auto" => return Ok(Pinning::Auto),
+        "off" => return Ok(Pinning::Off),
+        _ => {}
+    }
+    let mut cpus = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (Ok(first), Ok(last)) = (first.trim().parse::<usize>(), last.trim().parse::<usize>()) else {
+            return Err(wrong());
+        };
+        if first > last || last - first > 4_096 {
+            return Err(wrong());
+        }
+        cpus.extend(first..=last);
+    }
+    Ok(Pinning::Cpus(cpus))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_binary() {
+        assert_eq!(size("1KB"), Ok(1_024));
+        assert_eq!(size("10kib"), Ok(10_240));
+        assert_eq!(size("1MB"), Ok(1_048_576));
+        assert_eq!(size("1.5k"), Ok(1_536));
+        assert_eq!(size("100"), Ok(100));
+        assert!(size("0").is_err() && size("1.3").is_err() && size("1TB").is_err() && size("big").is_err());
+        assert_eq!([size_text(1_024), size_text(1_000), size_text(2 << 20)], ["1KB", "1000B", "2MB"]);
+    }
+
+    #[test]
+    fn times_need_a_known_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert!(duration("2 fortnights").is_err() && duration("").is_err() && duration("-1s").is_err());
+    }
+
+    #[test]
+    fn levels_are_above_zero() {
+        assert_eq!(level("97.5"), Ok(97.5));
+        assert_eq!(level("110%"), Ok(110.0));
+        for wrong in ["0", "-5", "NaN", "inf", "x", "", "5000"] {
+            assert!(level(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn capacities_and_placements() {
+        assert_eq!(capacity("auto"), Ok(Capacity::Auto));
+        assert_eq!(capacity("2.5M"), Ok(Capacity::Given(2.5e6)));
+        assert!(capacity("0").is_err() && capacity("fast").is_err());
+        assert_eq!(pinning("0,2-4"), Ok(Pinning::Cpus(vec![0, 2, 3, 4])));
+        assert!(pinning("4-2").is_err() && pinning("first").is_err());
+    }
+}

@@ -1,0 +1,288 @@
+//! The consumer's side of a sample: taking turns until everything sent has arrived.
+//!
+//! A consumer thread polls its cursors. After each turn of the engine it reads the clock once, which is the time at which the
+//! messages of that turn were done with. When there is nothing to deliver it waits in the engine, by the topic's strategy; under
+//! `spin` it just polls on. Every few milliseconds it notes the backlog and publishes its counts, so that
+//! the coordinator can show progress and consumers that compete can tell together when a subscription is drained.
+
+use crate::backlog::Backlog;
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::inbox::Inbox;
+use crate::noise::Gaps;
+use crate::pacer::Schedule;
+use crate::pin::CursorRole;
+use crate::shared::{Gauge, Signal};
+
+/// Nanoseconds between two notes of the backlog.
+const NOTE: u64 = 5_000_000;
+/// How long nothing may arrive, after the last message was sent, before the rest is given up as lost.
+const PATIENCE: u64 = 2_000_000_000;
+
+/// Where deliveries come from: the engine, behind the inbox of this thread.
+pub(crate) trait Source {
+    /// One turn over all cursors; how many deliveries it made. Never waits.
+    fn turn(&mut self) -> Result<usize, Fault>;
+    /// Waits in the engine, by the topic's strategy, until there may be something to deliver; a few milliseconds at most.
+    fn wait(&mut self);
+    /// Works on the inbox between turns; `None` when this thread has none, which is a fault of the harness.
+    fn with_inbox<R>(&mut self, work: impl FnOnce(&mut Inbox) -> R) -> Option<R>;
+}
+
+/// What the threads of a sample share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Threads that are ready to start.
+    pub(crate) ready: Gauge,
+    /// When the sample starts.
+    pub(crate) start: Signal,
+    /// Publisher threads that are done.
+    pub(crate) finished: Gauge,
+    /// What each publisher thread has sent, set when it is done.
+    pub(crate) sent: Vec<Gauge>,
+    /// What all have sent together, once all are done.
+    pub(crate) total: Signal,
+    /// What each cursor has received, in the order of [`Shared::roles`].
+    pub(crate) received: Vec<Gauge>,
+    /// Whose cursor that is.
+    pub(crate) roles: Vec<CursorRole>,
+    /// A recent latency, for the progress line.
+    pub(crate) latency: Gauge,
+}
+
+impl Shared {
+    /// Nothing sent, nothing received.
+    pub(crate) fn new(publisher_threads: usize, roles: Vec<CursorRole>) -> Self {
+        Self {
+            ready: Gauge::default(),
+            start: Signal::default(),
+            finished: Gauge::default(),
+            sent: (0..publisher_threads).map(|_| Gauge::default()).collect(),
+            total: Signal::default(),
+            received: roles.iter().map(|_| Gauge::default()).collect(),
+            roles,
+            latency: Gauge::default(),
+        }
+    }
+
+    /// What the consumers of `subscription` have received together, as far as they have said.
+    pub(crate) fn received(&self, subscription: usize) -> u64 {
+        let cursors = self.roles.iter().zip(&self.received);
+        cursors.filter(|(role, _)| role.subscription == subscription).map(|(_, gauge)| gauge.get()).sum()
+    }
+
+    /// A publisher thread is done; the last one tells how much was sent.
+    pub(crate) fn publisher_done(&self, thread: usize, sent: u64) {
+        self.sent[thread].set(sent);
+        let before = self.finished.add_one();
+        if before + 1 == crate::num::count(self.sent.len()) {
+            self.total.raise(self.sent.iter().map(Gauge::get).sum());
+        }
+    }
+}
+
+/// What a consumer thread has to do.
+#[derive(Debug)]
+pub(crate) struct Duty<'a> {
+    pub(crate) shared: &'a Shared,
+    /// Positions of this thread's cursors in [`Shared::roles`], in the order of its inbox's books.
+    pub(crate) cursors: &'a [usize],
+    /// The whole load, when it is an open loop, and the moment at which its last message is due.
+    pub(crate) offered: Option<(Schedule, u64)>,
+    /// Whether to wait in the engine when there is nothing to deliver, rather than to poll on.
+    pub(crate) waits: bool,
+    pub(crate) polite: bool,
+}
+
+/// What a consumer thread did.
+#[derive(Debug)]
+pub(crate) struct Consumed {
+    /// When the last delivery was done with.
+    pub(crate) ended: u64,
+    pub(crate) gaps: Gaps,
+    pub(crate) backlog: Backlog,
+    /// Whether everything sent had arrived, or was dropped by policy, at the end.
+    pub(crate) drained: bool,
+}
+
+/// Takes turns until everything sent has arrived. `dropped` tells how many messages the overflow policy of a subscription
+/// has taken.
+pub(crate) fn consume(
+    clock: &impl Clock,
+    source: &mut impl Source,
+    duty: &Duty<'_>,
+    dropped: impl Fn(usize) -> u64,
+) -> Result<Consumed, Fault> {
+    let start = clock.now();
+    let window = duty.offered.map_or(0, |(_, end)| end.saturating_sub(start));
+    let mut backlog = Backlog::with_capacity(crate::num::index(window / NOTE) + 16);
+    let mut gaps = Gaps::default();
+    let (mut ended, mut next_note, mut idle_since) = (start, start + NOTE, None);
+    loop {
+        let delivered = source.turn()?;
+        let now = clock.now();
+        if delivered > 0 {
+            let latency = source.with_inbox(|inbox| inbox.settle(now)).unwrap_or_default();
+            ended = now;
+            idle_since = None;
+            if now < next_note {
+                continue;
+            }
+            duty.shared.latency.set(latency);
+        } else if let Some(before) = idle_since.replace(now) {
+            gaps.note(before, now);
+        }
+        let total = duty.shared.total.raised();
+        if now >= next_note || total.is_some() {
+            tell(source, duty);
+        }
+        if now >= next_note {
+            next_note = now + NOTE;
+            note(duty, now, &mut backlog);
+        }
+        if delivered == 0 {
+            if let Some(total) = total {
+                let drained = finished(duty, total, &dropped);
+                if drained || now.saturating_sub(ended) > PATIENCE {
+                    return Ok(Consumed { ended, gaps, backlog, drained });
+                }
+            }
+            if duty.waits {
+                source.wait();
+                // A jump of the clock would be the wait's doing.
+                idle_since = None;
+            } else if duty.polite {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Publishes what each cursor of this thread has received.
+fn tell(source: &mut impl Source, duty: &Duty<'_>) {
+    source.with_inbox(|inbox| {
+        for (book, &cursor) in inbox.books.iter().zip(duty.cursors) {
+            duty.shared.received[cursor].set(book.received());
+        }
+    });
+}
+
+/// Notes the largest backlog among the subscriptions of this thread, while messages are still falling due.
+fn note(duty: &Duty<'_>, now: u64, backlog: &mut Backlog) {
+    let Some((schedule, end)) = duty.offered else { return };
+    if now > end {
+        return;
+    }
+    let due = schedule.due_by(now);
+    let behind =
+        |&cursor: &usize| due.saturating_sub(duty.shared.received(duty.shared.roles[cursor].subscription));
+    if let Some(worst) = duty.cursors.iter().map(behind).max() {
+        backlog.note(now.saturating_sub(schedule.due(0)), worst);
+    }
+}
+
+/// Whether every subscription of this thread has all of the `total` messages.
+fn finished(duty: &Duty<'_>, total: u64, dropped: &impl Fn(usize) -> u64) -> bool {
+    duty.cursors.iter().all(|&cursor| {
+        let subscription = duty.shared.roles[cursor].subscription;
+        let received = duty.shared.received(subscription);
+        received >= total || received + dropped(subscription) >= total
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::inbox::{Book, Content};
+    use crate::payload::{Header, Pattern, Read};
+    use std::sync::Arc;
+
+    /// Delivers `turns[i]` messages in turn `i`, skipping the numbers in `lost`, then nothing.
+    struct Scripted {
+        inbox: Inbox,
+        pattern: Arc<Pattern>,
+        turns: Vec<u64>,
+        lost: Vec<u64>,
+        next: u64,
+    }
+
+    impl Scripted {
+        fn new(turns: Vec<u64>, lost: Vec<u64>) -> Self {
+            let pattern = Arc::new(Pattern::new(64));
+            let books = vec![Book::new(0, true, &[0])];
+            let inbox = Inbox::new(books, Content::Generated(Arc::clone(&pattern)), Read::Ends);
+            Self { inbox, pattern, turns, lost, next: 0 }
+        }
+    }
+
+    impl Source for Scripted {
+        fn turn(&mut self) -> Result<usize, Fault> {
+            if self.turns.is_empty() {
+                return Ok(0);
+            }
+            let count = self.turns.remove(0);
+            let mut buffer = [0; 64];
+            for sequence in self.next..self.next + count {
+                if !self.lost.contains(&sequence) {
+                    self.pattern.fill(&mut buffer, Header { publisher: 0, sequence, time: 1 });
+                    self.inbox.take(0, &buffer);
+                }
+            }
+            self.next += count;
+            Ok(crate::num::index(count))
+        }
+
+        fn wait(&mut self) {}
+
+        fn with_inbox<R>(&mut self, work: impl FnOnce(&mut Inbox) -> R) -> Option<R> {
+            Some(work(&mut self.inbox))
+        }
+    }
+
+    fn shared(total: u64) -> Shared {
+        let shared = Shared::new(1, vec![CursorRole { subscription: 0 }]);
+        shared.publisher_done(0, total);
+        shared
+    }
+
+    fn run(source: &mut Scripted, shared: &Shared, step: u64) -> Consumed {
+        let duty = Duty { shared, cursors: &[0], offered: None, waits: false, polite: false };
+        consume(&ManualClock::stepping(step), source, &duty, |_| 0).unwrap()
+    }
+
+    #[test]
+    fn it_ends_when_everything_has_arrived() {
+        let mut source = Scripted::new(vec![3, 0, 64, 0, 0, 33], vec![]);
+        let consumed = run(&mut source, &shared(100), 50);
+        assert!(consumed.drained);
+        assert_eq!(source.inbox.latency.count(), 100);
+        assert_eq!(consumed.ended, 50 * 7, "the clock is read at the start and once per turn");
+    }
+
+    #[test]
+    fn it_gives_up_on_what_never_arrives() {
+        let consumed = run(&mut Scripted::new(vec![100], vec![50]), &shared(100), 1_000_000);
+        assert!(!consumed.drained);
+    }
+
+    #[test]
+    fn what_policy_dropped_is_not_waited_for() {
+        let mut source = Scripted::new(vec![100], vec![7, 8]);
+        let shared = shared(100);
+        let duty = Duty { shared: &shared, cursors: &[0], offered: None, waits: false, polite: false };
+        assert!(consume(&ManualClock::stepping(1), &mut source, &duty, |_| 2).unwrap().drained);
+    }
+
+    #[test]
+    fn a_reader_that_falls_behind_notes_a_growing_backlog() {
+        // 1 M/s is due; a turn of 1,000 every 2 ms is half of that.
+        let mut source = Scripted::new(vec![1_000; 500], vec![]);
+        let shared = shared(500_000);
+        let offered = Some((Schedule::new(0, 1e6), 1_000_000_000));
+        let duty = Duty { shared: &shared, cursors: &[0], offered, waits: false, polite: false };
+        let consumed = consume(&ManualClock::stepping(2_000_000), &mut source, &duty, |_| 0).unwrap();
+        let slope = consumed.backlog.slope().unwrap();
+        assert!((450_000.0..550_000.0).contains(&slope), "{slope}");
+    }
+}

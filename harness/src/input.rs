@@ -1,0 +1,145 @@
+//! The user's own messages: a newline-delimited file whose lines are the payloads, used in turn for as long as needed.
+//!
+//! A line has no room for a number or a time, so identity comes from the order of delivery instead: with one publisher and
+//! one consumer per subscription, the n-th message delivered is the n-th published, and it must be line `n mod lines`. What
+//! was lost, repeated or swapped shows as a line that does not fit its number. Times travel in a table beside the ring
+//! (see `shared::Stamps`).
+
+use std::path::Path;
+
+use crate::num;
+use crate::payload::{self, Read};
+
+/// The largest payload that the engine takes.
+pub(crate) const LARGEST: usize = 10 * 1024 * 1024;
+
+/// The lines of an input file.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    bytes: Vec<u8>,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    start: usize,
+    end: usize,
+    sum: u64,
+}
+
+impl Lines {
+    /// Reads a file. The error is one line that says what is wrong with it and what would be right.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).map_err(|error| {
+            format!("cannot read --input {shown}: {error}; give a newline-delimited file")
+        })?;
+        Self::new(bytes).map_err(|error| format!("--input {shown}: {error}"))
+    }
+
+    /// Splits `bytes` at newlines. Empty lines are left out, since the engine refuses an empty message.
+    pub(crate) fn new(bytes: Vec<u8>) -> Result<Self, String> {
+        let mut lines = Vec::new();
+        let mut start = 0;
+        for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+            let end = start + line.len();
+            let trimmed = line.strip_suffix(b"\r").unwrap_or(line);
+            if trimmed.len() > LARGEST {
+                return Err(format!(
+                    "line {} has {} bytes; a message may have at most {LARGEST}",
+                    number + 1,
+                    trimmed.len()
+                ));
+            }
+            if !trimmed.is_empty() {
+                lines.push(Line { start, end: start + trimmed.len(), sum: payload::sum(trimmed) });
+            }
+            start = end + 1;
+        }
+        if lines.is_empty() {
+            return Err("it holds no message; give at least one line that is not empty".to_owned());
+        }
+        Ok(Self { bytes, lines })
+    }
+
+    /// How many messages the file holds.
+    pub(crate) fn count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The length of the longest message.
+    pub(crate) fn longest(&self) -> usize {
+        self.lines.iter().map(|line| line.end - line.start).max().unwrap_or(0)
+    }
+
+    /// The mean length of a message.
+    pub(crate) fn mean_length(&self) -> f64 {
+        let total: usize = self.lines.iter().map(|line| line.end - line.start).sum();
+        num::float(num::count(total)) / num::float(num::count(self.lines.len()))
+    }
+
+    /// The payload of message `n`.
+    #[inline]
+    pub(crate) fn payload(&self, n: u64) -> &[u8] {
+        let line = self.line(n);
+        &self.bytes[line.start..line.end]
+    }
+
+    /// Whether `payload` is that of message `n`.
+    #[inline]
+    pub(crate) fn matches(&self, n: u64, payload: &[u8], read: Read) -> bool {
+        let line = self.line(n);
+        let expected = &self.bytes[line.start..line.end];
+        if payload.len() != expected.len() {
+            return false;
+        }
+        match read {
+            Read::All => payload::sum(payload) == line.sum,
+            Read::Ends => {
+                let end = payload.len().min(8);
+                let tail = payload.len() - end;
+                payload[..end] == expected[..end] && payload[tail..] == expected[tail..]
+            }
+        }
+    }
+
+    #[inline]
+    fn line(&self, n: u64) -> Line {
+        self.lines[num::index(n % num::count(self.lines.len()))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_used_in_turn_and_empty_ones_left_out() {
+        let lines = Lines::new(b"one\r\n\ntwo\nthree".to_vec()).unwrap();
+        let payloads: Vec<&[u8]> = (0..5).map(|n| lines.payload(n)).collect();
+        assert_eq!(payloads, [&b"one"[..], b"two", b"three", b"one", b"two"]);
+        assert_eq!(lines.longest(), 5);
+    }
+
+    #[test]
+    fn a_swapped_or_damaged_line_does_not_match() {
+        let lines = Lines::new(b"a long first line\na long other line\n".to_vec()).unwrap();
+        assert!(lines.matches(2, b"a long first line", Read::Ends));
+        assert!(!lines.matches(3, b"a long first line", Read::All));
+        assert!(!lines.matches(2, b"a long first lin!", Read::Ends));
+        assert!(!lines.matches(2, b"a long first", Read::All));
+    }
+
+    #[test]
+    fn a_file_without_messages_is_refused_in_one_line() {
+        let error = Lines::new(b"\n\n".to_vec()).unwrap_err();
+        assert!(error.contains("at least one line") && !error.contains('\n'));
+    }
+
+    #[test]
+    fn a_line_above_the_limit_is_named() {
+        let mut bytes = b"short\n".to_vec();
+        bytes.extend(vec![b'x'; LARGEST + 1]);
+        assert!(Lines::new(bytes).unwrap_err().starts_with("line 2 has"));
+    }
+}

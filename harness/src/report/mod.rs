@@ -1,0 +1,10 @@
+//! What people see: progress on stderr while a run lasts, and the result on stdout when it is done.
+//!
+//! Nothing but the result goes to stdout, so that it can be piped. Another format (HTML) is another module here.
+
+mod paint;
+mod plot;
+pub(crate) mod progress;
+pub(crate) mod text;
+
+pub(crate) use paint::Paint;

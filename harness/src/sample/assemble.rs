@@ -1,0 +1,68 @@
+//! One sample out of the reports of its threads.
+
+use super::{Load, Report, Sample, Stage};
+use crate::backlog::Backlog;
+use crate::inbox::Book;
+use crate::latency::Recorder;
+use crate::noise::{Gaps, Noise, ThreadUse};
+use crate::num;
+
+/// Puts the reports of all threads together.
+pub(super) fn assemble(stage: &Stage<'_>, load: Load, reports: Vec<Report>, noise: Noise) -> Sample {
+    let mut sample = Sample {
+        nanos: 0,
+        sent: vec![0; stage.bases.len()],
+        unsent: 0,
+        books: Vec::new(),
+        latency: None,
+        backlog: Backlog::default(),
+        noise,
+        publishers: ThreadUse::default(),
+        consumers: ThreadUse::default(),
+        pinned: true,
+        drained: true,
+    };
+    let (mut first, mut last) = (u64::MAX, 0);
+    let mut all_gaps = Gaps::default();
+    let mut latency = Recorder::new();
+    let mut backlogs = Vec::new();
+    let mut books: Vec<(usize, Book)> = Vec::new();
+    for report in reports {
+        match report {
+            Report::Publisher { lanes, unsent, began, gaps, used, pinned } => {
+                lanes.into_iter().for_each(|(publisher, sent)| sample.sent[publisher] = sent);
+                sample.unsent += unsent;
+                first = first.min(began);
+                all_gaps.add(&gaps);
+                sample.publishers = ThreadUse::sum([sample.publishers, used]);
+                sample.pinned &= pinned;
+            }
+            Report::Consumer { consumed, cursors, inbox, used, pinned } => {
+                last = last.max(consumed.ended);
+                all_gaps.add(&consumed.gaps);
+                sample.drained &= consumed.drained;
+                backlogs.push(consumed.backlog);
+                latency.merge(&inbox.latency);
+                books.extend(cursors.into_iter().zip(inbox.books));
+                sample.consumers = ThreadUse::sum([sample.consumers, used]);
+                sample.pinned &= pinned;
+            }
+        }
+    }
+    books.sort_by_key(|(cursor, _)| *cursor);
+    sample.books = books.into_iter().map(|(_, book)| book).collect();
+    sample.nanos = last.saturating_sub(first);
+    sample.backlog = Backlog::worst(backlogs);
+    sample.latency = (!matches!(load, Load::Closed { stamped: false, .. })).then_some(latency);
+    let used = ThreadUse::sum([sample.publishers, sample.consumers]);
+    let percent = |nanos: u64| 100.0 * num::float(nanos) / num::float(sample.nanos.max(1));
+    sample.noise.involuntary_switches = used.involuntary;
+    // Threads that share a CPU wait for each other, which says nothing of the machine.
+    let threads = stage.layout.publishers.len() + stage.layout.consumers.len();
+    let alone = used.queued.filter(|_| !stage.layout.polite);
+    sample.noise.run_queue_percent = alone.map(|nanos| percent(nanos) / num::float(num::count(threads)));
+    sample.noise.clock_gaps = all_gaps.count;
+    sample.noise.clock_gap_percent = percent(all_gaps.total) / num::float(num::count(threads));
+    sample.noise.longest_gap_ms = (all_gaps.count > 0).then(|| num::millis(num::float(all_gaps.longest)));
+    sample
+}

@@ -1,0 +1,224 @@
+//! One sample: threads started together, load offered, everything drained, noise noted.
+//!
+//! The coordinator (the calling thread) probes the placement, starts one thread per seat of the layout, lets them all
+//! begin at one moment, and then sleeps but for a look once a second. Each thread measures itself and hands in a report at the
+//! end; nothing is shared in between but a few counters. A thread that fails or panics ends the sample with a fault, after the
+//! engine has been closed so that nobody waits for it.
+
+mod assemble;
+mod roles;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use crate::backlog::Backlog;
+use crate::clock::{self, Clock, TscClock};
+use crate::consume::{Consumed, Shared};
+use crate::driver::Session;
+use crate::fault::Fault;
+use crate::inbox::{Book, Content, Inbox};
+use crate::latency::Recorder;
+use crate::noise::{self, Gaps, Noise, StealMeter, ThreadUse};
+use crate::num;
+use crate::payload::Read;
+use crate::pin::Layout;
+
+/// How long after the last thread is ready the sample starts.
+const LEAD: u64 = 1_000_000;
+/// An open loop stops after this many times its length, whatever is still unsent.
+const OVERTIME: u64 = 2;
+/// What a sample may take beyond its length before it is aborted.
+const WATCHDOG: Duration = Duration::from_secs(20);
+
+/// What a sample offers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Load {
+    /// As fast as it goes, for `length`, and at least `messages` per publisher. `stamped` has every message carry the time of
+    /// its publish call, at the cost of a clock read per call; without it latencies mean nothing and are not reported.
+    Closed { length: Duration, messages: u64, stamped: bool },
+    /// Exactly `messages` per publisher, as fast as it goes.
+    Count { messages: u64 },
+    /// `rate` messages a second for `length`, all publishers together.
+    Open { rate: f64, length: Duration },
+}
+
+/// What the threads need to know.
+#[derive(Debug)]
+pub(crate) struct Stage<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) layout: &'a Layout,
+    pub(crate) clock: &'a TscClock,
+    pub(crate) content: &'a Content,
+    pub(crate) read: Read,
+    pub(crate) batch: u64,
+    /// Whether consumers wait in the engine rather than poll on.
+    pub(crate) waits: bool,
+    /// Consumers per subscription.
+    pub(crate) consumers: usize,
+    /// The next number of each publisher.
+    pub(crate) bases: &'a [u64],
+}
+
+/// What a sample measured.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// From the first publish (or the first due time) to the last delivery, in nanoseconds.
+    pub(crate) nanos: u64,
+    /// Sent by each publisher.
+    pub(crate) sent: Vec<u64>,
+    /// Due, but not sent when the time was up.
+    pub(crate) unsent: u64,
+    /// The books of each cursor.
+    pub(crate) books: Vec<Book>,
+    /// Absent when the load carried no times.
+    pub(crate) latency: Option<Recorder>,
+    pub(crate) backlog: Backlog,
+    pub(crate) noise: Noise,
+    pub(crate) publishers: ThreadUse,
+    pub(crate) consumers: ThreadUse,
+    /// Whether every thread is where the layout put it.
+    pub(crate) pinned: bool,
+    /// Whether everything sent had arrived when the consumers stopped.
+    pub(crate) drained: bool,
+}
+
+impl Sample {
+    /// Messages sent by all publishers.
+    pub(crate) fn total(&self) -> u64 {
+        self.sent.iter().sum()
+    }
+
+    /// Messages that every subscription received: fewer than were sent where a policy drops some.
+    pub(crate) fn delivered(&self) -> u64 {
+        let mut received = BTreeMap::new();
+        for book in &self.books {
+            *received.entry(book.subscription).or_insert(0) += book.received();
+        }
+        received.into_values().min().unwrap_or(0)
+    }
+
+    /// Delivered messages a second.
+    pub(crate) fn rate(&self) -> f64 {
+        num::float(self.delivered()) * 1e9 / num::float(self.nanos.max(1))
+    }
+}
+
+/// What the coordinator shows while it waits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct View {
+    /// Received by the first subscription since the sample began.
+    pub(crate) received: u64,
+    /// Nanoseconds since the sample began.
+    pub(crate) elapsed: u64,
+    /// A recent latency in nanoseconds.
+    pub(crate) latency: Option<u64>,
+}
+
+/// What a role thread hands in when it is done.
+enum Report {
+    Publisher { lanes: Vec<(usize, u64)>, unsent: u64, began: u64, gaps: Gaps, used: ThreadUse, pinned: bool },
+    Consumer { consumed: Consumed, cursors: Vec<usize>, inbox: Box<Inbox>, used: ThreadUse, pinned: bool },
+}
+
+/// Runs one sample. `watch` is called about once a second.
+pub(crate) fn run(stage: &Stage<'_>, load: Load, watch: &mut dyn FnMut(View)) -> Result<Sample, Fault> {
+    let layout = stage.layout;
+    let cpus = layout.cpus();
+    let roles: Vec<_> = layout.consumers.iter().flat_map(|seat| seat.roles.iter().copied()).collect();
+    let shared = Shared::new(layout.publishers.len(), roles);
+    let before = layout.pair().and_then(|(first, second)| noise::distance(first, second, stage.clock));
+    let stolen = StealMeter::read(&cpus);
+    let reports = std::thread::scope(|scope| {
+        let (submit, reports) = mpsc::channel();
+        for thread in 0..layout.publishers.len() {
+            let (submit, shared) = (submit.clone(), &shared);
+            scope.spawn(move || hand_in(&submit, || roles::publisher(stage, shared, thread, load)));
+        }
+        let mut first = 0;
+        for seat in &layout.consumers {
+            let cursors: Vec<usize> = (first..first + seat.roles.len()).collect();
+            first += seat.roles.len();
+            let (submit, shared) = (submit.clone(), &shared);
+            scope.spawn(move || hand_in(&submit, || roles::consumer(stage, shared, seat.cpu, cursors, load)));
+        }
+        drop(submit);
+        start(stage, &shared);
+        let collected = collect(stage, &shared, load, &reports, watch);
+        if collected.is_err() {
+            // Whoever waits in the engine for a thread that is gone must not wait for ever.
+            stage.session.abort();
+        }
+        collected
+    })?;
+    let stolen = stolen.zip(StealMeter::read(&cpus)).and_then(|(before, after)| before.percent_until(&after));
+    let after = layout.pair().and_then(|(first, second)| noise::distance(first, second, stage.clock));
+    Ok(assemble::assemble(
+        stage,
+        load,
+        reports,
+        Noise {
+            steal_percent: stolen,
+            placement_before_ns: before,
+            placement_after_ns: after,
+            ..Noise::default()
+        },
+    ))
+}
+
+/// Runs a role and submits its report, also when it panics.
+fn hand_in(submit: &mpsc::Sender<Result<Report, Fault>>, role: impl FnOnce() -> Result<Report, Fault>) {
+    let report = catch_unwind(AssertUnwindSafe(role)).unwrap_or_else(|panic| {
+        let text =
+            panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(Fault::new(format!("a thread of the harness panicked: {}", text.unwrap_or("no message"))))
+    });
+    // The coordinator may have left already, with another thread's fault.
+    submit.send(report).unwrap_or(());
+}
+
+/// Waits until all threads are ready and gives them their common start.
+fn start(stage: &Stage<'_>, shared: &Shared) {
+    let threads = num::count(stage.layout.publishers.len() + stage.layout.consumers.len());
+    let patience = stage.clock.now() + num::nanos(WATCHDOG);
+    while shared.ready.get() < threads && stage.clock.now() < patience {
+        clock::sleep(Duration::from_micros(200));
+    }
+    shared.start.raise(stage.clock.now() + LEAD);
+}
+
+/// Waits for the reports, looking up once a second.
+fn collect(
+    stage: &Stage<'_>,
+    shared: &Shared,
+    load: Load,
+    reports: &mpsc::Receiver<Result<Report, Fault>>,
+    watch: &mut dyn FnMut(View),
+) -> Result<Vec<Report>, Fault> {
+    let begun = stage.clock.now();
+    let limit = match load {
+        Load::Closed { length, .. } | Load::Open { length, .. } => {
+            Some(num::nanos(length) * OVERTIME + num::nanos(WATCHDOG))
+        }
+        Load::Count { .. } => None,
+    };
+    let mut collected = Vec::new();
+    let mut next_look = begun + 1_000_000_000;
+    loop {
+        let now = stage.clock.now();
+        match reports.recv_timeout(Duration::from_nanos(next_look.saturating_sub(now))) {
+            Ok(report) => collected.push(report?),
+            Err(RecvTimeoutError::Disconnected) => return Ok(collected),
+            Err(RecvTimeoutError::Timeout) => {
+                let elapsed = stage.clock.now() - begun;
+                if limit.is_some_and(|limit| elapsed > limit) {
+                    return Err(Fault::new(format!("a sample did not end within {}", num::seconds(elapsed))));
+                }
+                let latency = Some(shared.latency.get()).filter(|latency| *latency > 0);
+                watch(View { received: shared.received(0), elapsed, latency });
+                next_look += 1_000_000_000;
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The two roles of a sample: what each thread does between being seated and handing in its report.
+
+use std::time::Duration;
+
+use super::{LEAD, Load, OVERTIME, Report, Stage};
+use crate::clock::Clock;
+use crate::consume::{self, Duty, Shared, Source};
+use crate::driver::{Receiver, Sender};
+use crate::fault::Fault;
+use crate::inbox::{Book, Inbox};
+use crate::noise::{Gaps, ThreadMeter};
+use crate::num;
+use crate::pacer::{Pacer, Schedule};
+use crate::pin;
+use crate::publish::{self, FreeLane, PacedLane, Until};
+
+/// Pins the thread, says that it is ready, and waits for the start.
+fn take_seat(stage: &Stage<'_>, shared: &Shared, cpu: Option<usize>) -> (bool, u64) {
+    let pinned = pin::pin(cpu);
+    shared.ready.add_one();
+    let start = loop {
+        match shared.start.raised() {
+            Some(start) => break start,
+            // Until all are seated somebody may need this very CPU.
+            None => std::thread::yield_now(),
+        }
+    };
+    while stage.clock.now() + LEAD / 2 < start {
+        std::thread::yield_now();
+    }
+    (pinned, start)
+}
+
+/// Drives the publishers of one seat.
+pub(super) fn publisher(
+    stage: &Stage<'_>,
+    shared: &Shared,
+    thread: usize,
+    load: Load,
+) -> Result<Report, Fault> {
+    /// Tells the consumers that no more will come, also when publishing failed.
+    struct Done<'a>(&'a Shared, usize, u64);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.publisher_done(self.1, self.2);
+        }
+    }
+    let mut done = Done(shared, thread, 0);
+    let seat = &stage.layout.publishers[thread];
+    let mut sender = Sender::new(stage.session, &seat.roles, stage.content, stage.batch);
+    let (pinned, start) = take_seat(stage, shared, seat.cpu);
+    let meter = ThreadMeter::read();
+    let (lanes, unsent, began, gaps) = match load {
+        Load::Open { rate, length } => offer(stage, &seat.roles, (start, rate, length), &mut sender)?,
+        Load::Closed { .. } | Load::Count { .. } => push(stage, &seat.roles, load, &mut sender)?,
+    };
+    done.2 = lanes.iter().map(|&(_, sent)| sent).sum();
+    drop(done);
+    let used = meter.used_until(&ThreadMeter::read());
+    Ok(Report::Publisher { lanes, unsent, began, gaps, used, pinned })
+}
+
+/// What each publisher sent, what stayed unsent, when the first message was sent or due, and the clock's gaps.
+type Published = (Vec<(usize, u64)>, u64, u64, Gaps);
+
+/// The open loop.
+fn offer(
+    stage: &Stage<'_>,
+    publishers: &[usize],
+    (start, rate, length): (u64, f64, Duration),
+    sender: &mut Sender<'_>,
+) -> Result<Published, Fault> {
+    let sharers = stage.bases.len();
+    let each = share_of(rate, length, sharers);
+    let lane = |&publisher: &usize| PacedLane {
+        publisher,
+        base: stage.bases[publisher],
+        pacer: Pacer::new(Schedule::share(start, rate, publisher, sharers), each),
+    };
+    let mut lanes: Vec<PacedLane> = publishers.iter().map(lane).collect();
+    let stop_at = start + OVERTIME * num::nanos(length);
+    let gaps = publish::paced(stage.clock, &mut lanes, stop_at, stage.layout.polite, sender)?;
+    let sent: Vec<(usize, u64)> = lanes.iter().map(|lane| (lane.publisher, lane.pacer.next())).collect();
+    let unsent = sent.iter().map(|&(_, sent)| each - sent).sum();
+    Ok((sent, unsent, start, gaps))
+}
+
+/// The closed loop.
+fn push(
+    stage: &Stage<'_>,
+    publishers: &[usize],
+    load: Load,
+    sender: &mut Sender<'_>,
+) -> Result<Published, Fault> {
+    let lane = |&publisher: &usize| FreeLane { publisher, base: stage.bases[publisher], sent: 0 };
+    let mut lanes: Vec<FreeLane> = publishers.iter().map(lane).collect();
+    let began = stage.clock.now();
+    let until = match load {
+        Load::Count { messages } => Until { time: 0, at_least: messages, stamp_every: stage.batch },
+        Load::Closed { length, messages, stamped } => Until {
+            time: began + num::nanos(length),
+            at_least: messages,
+            stamp_every: if stamped { stage.batch } else { stage.batch.max(publish::RUN) },
+        },
+        Load::Open { .. } => unreachable!("an open loop is paced"),
+    };
+    publish::free(stage.clock, &mut lanes, until, sender)?;
+    Ok((lanes.iter().map(|lane| (lane.publisher, lane.sent)).collect(), 0, began, Gaps::default()))
+}
+
+/// How many messages one of `sharers` publishers sends in `length`.
+fn share_of(rate: f64, length: Duration, sharers: usize) -> u64 {
+    num::floor(rate * length.as_secs_f64() / num::float(num::count(sharers))).max(1)
+}
+
+/// Drives the cursors of one seat.
+pub(super) fn consumer(
+    stage: &Stage<'_>,
+    shared: &Shared,
+    cpu: Option<usize>,
+    cursors: Vec<usize>,
+    load: Load,
+) -> Result<Report, Fault> {
+    let sole = stage.consumers == 1;
+    let roles: Vec<_> = cursors.iter().map(|&cursor| shared.roles[cursor]).collect();
+    let books = roles.iter().map(|role| Book::new(role.subscription, sole, stage.bases)).collect();
+    let inbox = Inbox::new(books, stage.content.clone(), stage.read);
+    let mut receiver = Receiver::new(stage.session, &roles, inbox);
+    let (pinned, start) = take_seat(stage, shared, cpu);
+    let meter = ThreadMeter::read();
+    let offered = match load {
+        Load::Open { rate, length } => Some((Schedule::new(start, rate), start + num::nanos(length))),
+        Load::Closed { .. } | Load::Count { .. } => None,
+    };
+    let duty = Duty { shared, cursors: &cursors, offered, waits: stage.waits, polite: stage.layout.polite };
+    let dropped = |subscription| stage.session.dropped(subscription);
+    let consumed = consume::consume(stage.clock, &mut receiver, &duty, dropped)?;
+    let used = meter.used_until(&ThreadMeter::read());
+    let empty = Inbox::new(Vec::new(), stage.content.clone(), stage.read);
+    let inbox = receiver
+        .with_inbox(|inbox| Box::new(std::mem::replace(inbox, empty)))
+        .ok_or_else(|| Fault::new("a consumer thread lost its inbox"))?;
+    Ok(Report::Consumer { consumed, cursors, inbox, used, pinned })
+}

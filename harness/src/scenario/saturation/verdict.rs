@@ -1,0 +1,213 @@
+//! What the samples of a saturation run say: each level, the knee, and whether the capacity was judged right.
+
+use super::Outcome;
+use crate::backlog::Backlog;
+use crate::cli::units::Capacity;
+use crate::latency::Recorder;
+use crate::level::{self, Point, Rates};
+use crate::noise::Noise;
+use crate::num;
+use crate::result::{self, Knee, Level, Probe, ScenarioMetrics};
+use crate::sample::Sample;
+use crate::search::{self, Found};
+
+/// Levels up to here must hold, or the capacity was overestimated.
+const MUST_HOLD: f64 = 90.0;
+/// How far the closed loop may drift between the search and the end before the machine is doubted.
+const DRIFT: f64 = 1.3;
+
+/// A level, and its p99 in nanoseconds for the knee.
+pub(super) type Measured = (Level, Option<f64>);
+
+/// The rates of one sample.
+pub(super) fn rates(offered: f64, sample: &Sample) -> Rates {
+    Rates { offered, achieved: sample.rate(), backlog_slope: sample.backlog.slope() }
+}
+
+/// One level out of its samples.
+pub(super) fn measured(percent: f64, offered: f64, samples: &[Sample]) -> Measured {
+    let all: Vec<Rates> = samples.iter().map(|sample| rates(offered, sample)).collect();
+    let achieved: Vec<f64> = all.iter().map(|rates| rates.achieved).collect();
+    let slopes: Vec<f64> = all.iter().filter_map(|rates| rates.backlog_slope).collect();
+    let together = Rates {
+        offered,
+        achieved: num::median(&achieved).unwrap_or(0.0),
+        backlog_slope: num::median(&slopes),
+    };
+    let mut latency = Recorder::new();
+    samples.iter().filter_map(|sample| sample.latency.as_ref()).for_each(|one| latency.merge(one));
+    let unsent: u64 = samples.iter().map(|sample| sample.unsent).sum();
+    let level = Level {
+        percent,
+        offered_rate: offered,
+        achieved_rate: together.achieved,
+        held: together.hold(),
+        latency: latency.summary(),
+        backlog_slope: together.backlog_slope,
+        backlog_peak: samples.iter().filter_map(|sample| Backlog::peak(&sample.backlog)).max(),
+        unsent: (unsent > 0).then_some(unsent),
+        samples: achieved,
+        disturbed: samples.iter().filter(|sample| !sample.noise.reasons().is_empty()).count(),
+        noise: Noise::worst(samples.iter().map(|sample| &sample.noise)),
+    };
+    (level, latency.quantile(0.99))
+}
+
+/// Why the capacity was misjudged; empty when it was not.
+pub(super) fn judge(found: &Found, levels: &[Measured], capacity: Capacity) -> Vec<String> {
+    let mut failures = Vec::new();
+    let remedy = if capacity == Capacity::Auto { "" } else { "; use --capacity auto" };
+    if !found.plausible() {
+        failures.push(format!(
+            "capacity {}/s is {} % of the closed-loop maximum {}/s; at least {} % was wanted{remedy}",
+            num::signed(found.capacity),
+            num::percent((found.share() * 1000.0).floor() / 10.0),
+            num::signed(found.closed_maximum),
+            num::percent(search::PLAUSIBLE * 100.0)
+        ));
+    }
+    let highest = levels.iter().map(|(level, _)| level).max_by(|a, b| a.percent.total_cmp(&b.percent));
+    if let Some(level) = highest.filter(|level| level.percent > 100.0 && level.held) {
+        failures
+            .push(format!("capacity underestimated: level {} % held{remedy}", num::percent(level.percent)));
+    }
+    for (level, _) in levels.iter().filter(|(level, _)| level.percent <= MUST_HOLD && !level.held) {
+        failures.push(format!(
+            "capacity overestimated, or the machine slowed down: level {} % did not hold{remedy}",
+            num::percent(level.percent)
+        ));
+    }
+    failures
+}
+
+/// Puts it all together; `searches` is how often the capacity was searched, with the
+/// reasons for the second time, and `warmup` how long the first warm-up took.
+pub(super) fn outcome(
+    found: Found,
+    measured: Vec<Measured>,
+    nanos: u64,
+    failures: Vec<String>,
+    afterwards: f64,
+    (searches, searched_again_for): (u32, Vec<String>),
+    warmup: u64,
+) -> Outcome {
+    let points: Vec<Point> = measured
+        .iter()
+        .map(|(level, p99)| Point { percent: level.percent, held: level.held, p99: *p99 })
+        .collect();
+    let levels: Vec<Level> = measured.into_iter().map(|(level, _)| level).collect();
+    let knee = level::knee(&points);
+    // Without a knee the headline is the level that achieved most.
+    let best = || {
+        let achieved = levels.iter().enumerate();
+        achieved.max_by(|(_, a), (_, b)| a.achieved_rate.total_cmp(&b.achieved_rate)).map(|(index, _)| index)
+    };
+    let headline = knee.or_else(best).map(|index| &levels[index]);
+    let drift = if afterwards > found.closed_maximum {
+        afterwards / found.closed_maximum
+    } else {
+        found.closed_maximum / afterwards.max(1.0)
+    };
+    let mut doubts = Vec::new();
+    if drift > DRIFT {
+        doubts.push(format!(
+            "the closed loop ran at {}/s during the search and at {}/s after the levels",
+            num::signed(found.closed_maximum),
+            num::signed(afterwards)
+        ));
+    }
+    Outcome {
+        messages_per_sec: headline.map_or(0.0, |level| level.achieved_rate),
+        nanos,
+        latency: headline.map(|level| level.latency.clone()),
+        metrics: ScenarioMetrics::Saturation(result::Saturation {
+            capacity: found.capacity,
+            closed_loop_maximum: found.closed_maximum,
+            capacity_share: found.share(),
+            closed_loop_afterwards: Some(afterwards),
+            searches,
+            searched_again_for,
+            probes: found.probes.iter().map(|&(rate, held)| Probe { rate, held }).collect(),
+            saturated: levels.iter().any(|level| !level.held),
+            knee: knee.and_then(|index| {
+                let (level, p99) = (&levels[index], points[index].p99?);
+                Some(Knee { percent: level.percent, rate: level.achieved_rate, p99: num::millis(p99) })
+            }),
+            levels,
+            warmup_ms: num::millis(num::float(warmup)),
+        }),
+        failures,
+        doubts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(percent: f64, held: bool) -> Measured {
+        let latency = Recorder::new().summary();
+        let level = Level {
+            percent,
+            offered_rate: percent * 1e4,
+            achieved_rate: percent * 1e4,
+            held,
+            latency,
+            backlog_slope: Some(0.0),
+            backlog_peak: None,
+            unsent: None,
+            samples: vec![],
+            disturbed: 0,
+            noise: Noise::default(),
+        };
+        (level, Some(1_000.0 * percent))
+    }
+
+    fn found(share: f64) -> Found {
+        Found { capacity: share * 1e6, closed_maximum: 1e6, probes: vec![] }
+    }
+
+    #[test]
+    fn levels_above_the_capacity_are_expected_not_to_hold() {
+        let levels =
+            [measured(50.0, true), measured(90.0, true), measured(100.0, false), measured(125.0, false)];
+        assert!(judge(&found(0.95), &levels, Capacity::Auto).is_empty());
+    }
+
+    #[test]
+    fn the_highest_level_holding_means_underestimated_and_a_low_one_not_holding_the_opposite() {
+        let high = judge(&found(0.95), &[measured(110.0, false), measured(125.0, true)], Capacity::Auto);
+        assert!(high[0].contains("underestimated: level 125 % held"), "{high:?}");
+        // A lower one above 100 % may hold by luck; the highest decides.
+        assert!(
+            judge(&found(0.95), &[measured(110.0, true), measured(125.0, false)], Capacity::Auto).is_empty()
+        );
+        let low = judge(&found(0.95), &[measured(90.0, false)], Capacity::Auto);
+        assert!(low[0].contains("overestimated"), "{low:?}");
+    }
+
+    #[test]
+    fn a_capacity_below_90_percent_of_the_closed_loop_fails() {
+        let failures = judge(&found(0.5), &[measured(50.0, true)], Capacity::Given(5e5));
+        assert!(failures[0].contains("50 % of the closed-loop maximum") && failures[0].contains("auto"));
+        assert!(judge(&found(0.9), &[measured(50.0, true)], Capacity::Auto).is_empty());
+    }
+
+    #[test]
+    fn without_a_level_that_saturates_the_result_says_so() {
+        let levels = vec![measured(50.0, true), measured(75.0, true)];
+        let outcome = outcome(found(1.0), levels, 1, vec![], 1e6, (1, vec![]), 0);
+        let ScenarioMetrics::Saturation(metrics) = outcome.metrics else { unreachable!() };
+        assert!(!metrics.saturated);
+        assert_eq!(metrics.knee.map(|knee| knee.percent), Some(75.0));
+        assert!(outcome.doubts.is_empty());
+    }
+
+    #[test]
+    fn a_machine_that_drifts_is_doubted() {
+        assert_eq!(
+            outcome(found(1.0), vec![measured(50.0, true)], 1, vec![], 5e5, (1, vec![]), 0).doubts.len(),
+            1
+        );
+    }
+}

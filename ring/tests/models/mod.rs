@@ -1,0 +1,120 @@
+//! Running a model, and its twins.
+//!
+//! A model is checked under every schedule with at most two preemptions, and every value that the memory model lets a
+//! load return. Nothing cuts it short: a model that is too large fails by its time, not in silence. Its last line is
+//! `model NAME: Completed in N iterations`.
+//!
+//! Then each of its *twins* runs: the same model while the library is broken in one named place (`sync::broken`,
+//! `sync::ordering`). A twin must fail. It runs in a process of its own, since a failed model leaves its threads in
+//! the middle of things, and unwinding them may well abort.
+
+#![allow(dead_code, unreachable_pub, reason = "shared by several test programs, each of which uses some of it")]
+
+use ringmain_ring::{Builder, Cursor, Ring, Sequencer, Single, SingleProducer, WaitStrategy};
+use std::io::Write;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+/// Names the broken variant in a twin's process.
+const TWIN: &str = "RINGMAIN_TWIN";
+
+/// Declares a test that checks a model, and that each of the broken variants fails it.
+#[macro_export]
+macro_rules! model {
+    ($(#[$doc:meta])* $name:ident, broken by [$($twin:literal),* $(,)?], $body:block) => {
+        $(#[$doc])*
+        #[test]
+        fn $name() {
+            models::check(stringify!($name), &[$($twin),*], || $body);
+        }
+    };
+}
+
+/// Checks `model`, or in a twin's process runs it broken.
+pub fn check(name: &str, twins: &[&str], model: impl Fn() + Send + Sync + 'static) {
+    if let Ok(twin) = std::env::var(TWIN) {
+        ringmain_ring::sync::twins::break_only(&twin);
+        // No unwinding: the model is in the middle of things.
+        std::panic::set_hook(Box::new(|panic| {
+            say(&format!("{panic}").replace('\n', " "));
+            std::process::exit(101);
+        }));
+        run(model);
+        return;
+    }
+    let iterations = run(model);
+    say(&format!("model {name}: Completed in {iterations} iterations"));
+    for twin in twins {
+        let output = Command::new(std::env::current_exe().expect("this is a program"))
+            .args([name, "--exact", "--nocapture", "--test-threads=1"])
+            .env(TWIN, twin)
+            .output()
+            .expect("this program runs");
+        assert_eq!(output.status.code(), Some(101), "broken by {twin}, the model {name} must fail and does not");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let why = said.lines().find(|line| line.contains("panicked")).expect("a model fails by a panic");
+        say(&format!("twin {name} / {twin}: {}", why.trim().chars().take(150).collect::<String>()));
+    }
+}
+
+/// Explores `model`; returns how many executions there were.
+fn run(model: impl Fn() + Send + Sync + 'static) -> u64 {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions());
+    builder.max_duration = None;
+    builder.max_permutations = None;
+    builder.max_branches = 20_000;
+    let iterations = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&iterations);
+    builder.check(move || {
+        *counted.lock().expect("nothing panics in here") += 1;
+        model();
+    });
+    let iterations = *iterations.lock().expect("nothing panics in here");
+    iterations
+}
+
+/// Two, or more for the long run.
+fn preemptions() -> usize {
+    std::env::var("RINGMAIN_PREEMPTIONS").ok().and_then(|bound| bound.parse().ok()).unwrap_or(2)
+}
+
+/// Past the test harness's capture, for scripts that count.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").expect("somebody listens");
+}
+
+/// A ring of `u64`s for any number of producers, whose waiters park.
+pub fn parking(capacity: usize) -> Ring<u64> {
+    Builder::new(capacity).wait(WaitStrategy::Park).multi(|| 0).expect("a power of two")
+}
+
+/// A ring of `u64`s for any number of producers, on which nobody sleeps, and so nobody notifies. Notifying implies a
+/// fence, which the model checker never parts from the store before it; so a model of how a store is ordered does
+/// without.
+pub fn spinning(capacity: usize) -> Ring<u64> {
+    Builder::new(capacity).wait(WaitStrategy::Spin).multi(|| 0).expect("a power of two")
+}
+
+/// A ring of `u64`s for one producer, on which nobody sleeps.
+pub fn spinning_single(capacity: usize) -> (SingleProducer<u64>, Ring<u64, Single>) {
+    Builder::new(capacity).wait(WaitStrategy::Spin).single(|| 0).expect("a power of two")
+}
+
+/// Reads the next value, waiting for it.
+pub fn next<S: Sequencer>(cursor: &mut Cursor<u64, S>) -> u64 {
+    let mut next = None;
+    while next.is_none() {
+        assert!(cursor.wait(None), "there is more to come");
+        cursor.poll(1, |_, value| next = Some(*value));
+    }
+    next.expect("read above")
+}
+
+/// What is readable now.
+pub fn rest<S: Sequencer>(cursor: &mut Cursor<u64, S>) -> Vec<u64> {
+    let mut seen = Vec::new();
+    while cursor.poll(usize::MAX, |_, value| seen.push(*value)) > 0 {}
+    seen
+}
