@@ -1,5 +1,6 @@
 //! Counters, readable at any time without stopping anything.
 
+use crossbeam_utils::CachePadded;
 use ringmain_fanout::Slowest;
 use ringmain_ring::sync::{AtomicU64, Ordering};
 
@@ -49,15 +50,16 @@ pub struct SubscriptionStats {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) delivered: AtomicU64,
-    pub(crate) acked: AtomicU64,
+    /// In a line of its own: acks come from other threads than deliveries.
+    pub(crate) acked: CachePadded<AtomicU64>,
     pub(crate) nacked: AtomicU64,
     pub(crate) expired: AtomicU64,
     pub(crate) redelivered: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) discarded: AtomicU64,
     pub(crate) panics: AtomicU64,
-    /// Messages delivered in place and acked at once: taken, delivered and acked in one addition a batch.
-    pub(crate) in_place: AtomicU64,
+    /// In a line of its own, too. Messages delivered in place and acked at once: taken, delivered and acked in one addition a batch.
+    pub(crate) in_place: CachePadded<AtomicU64>,
     /// Other messages taken from the ring.
     pub(crate) taken: AtomicU64,
 }

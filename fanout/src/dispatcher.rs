@@ -74,7 +74,8 @@ impl<T: Send + Sync + 'static> Dispatcher<T> {
             if self.set.is_at_end() {
                 return;
             }
-            let mut ready = || self.set.has_work() || self.set.is_at_end() || self.stop.is_stopped();
+            let set = &self.set;
+            let mut ready = || set.has_work() || set.is_behind() || set.is_at_end() || self.stop.is_stopped();
             if !spin_until(channel.wait_strategy(), None, &mut ready) {
                 wait_any(&[channel.data()], None, &mut ready);
             }

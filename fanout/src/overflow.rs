@@ -102,7 +102,7 @@ impl<T: Send + Sync + 'static> Position<T> {
                 None if cursor.is_detached() => Err(ReceiveError::Detached),
                 None => Ok(0),
             },
-            Self::Lossy { cursor, .. } => lossy(cursor.read(limit, &mut take)),
+            Self::Lossy { cursor, .. } => lossy(cursor.read(limit.min(LOSSY_BATCH), &mut take)),
         }
     }
 

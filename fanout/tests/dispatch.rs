@@ -168,6 +168,32 @@ fn a_receiver_competes_with_its_clone_in_a_dispatcher() {
 }
 
 #[test]
+fn dispatchers_that_compete_hold_nobody_up_while_they_sleep() {
+    let channel = ChannelBuilder::new(4).wait(WaitStrategy::Park).build(|| 0u64).unwrap();
+    let receiver = channel.receiver();
+    let sum = Arc::new(AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            let mut dispatcher = Dispatcher::new(&channel);
+            dispatcher.add(receiver.clone(), adder(&sum)).unwrap();
+            scope.spawn(move || dispatcher.run());
+        }
+        let mut beside = receiver.clone();
+        scope.spawn(move || {
+            while beside.wait(None) {
+                let value = AtomicU64::new(0);
+                beside.poll(2, |_, read| _ = value.fetch_add(*read, Ordering::Relaxed)).unwrap();
+            }
+        });
+        for _ in 0..MESSAGES {
+            channel.publish(1).unwrap();
+        }
+        channel.close();
+    });
+    assert_eq!(receiver.unread(), 0);
+}
+
+#[test]
 fn detached_members_are_told_once_and_hold_nobody_up() {
     let channel = channel(4);
     let told = Arc::new(AtomicU64::new(0));

@@ -1,11 +1,11 @@
 //! Whether the backlog grows.
 //!
-//! The backlog at a moment is what was due by then minus what was delivered. A reader notes it every few milliseconds. On a
-//! shared machine it jumps whenever something stalls and falls back when the stall is made up for, so a straight line
-//! through all points would call a stall near the end growth. What grows in an overloaded system is the *floor* of the
-//! backlog, the level it falls back to: the sample is cut into windows, the smallest backlog of each window is kept, and
-//! the slope is the median of the slopes between all pairs of windows (Theil-Sen), which a quarter of odd windows cannot
-//! move.
+//! The backlog at a moment is what was due by then minus what was delivered. A reader notes it every few
+//! milliseconds. On a shared machine it jumps whenever something stalls and falls back when the stall is made up
+//! for, so a straight line through all points would call a stall near the end growth. What grows in an overloaded
+//! system is the *floor* of the backlog, the level it falls back to: the sample is cut into windows, the smallest
+//! backlog of each window is kept, and the slope is the median of the slopes between all pairs of windows
+//! (Theil-Sen), which a quarter of odd windows cannot move.
 
 use crate::num;
 

@@ -1,8 +1,8 @@
 //! Time: the one place in the harness that reads a clock or sleeps.
 //!
-//! Measurements come from the time stamp counter through `quanta`, as nanoseconds since the clock was made: a read costs
-//! about 10 ns where `Instant::now` costs 24. Everything that measures takes a [`Clock`] as a parameter, so that the pacer
-//! and the publisher's loop are tested against a clock that the test turns by hand.
+//! Measurements come from the time stamp counter through `quanta`, as nanoseconds since the clock was made: a read
+//! costs about 10 ns where `Instant::now` costs 24. Everything that measures takes a [`Clock`] as a parameter, so
+//! that the pacer and the publisher's loop are tested against a clock that the test turns by hand.
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! The consumer's side of a sample: taking turns until everything sent has arrived.
 //!
-//! A consumer thread polls its cursors. After each turn of the engine it reads the clock once, which is the time at which the
-//! messages of that turn were done with. When there is nothing to deliver it waits in the engine, by the topic's strategy; under
-//! `spin` it just polls on. Every few milliseconds it notes the backlog and publishes its counts, so that
-//! the coordinator can show progress and consumers that compete can tell together when a subscription is drained.
+//! A consumer thread polls its cursors. After each turn of the engine it reads the clock once, which is the time at
+//! which the messages of that turn were done with. When there is nothing to deliver it waits in the engine, by the
+//! topic's strategy; under `spin` it just polls on. Every few milliseconds it notes the backlog and publishes its
+//! counts, so that the coordinator can show progress and consumers that compete can tell together when a
+//! subscription is drained.
 
 use crate::backlog::Backlog;
 use crate::clock::Clock;
@@ -23,7 +24,8 @@ const PATIENCE: u64 = 2_000_000_000;
 pub(crate) trait Source {
     /// One turn over all cursors; how many deliveries it made. Never waits.
     fn turn(&mut self) -> Result<usize, Fault>;
-    /// Waits in the engine, by the topic's strategy, until there may be something to deliver; a few milliseconds at most.
+    /// Waits in the engine, by the topic's strategy, until there may be something to deliver; a few milliseconds at
+    /// most.
     fn wait(&mut self);
     /// Works on the inbox between turns; `None` when this thread has none, which is a fault of the harness.
     fn with_inbox<R>(&mut self, work: impl FnOnce(&mut Inbox) -> R) -> Option<R>;
@@ -105,8 +107,8 @@ pub(crate) struct Consumed {
     pub(crate) drained: bool,
 }
 
-/// Takes turns until everything sent has arrived. `dropped` tells how many messages the overflow policy of a subscription
-/// has taken.
+/// Takes turns until everything sent has arrived. `dropped` tells how many messages the overflow policy of a
+/// subscription has taken.
 pub(crate) fn consume(
     clock: &impl Clock,
     source: &mut impl Source,

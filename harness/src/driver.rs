@@ -1,12 +1,12 @@
 //! The only part of the harness that knows the engine.
 //!
 //! A [`Session`] is one topic with its subscriptions; a [`Sender`] is what a publisher thread publishes through, a
-//! [`Receiver`] what a consumer thread polls. All three use the engine as any application would, through its public face: the
-//! figures are those of the engine, not of a shortcut into it.
+//! [`Receiver`] what a consumer thread polls. All three use the engine as any application would, through its public
+//! face: the figures are those of the engine, not of a shortcut into it.
 //!
-//! In place, the engine's handlers must be free to move between threads, so they cannot borrow the consumer's inbox, and a
-//! lock around it would cost more than everything else that a handler does. The inbox of a consumer thread is therefore a
-//! thread-local: the dispatcher calls its handlers on the thread that polls it.
+//! In place, the engine's handlers must be free to move between threads, so they cannot borrow the consumer's
+//! inbox, and a lock around it would cost more than everything else that a handler does. The inbox of a consumer
+//! thread is therefore a thread-local: the dispatcher calls its handlers on the thread that polls it.
 
 use std::cell::RefCell;
 use std::time::Duration;

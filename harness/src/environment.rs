@@ -1,7 +1,7 @@
 //! Where a result comes from: the machine, the build, the placement.
 //!
-//! Read once at the end of a run. What a system does not tell (a frequency governor in a virtual machine, a commit outside
-//! git) is absent.
+//! Read once at the end of a run. What a system does not tell (a frequency governor in a virtual machine, a commit
+//! outside git) is absent.
 
 use serde::Serialize;
 

@@ -1,8 +1,8 @@
 //! The consumer's side of a message: check it, enter it in the ledger, and note its time.
 //!
 //! A consumer thread has one inbox for all its cursors. [`Inbox::take`] runs inside the engine's handler, once per
-//! delivery, and does as little as it can: read the payload, compare one number, push one time. When the engine's turn is
-//! over, [`Inbox::settle`] turns the times into latencies against a single reading of the clock.
+//! delivery, and does as little as it can: read the payload, compare one number, push one time. When the engine's
+//! turn is over, [`Inbox::settle`] turns the times into latencies against a single reading of the clock.
 
 use std::sync::Arc;
 

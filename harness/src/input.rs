@@ -1,9 +1,9 @@
 //! The user's own messages: a newline-delimited file whose lines are the payloads, used in turn for as long as needed.
 //!
-//! A line has no room for a number or a time, so identity comes from the order of delivery instead: with one publisher and
-//! one consumer per subscription, the n-th message delivered is the n-th published, and it must be line `n mod lines`. What
-//! was lost, repeated or swapped shows as a line that does not fit its number. Times travel in a table beside the ring
-//! (see `shared::Stamps`).
+//! A line has no room for a number or a time, so identity comes from the order of delivery instead: with one
+//! publisher and one consumer per subscription, the n-th message delivered is the n-th published, and it must be
+//! line `n mod lines`. What was lost, repeated or swapped shows as a line that does not fit its number. Times
+//! travel in a table beside the ring (see `shared::Stamps`).
 
 use std::path::Path;
 

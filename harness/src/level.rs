@@ -1,8 +1,8 @@
 //! When a load level holds, and where the knee is.
 //!
-//! A level *holds* when the achieved rate is at least 98 % of the offered one and the backlog does not grow. The knee is the
-//! highest level that held with a p99 of at most ten times the p99 of the lowest level: beyond it there is throughput
-//! left, but no longer at a latency worth having.
+//! A level *holds* when the achieved rate is at least 98 % of the offered one and the backlog does not grow. The
+//! knee is the highest level that held with a p99 of at most ten times the p99 of the lowest level: beyond it there
+//! is throughput left, but no longer at a latency worth having.
 
 /// Achieved over offered, below which a level does not hold.
 const ACHIEVED: f64 = 0.98;

@@ -1,8 +1,8 @@
 //! What cannot be true, and is refused before anybody reads it.
 //!
-//! A rate whose payload bytes exceed what the CPUs can copy was not measured on written payloads; an operation below one CPU
-//! cycle was optimised away; a NaN is a bug of the harness. Such a figure fails the run. A debug build is refused before it
-//! runs at all: its figures would be true and useless.
+//! A rate whose payload bytes exceed what the CPUs can copy was not measured on written payloads; an operation
+//! below one CPU cycle was optimised away; a NaN is a bug of the harness. Such a figure fails the run. A debug
+//! build is refused before it runs at all: its figures would be true and useless.
 
 use crate::clock::Clock;
 use crate::environment;
@@ -33,7 +33,8 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Measures how fast one thread copies payloads of `length` bytes into as much memory as a ring of `ring` slots spans.
+    /// Measures how fast one thread copies payloads of `length` bytes into as much memory as a ring of `ring` slots
+    /// spans.
     pub(crate) fn measure(clock: &impl Clock, length: usize, ring: usize, threads: usize) -> Self {
         let length = length.max(1);
         let slots = ring.min((64 << 20) / length).max(1);

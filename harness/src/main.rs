@@ -1,11 +1,11 @@
 //! The load harness of Ringmain.
 //!
-//! `harness --scenario saturation` measures how much an engine carries and what latency it has on the way there; `harness
-//! --help` lists the rest. The parts, from the outside in:
+//! `harness --scenario saturation` measures how much an engine carries and what latency it has on the way there;
+//! `harness --help` lists the rest. The parts, from the outside in:
 //!
 //! - `cli` says what is asked, `scenario` what that means in samples, `search` and `level` what the samples say;
-//! - `sample` runs one of them: `pin` seats the threads, `publish` (with `pacer`) and `consume` (with `inbox`, `ledger`,
-//!   `latency`, `backlog`) are what they do, `driver` is the only part that knows the engine;
+//! - `sample` runs one of them: `pin` seats the threads, `publish` (with `pacer`) and `consume` (with `inbox`,
+//!   `ledger`, `latency`, `backlog`) are what they do, `driver` is the only part that knows the engine;
 //! - `noise`, `limits`, `overhead`, `memory` and `environment` say how far the figures can be trusted;
 //! - `result` and `report` are what is left when it is over.
 //!

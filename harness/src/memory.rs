@@ -1,10 +1,10 @@
 //! Memory: what the process holds, and what it allocates.
 //!
-//! `peakRssMB` is the kernel's high-water mark of resident memory. `heapUsedMB` is what the allocator has handed out and not
-//! got back, counted by a wrapper around the system's allocator. `heapSizeMB` is what the process has mapped to allocate
-//! from: the kernel's figure for private writable memory (`VmData`), since glibc tells its own only through an unsafe call.
-//! It contains the arenas, large blocks, static data and the stacks of threads, resident or not, so it is never below what
-//! is used.
+//! `peakRssMB` is the kernel's high-water mark of resident memory. `heapUsedMB` is what the allocator has handed
+//! out and not got back, counted by a wrapper around the system's allocator. `heapSizeMB` is what the process has
+//! mapped to allocate from: the kernel's figure for private writable memory (`VmData`), since glibc tells its own
+//! only through an unsafe call. It contains the arenas, large blocks, static data and the stacks of threads,
+//! resident or not, so it is never below what is used.
 
 use serde::Serialize;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};

@@ -1,8 +1,8 @@
 //! Conversions between counts and measurements, and how both are written for people.
 //!
-//! Rust has no lossless conversion between `u64` and `f64`, and the lint that guards against silent truncation is on.
-//! The few lossy steps that a measuring tool needs are here, each with what it does at its limits, so that no other file
-//! needs a cast.
+//! Rust has no lossless conversion between `u64` and `f64`, and the lint that guards against silent truncation is
+//! on. The few lossy steps that a measuring tool needs are here, each with what it does at its limits, so that no
+//! other file needs a cast.
 
 /// The nearest whole number; negative and NaN become 0, and what is too large becomes `u64::MAX`.
 #[expect(

@@ -1,8 +1,9 @@
 //! What the harness itself costs per message.
 //!
-//! At ten million messages a second a clock read is a fifth of the budget, so the harness measures its own work with the
-//! engine left out: pacing a message that is due, writing its payload, checking it on arrival and recording its latency. The
-//! result carries these figures; they are part of every rate it reports, and nothing is subtracted.
+//! At ten million messages a second a clock read is a fifth of the budget, so the harness measures its own work
+//! with the engine left out: pacing a message that is due, writing its payload, checking it on arrival and
+//! recording its latency. The result carries these figures; they are part of every rate it reports, and nothing is
+//! subtracted.
 
 use serde::Serialize;
 use std::hint::black_box;

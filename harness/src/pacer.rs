@@ -1,10 +1,10 @@
 //! When each message is due.
 //!
-//! An open loop offers load at a rate, whatever the system does with it. [`Schedule`] says when message `n` is due, as a
-//! function of `n` alone, so that the publisher and the reader agree on it without telling each other; [`Pacer`] walks one
-//! publisher along it. A publisher that falls behind skips nothing: what became due while it was stuck is sent at once,
-//! and each message keeps the due time it had. Its latency counts from then, which is what keeps the figures free of
-//! coordinated omission.
+//! An open loop offers load at a rate, whatever the system does with it. [`Schedule`] says when message `n` is due,
+//! as a function of `n` alone, so that the publisher and the reader agree on it without telling each other;
+//! [`Pacer`] walks one publisher along it. A publisher that falls behind skips nothing: what became due while it
+//! was stuck is sent at once, and each message keeps the due time it had. Its latency counts from then, which is
+//! what keeps the figures free of coordinated omission.
 
 use crate::num;
 
@@ -22,8 +22,8 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Message 0 at `start`, then `rate` messages a second. The rate must be at least 1: below that the fixed-point period
-    /// would not fit.
+    /// Message 0 at `start`, then `rate` messages a second. The rate must be at least 1: below that the fixed-point
+    /// period would not fit.
     pub(crate) fn new(start: u64, rate: f64) -> Self {
         debug_assert!(rate >= 1.0, "a schedule needs at least 1 message a second, not {rate}");
         let period = num::whole(1e9 * f64::from(1_u32 << 31) * 2.0 / rate);

@@ -5,11 +5,11 @@
 //! | id     | time   | pattern ... | mark | pattern.. | mark | ...     | seal   |
 //! ```
 //!
-//! `id` is the publisher (16 bits) and its message number (48 bits); `time` is when the message was due, or published.
-//! The seal, the last eight bytes, is a hash of id, time and length, so that a reader of both ends knows that they belong
-//! to one message. Every cache line in between carries a mark derived from the id, and the sum of all words follows from
-//! id, time and the pattern: a reader of every byte notices a line left over from another message. The bytes between are
-//! noise, so that nothing on the way can compress or share them.
+//! `id` is the publisher (16 bits) and its message number (48 bits); `time` is when the message was due, or
+//! published. The seal, the last eight bytes, is a hash of id, time and length, so that a reader of both ends knows
+//! that they belong to one message. Every cache line in between carries a mark derived from the id, and the sum of
+//! all words follows from id, time and the pattern: a reader of every byte notices a line left over from another
+//! message. The bytes between are noise, so that nothing on the way can compress or share them.
 
 use crate::num;
 

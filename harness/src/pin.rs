@@ -1,9 +1,10 @@
 //! Which role runs on which CPU.
 //!
-//! A role is a publisher, or one consumer of one subscription. With enough CPUs each role has a thread and a CPU to itself,
-//! and the coordinator keeps to the others. When roles outnumber CPUs, more threads would only take turns, and a spinning
-//! thread that waits for its turn turns nanoseconds into milliseconds; so the roles are dealt onto as many threads as there
-//! are CPUs, several publishers or cursors to a thread, and the result says "oversubscribed".
+//! A role is a publisher, or one consumer of one subscription. With enough CPUs each role has a thread and a CPU to
+//! itself, and the coordinator keeps to the others. When roles outnumber CPUs, more threads would only take turns,
+//! and a spinning thread that waits for its turn turns nanoseconds into milliseconds; so the roles are dealt onto
+//! as many threads as there are CPUs, several publishers or cursors to a thread, and the result says
+//! "oversubscribed".
 
 use core_affinity::CoreId;
 use std::fmt::Write as _;
@@ -57,8 +58,8 @@ pub(crate) fn available() -> &'static [usize] {
     })
 }
 
-/// Orders CPUs so that the first ones share no core: a publisher and a consumer on two hardware threads of one core would
-/// take turns in it.
+/// Orders CPUs so that the first ones share no core: a publisher and a consumer on two hardware threads of one core
+/// would take turns in it.
 fn by_core(cpus: &[usize]) -> Vec<usize> {
     let first_sibling = |cpu: usize| {
         let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");

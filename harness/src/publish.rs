@@ -1,9 +1,10 @@
 //! The publisher's side of a sample: sending when due, or as fast as it goes.
 //!
-//! One thread drives one or more publishers (*lanes*). In an open loop it spins on the clock until a message of any lane is
-//! due and sends all that are; when it has fallen behind it sends without looking at the clock for up to [`RUN`] messages, so
-//! that catching up is not slowed down by measuring. Nothing is skipped and each message carries the time it was due. In a
-//! closed loop it sends as fast as the engine takes, and each message carries the time of its publish call.
+//! One thread drives one or more publishers (*lanes*). In an open loop it spins on the clock until a message of any
+//! lane is due and sends all that are; when it has fallen behind it sends without looking at the clock for up to
+//! [`RUN`] messages, so that catching up is not slowed down by measuring. Nothing is skipped and each message
+//! carries the time it was due. In a closed loop it sends as fast as the engine takes, and each message carries the
+//! time of its publish call.
 //!
 //! Both loops are generic over clock and sink, so that tests run them against a clock turned by hand.
 
@@ -17,8 +18,8 @@ pub(crate) const RUN: u64 = 64;
 
 /// Where messages go.
 pub(crate) trait Sink {
-    /// Publishes `count` messages of `publisher`, the first numbered `first`; message `i` of them carries `time(i)`. Waits
-    /// for room.
+    /// Publishes `count` messages of `publisher`, the first numbered `first`; message `i` of them carries
+    /// `time(i)`. Waits for room.
     fn send(
         &mut self,
         publisher: usize,
@@ -44,8 +45,8 @@ pub(crate) struct FreeLane {
     pub(crate) sent: u64,
 }
 
-/// Sends what is due when it is due, until everything is sent or `stop_at` is reached. Returns the clock gaps seen while
-/// waiting.
+/// Sends what is due when it is due, until everything is sent or `stop_at` is reached. Returns the clock gaps seen
+/// while waiting.
 pub(crate) fn paced<S: Sink>(
     clock: &impl Clock,
     lanes: &mut [PacedLane],

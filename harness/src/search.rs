@@ -1,10 +1,10 @@
 //! Finding the capacity: the highest rate that the system sustains in an open loop.
 //!
-//! A closed loop at full speed comes first; its median is the scale. Then open-loop samples probe: the bracket between the
-//! highest rate that held and the lowest that did not is narrowed until it is 3 % wide, and its lower end is the capacity. A
-//! rate that does not hold is probed once more before it counts, since a stall of the machine can fail a rate that the
-//! system sustains, while nothing can make it sustain one that it does not. The closed loop runs again at the end, so that
-//! its median spans the same minutes as the probes.
+//! A closed loop at full speed comes first; its median is the scale. Then open-loop samples probe: the bracket
+//! between the highest rate that held and the lowest that did not is narrowed until it is 3 % wide, and its lower
+//! end is the capacity. A rate that does not hold is probed once more before it counts, since a stall of the
+//! machine can fail a rate that the system sustains, while nothing can make it sustain one that it does not. The
+//! closed loop runs again at the end, so that its median spans the same minutes as the probes.
 //!
 //! Everything here works on a [`System`], so that the search is tested against simulated ones.
 
@@ -13,7 +13,7 @@ use crate::num;
 
 /// Closed-loop samples before the probes, and after.
 const BEFORE: usize = 3;
-const AFTER: usize = 2;
+const AFTER: usize = 1;
 /// Where the probes start, as a share of the closed loop's median.
 const FIRST: f64 = 0.96;
 /// By how much the rate changes while only one end of the bracket is known.
@@ -120,7 +120,8 @@ fn sustained(system: &mut impl System, rate: f64, probes: &mut Vec<(f64, bool)>)
 mod tests {
     use super::*;
 
-    /// A system that sustains `limit`, whose closed loop reports `maximum`, and in which every `stalls`-th sample stalls.
+    /// A system that sustains `limit`, whose closed loop reports `maximum`, and in which every `stalls`-th sample
+    /// stalls.
     struct Simulated {
         limit: f64,
         maximum: f64,

@@ -1,8 +1,8 @@
 //! What role threads and the coordinator tell each other while a sample runs.
 //!
-//! The harness has no algorithm of its own on atomics: these are flags that are raised once, and counters with one writer
-//! that others read for progress. Each sits on cache lines of its own, so that reading one never slows the writer of
-//! another. This is the only file of the harness that names an atomic.
+//! The harness has no algorithm of its own on atomics: these are flags that are raised once, and counters with one
+//! writer that others read for progress. Each sits on cache lines of its own, so that reading one never slows the
+//! writer of another. This is the only file of the harness that names an atomic.
 
 use ringmain_ring::sync::{AtomicU64, Ordering};
 

@@ -1,5 +1,5 @@
-//! Whole runs, short ones: what they print, what they write, and how they exit. Release builds only, since a debug build
-//! refuses to measure.
+//! Whole runs, short ones: what they print, what they write, and how they exit. Release builds only, since a debug
+//! build refuses to measure.
 #![cfg(not(debug_assertions))]
 
 use serde_json::Value;

@@ -6,10 +6,10 @@
 //! no reader kept a clone, [`into_unique`](Buffer::into_unique) makes it writable again: nothing is allocated, nothing
 //! freed, and no other thread's allocator is involved.
 //!
-//! `Arc<[u8]>` cannot be grown into or recycled without a second indirection, and `Bytes` pays 50-75 ns for a clone
-//! and drop that cross threads (docs/decisions/0013, 0004).
+//! `Arc<[u8]>` cannot be recycled without a second indirection, and a clone and drop of `Bytes` across threads costs more
+//! (measured: docs/decisions/0004).
 
-use crate::sync::{AtomicUsize, Ordering, fence, ordering};
+use crate::sync::{AtomicUsize, Ordering, broken, fence, ordering};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -196,7 +196,9 @@ impl<H> Buffer<H> {
     #[inline]
     pub fn into_unique(self) -> Result<UniqueBuffer<H>, Self> {
         // Acquire: pairs with the release in `drop`: what other holders read was read before we write.
-        if self.0.head().references.load(ordering("buffer.unique.acquire", Ordering::Acquire)) != 1 {
+        if self.0.head().references.load(ordering("buffer.unique.acquire", Ordering::Acquire)) != 1
+            && !broken("buffer.unique.unchecked")
+        {
             return Err(self);
         }
         let block = self.0;
@@ -209,6 +211,9 @@ impl<H> Buffer<H> {
 impl<H> Clone for Buffer<H> {
     #[inline]
     fn clone(&self) -> Self {
+        if broken("buffer.clone.uncounted") {
+            return Self(self.0);
+        }
         // Relaxed: a new handle is made from one that keeps the block alive.
         let before = self.0.head().references.fetch_add(1, Ordering::Relaxed);
         if before > MAX_REFERENCES {
@@ -236,7 +241,9 @@ impl<H> Drop for Buffer<H> {
             return;
         }
         // Acquire: pairs with the release of every other holder's drop.
-        fence(ordering("buffer.drop.acquire", Ordering::Acquire));
+        if !broken("buffer.drop.acquire") {
+            fence(Ordering::Acquire);
+        }
         // SAFETY: the count says that this was the last handle.
         unsafe { self.0.free() };
     }

@@ -86,6 +86,19 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         Ok(old)
     }
 
+    /// Swaps `values` into the next slots, as far as both last; each then holds what its slot held a lap ago.
+    #[inline]
+    pub fn swap_all(&mut self, values: &mut [T]) {
+        let mut values = values.iter_mut();
+        self.write_while(|_, slot| match values.next() {
+            Some(value) => {
+                std::mem::swap(value, slot);
+                true
+            }
+            None => false,
+        });
+    }
+
     /// Lets `write` change the next slot in place, from whatever it held a lap ago. If `write` panics, the slot counts
     /// as not written.
     ///
@@ -107,12 +120,23 @@ impl<T, C: Claimant<T>> Claim<T, C> {
     /// count as not written.
     #[inline]
     pub fn write_each(&mut self, mut write: impl FnMut(Sequence, &mut T)) {
+        self.write_while(|sequence, slot| {
+            write(sequence, slot);
+            true
+        });
+    }
+
+    /// Lets `write` change the slots that are left, until it returns false: that one then counts as not written.
+    #[inline]
+    fn write_while(&mut self, mut write: impl FnMut(Sequence, &mut T) -> bool) {
         let Self { claimant, start, count, written, .. } = self;
         let (head, tail) = claimant.core().slots.0.runs(start.plus(*written), start.plus(*count));
         for slot in head.iter().chain(tail) {
             let sequence = start.plus(*written);
             // SAFETY: the claim is ours (see `new`), and this slot of it is not yet published.
-            write(sequence, unsafe { slot.value_mut() });
+            if !write(sequence, unsafe { slot.value_mut() }) {
+                return;
+            }
             written_one(claimant, *start, written);
         }
     }

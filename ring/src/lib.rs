@@ -28,6 +28,7 @@ pub mod sync;
 
 mod buffer;
 mod claim;
+mod cpus;
 mod error;
 mod gating;
 #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]

@@ -24,10 +24,15 @@ pub(crate) fn light() {
     }
 }
 
-pub(crate) fn heavy() {
+/// Asks the kernel, if nobody has.
+pub(crate) fn prepare() {
     if MODE.load(Ordering::Acquire) == UNKNOWN {
         register();
     }
+}
+
+pub(crate) fn heavy() {
+    prepare();
     // On either side of the system call: it orders the others, the fence orders us.
     fence(Ordering::SeqCst);
     if MODE.load(Ordering::Acquire) == KERNEL && !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) {

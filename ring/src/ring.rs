@@ -326,6 +326,9 @@ impl Builder {
         if !self.capacity.is_power_of_two() || self.capacity > 1 << 30 {
             return Err(BuildError::Capacity { capacity: self.capacity });
         }
+        if self.wait.parks() {
+            crate::sync::prepare_fences();
+        }
         let mask = self.capacity - 1;
         let begin = self.start.index(mask);
         let stamp = |index: usize| {

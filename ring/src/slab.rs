@@ -17,6 +17,7 @@
 
 use crate::gating::table::Table;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, broken, ordering};
+use crossbeam_utils::CachePadded;
 use std::fmt;
 
 const STATE: u64 = 0b11;
@@ -114,14 +115,22 @@ impl<T> Entry<T> {
     }
 }
 
+#[derive(Debug)]
+struct Begun {
+    count: AtomicUsize,
+    /// How many had ended when somebody last looked.
+    ended: AtomicUsize,
+}
+
 /// Leases of `T`. Inserting, taking, extending and expiring are lock-free but for the growing of the table.
 pub struct Slab<T: Send> {
     entries: Table<Entry<T>>,
     /// How many entries there are.
     len: AtomicUsize,
-    live: AtomicUsize,
-    /// Where the next insert looks first.
-    next: AtomicUsize,
+    /// Written by those who begin leases.
+    begun: CachePadded<Begun>,
+    /// How many have ended. Written by those who end them, who are often other threads.
+    ended: CachePadded<AtomicUsize>,
 }
 
 impl<T: Send> Slab<T> {
@@ -131,29 +140,49 @@ impl<T: Send> Slab<T> {
         Self {
             entries: Table::new(),
             len: AtomicUsize::new(0),
-            live: AtomicUsize::new(0),
-            next: AtomicUsize::new(0),
+            begun: CachePadded::new(Begun { count: AtomicUsize::new(0), ended: AtomicUsize::new(0) }),
+            ended: CachePadded::new(AtomicUsize::new(0)),
         }
     }
 
     /// How many leases are live.
     #[must_use]
     pub fn live(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
+        // In this order, so that the difference is never too small.
+        let ended = self.ended.load(Ordering::Acquire);
+        self.begun.count.load(Ordering::Relaxed).wrapping_sub(ended)
+    }
+
+    /// At most how many leases are live, and exactly how many if that is more than `enough`. Spares those who begin
+    /// leases a look at what those who end them are writing.
+    #[must_use]
+    pub fn live_at_most(&self, enough: usize) -> usize {
+        let seen = self.begun.ended.load(Ordering::Relaxed);
+        let live = self.begun.count.load(Ordering::Relaxed).wrapping_sub(seen);
+        if live <= enough {
+            return live;
+        }
+        let ended = self.ended.load(Ordering::Acquire);
+        self.begun.ended.store(ended, Ordering::Relaxed);
+        self.begun.count.load(Ordering::Relaxed).wrapping_sub(ended)
     }
 
     /// Begins a lease of `value` until `deadline` (nanoseconds since the caller's epoch). Grows the table, under a
     /// mutex, when more than half of it is in use.
     pub fn insert(&self, value: T, deadline: u64) -> LeaseId {
-        let live = self.live.fetch_add(1, Ordering::Relaxed);
-        let len = self.len.load(Ordering::Acquire);
-        if (live + 1) * 2 > len {
-            self.grow((live + 1) * 2);
+        let begun = self.begun.count.fetch_add(1, Ordering::Relaxed);
+        let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
+        let live = self.live_at_most(len / 2);
+        if live * 2 > len {
+            self.grow(live * 2);
         }
+        // Round robin by the count of leases, and on from there past the ones that are in use.
+        let mut next = begun;
         loop {
-            let len = self.len.load(Ordering::Acquire);
+            let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
             for _ in 0..len {
-                let index = self.next.fetch_add(1, Ordering::Relaxed) % len;
+                let index = next % len;
+                next = next.wrapping_add(1);
                 let entry = self.entries.at(index).expect("below the length");
                 let vacant = entry.word.load(Ordering::Relaxed);
                 if vacant & STATE != VACANT {
@@ -162,7 +191,9 @@ impl<T: Send> Slab<T> {
                 let reserved = vacant | RESERVED;
                 // Acquire: pairs with the release store in `take_at`: the last value is gone.
                 let acquire = ordering("slab.insert.acquire", Ordering::Acquire);
-                if entry.word.compare_exchange(vacant, reserved, acquire, Ordering::Relaxed).is_err() {
+                if broken("slab.insert.unchecked") {
+                    entry.word.store(reserved, Ordering::Relaxed);
+                } else if entry.word.compare_exchange(vacant, reserved, acquire, Ordering::Relaxed).is_err() {
                     continue;
                 }
                 // SAFETY: reserved just now.
@@ -183,7 +214,8 @@ impl<T: Send> Slab<T> {
         // By doubling: the mutex is not for every insert of a table that fills up.
         let len = len.next_power_of_two().max(if cfg!(ringmain_loom) { 2 } else { 16 });
         self.entries.grow_to(len - 1);
-        self.len.fetch_max(len, Ordering::AcqRel);
+        // Release: pairs with the acquire loads of it; the table reaches so far.
+        self.len.fetch_max(len, ordering("slab.len.release", Ordering::Release));
     }
 
     /// Ends a lease and takes its value, if its deadline has not come at `now`. `None` for `now` ends it however late.
@@ -222,9 +254,10 @@ impl<T: Send> Slab<T> {
         let value = unsafe { entry.exchange(None) };
         let (next, state) =
             if generation + 1 == GENERATIONS { (generation, RETIRED) } else { (generation + 1, VACANT) };
+        let next = if broken("slab.generation.kept") { generation } else { next };
         // Release: pairs with the acquire swap in `insert`.
         entry.word.store(word(next, 0, state), ordering("slab.take.release", Ordering::Release));
-        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::Release);
         value.ok_or(seen)
     }
 
@@ -244,7 +277,12 @@ impl<T: Send> Slab<T> {
             }
             let extended = word(generation(seen), ticks(deadline), LIVE);
             // Release on success: continues what `insert` released, for the one who takes it.
-            match entry.word.compare_exchange(seen, extended, Ordering::AcqRel, Ordering::Relaxed) {
+            if broken("slab.extend.unchecked") {
+                entry.word.store(extended, Ordering::Release);
+                return Ok(());
+            }
+            let swap = ordering("slab.extend.acqrel", Ordering::AcqRel);
+            match entry.word.compare_exchange(seen, extended, swap, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(now) => seen = now,
             }
@@ -255,7 +293,7 @@ impl<T: Send> Slab<T> {
     /// Returns the earliest deadline among those that live on, in nanoseconds, rounded down to a tick.
     pub fn expire(&self, now: Option<u64>, mut expired: impl FnMut(LeaseId, T)) -> Option<u64> {
         let mut earliest: Option<u64> = None;
-        let len = self.len.load(Ordering::Acquire);
+        let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
         self.entries.for_each(len, |index, entry| {
             let mut seen = entry.word.load(Ordering::Relaxed);
             while seen & STATE == LIVE && now.is_none_or(|now| is_due(seen, ticks(now))) {

@@ -75,6 +75,12 @@ pub fn heavy_fence() {
     fence(Ordering::SeqCst);
 }
 
+/// Finds out, once a process, whether the light half can be light. Until somebody has, it is a full fence.
+pub fn prepare_fences() {
+    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    crate::membarrier::prepare();
+}
+
 /// A cell whose accesses are closures, which is the shape that loom can watch.
 #[cfg(not(ringmain_loom))]
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! buffers (taken: allocate), a lane of staged messages (taken: somebody is draining it). Whoever must get in spins and
 //! gives way; nothing sleeps on it. Two uncontended atomic operations a use, no system call.
 
-use crate::sync::{self, AtomicBool, Ordering, UnsafeCell, ordering, thread};
+use crate::sync::{self, AtomicBool, Ordering, UnsafeCell, broken, ordering, thread};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -40,7 +40,9 @@ impl<T> TryLock<T> {
     pub fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
         // Acquire: pairs with the release store in the guard's drop.
         let acquire = ordering("try_lock.acquire", Ordering::Acquire);
-        if self.held.swap(true, acquire) {
+        // A compare-and-swap, not a swap: who finds it taken writes nothing, and leaves the line to who has it.
+        let taken = self.held.compare_exchange(false, true, acquire, Ordering::Relaxed).is_err();
+        if taken && !broken("try_lock.open") {
             None
         } else {
             Some(TryLockGuard { lock: self, not_sync: PhantomData })
@@ -60,7 +62,7 @@ impl<T> TryLock<T> {
 
     #[cold]
     fn give_way(&self) {
-        for _ in 0..64 {
+        for _ in 0..if cfg!(ringmain_loom) { 0 } else { 64 } {
             if !self.held.load(Ordering::Relaxed) {
                 return;
             }
@@ -117,7 +119,7 @@ impl<T> DerefMut for TryLockGuard<'_, T> {
 impl<T> Drop for TryLockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // Release: pairs with the acquire swap in `try_lock`.
+        // Release: pairs with the acquire in `try_lock`.
         self.lock.held.store(false, ordering("try_lock.release", Ordering::Release));
     }
 }

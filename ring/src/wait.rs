@@ -64,7 +64,7 @@ impl Sleeper {
     /// Parks the calling thread, which made this, until notified or for `timeout`.
     pub fn park(&self, timeout: Option<Duration>) {
         // Acquire: pairs with the release store in `wake`.
-        while !self.woken.load(Ordering::Acquire) {
+        while !self.woken.load(ordering("wait.woken.acquire", Ordering::Acquire)) {
             match timeout {
                 None => thread::park(),
                 // A spurious return is as good as a time-out: every caller looks again.
@@ -75,7 +75,7 @@ impl Sleeper {
 
     fn wake(&self) {
         // Release: pairs with the acquire load in `park`.
-        self.woken.store(true, Ordering::Release);
+        self.woken.store(true, ordering("wait.woken.release", Ordering::Release));
         match &self.wake {
             Wake::Thread(thread) => thread.unpark(),
             Wake::Task(waker) => waker.wake_by_ref(),
@@ -253,9 +253,13 @@ mod spin {
     static SPINNERS: std::sync::LazyLock<sync::AtomicUsize> =
         std::sync::LazyLock::new(|| sync::AtomicUsize::new(0));
 
+    /// How many CPUs the process may use. Not what the calling thread may: a thread that is pinned would say one.
     fn cpus() -> usize {
         static CPUS: OnceLock<usize> = OnceLock::new();
-        *CPUS.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+        *CPUS.get_or_init(|| {
+            let mine = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            mine.max(crate::cpus::of_main_thread())
+        })
     }
 
     /// Counts this thread among those that spin, so that they can see when there are too many.

@@ -77,10 +77,10 @@ model!(
 model!(
     /// A claim that is given up becomes padding, and does not stop the one behind it.
     padding_of_a_dropped_claim, broken by ["claim.drop.forgets"], {
-        let ring = parking(2);
+        let ring = parking(4);
         let mut cursor = ring.cursor();
         let other = ring.clone();
-        let gives_up = spawn(move || drop(other.try_claim(1).unwrap()));
+        let gives_up = spawn(move || drop(other.try_claim(2).unwrap()));
         let publishes = spawn(move || ring.try_publish(7).unwrap());
         assert_eq!(next(&mut cursor), 7);
         gives_up.join().unwrap();

@@ -58,8 +58,8 @@ model!(
 );
 
 model!(
-    /// A pin that another consumer used before, and moves: what was read under it then was read before.
-    shared_pin_moves, broken by ["pin.move.release"], {
+    /// Two consumers, two messages, and a producer that laps: each consumer gets one, though it finds its slot used again.
+    shared_claim_against_a_lap, broken by ["shared.lapped"], {
         let ring = spinning(2);
         let cursor = ring.shared_cursor();
         ring.try_publish(1).unwrap();
@@ -117,7 +117,7 @@ model!(
 
 model!(
     /// Detached while another consumer takes: what was taken stays readable, and producers go on.
-    shared_detach_against_claim, broken by ["detach.not_notified", "shared.retire"], {
+    shared_detach_against_claim, broken by ["pin.not_notified", "shared.retire"], {
         let ring = parking(1);
         let cursor = ring.shared_cursor();
         ring.try_publish(1).unwrap();
@@ -137,13 +137,34 @@ model!(
     shared_detach_and_the_pin, broken by ["gate.retire.acquire"], {
         let ring = spinning(1);
         let cursor = ring.shared_cursor();
+        // From now on there is a pin, and making it orders nothing any more.
         ring.try_publish(1).unwrap();
+        assert_eq!(take(&cursor, 1), [1]);
+        ring.try_publish(2).unwrap();
         let other = cursor.clone();
         let consumer = spawn(move || take(&other, 1).len());
         let producing = ring.clone();
-        let producer = spawn(move || producing.try_publish(2).is_ok());
+        let producer = spawn(move || producing.try_publish(3).is_ok());
         cursor.detach();
         assert!(consumer.join().unwrap() <= 1);
         producer.join().unwrap();
+    }
+);
+
+model!(
+    /// A pin is a word that many use, one after another. The one that moves it without having read anything must not
+    /// hide what the one before it read.
+    shared_pin_hides_no_reader, broken by ["pin.move.release"], {
+        let ring = spinning(1);
+        let cursor = ring.shared_cursor();
+        ring.try_publish(1).unwrap();
+        let consumers = [0, 1].map(|_| {
+            let cursor = cursor.clone();
+            spawn(move || take(&cursor, 1).len())
+        });
+        let producer = spawn(move || ring.try_publish(2).is_ok());
+        let taken: usize = consumers.map(|consumer| consumer.join().unwrap()).iter().sum();
+        let published = producer.join().unwrap();
+        assert!(taken == 1 || taken == 2 && published);
     }
 );

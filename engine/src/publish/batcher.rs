@@ -35,13 +35,19 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Lanes {
     hungry: AtomicBool,
+    /// Whether a lane was ever opened: without any, looking for staged messages is one load.
+    opened: AtomicBool,
     lanes: ArcSwap<Vec<Arc<Lane>>>,
 }
 
 impl Lanes {
     pub(crate) fn new() -> Self {
         // Hungry until somebody has a backlog, so that an idle topic publishes at once.
-        Self { hungry: AtomicBool::new(true), lanes: ArcSwap::from_pointee(Vec::new()) }
+        Self {
+            hungry: AtomicBool::new(true),
+            opened: AtomicBool::new(false),
+            lanes: ArcSwap::from_pointee(Vec::new()),
+        }
     }
 
     /// A consumer found nothing to read: drains what is staged. Returns whether that was anything.
@@ -93,7 +99,8 @@ impl Lanes {
 
     /// Whether a message is staged. For a consumer's last look before it sleeps, too.
     pub(crate) fn has_staged(&self) -> bool {
-        self.lanes.load().iter().any(|lane| lane.has_staged())
+        // Relaxed: a publisher opens its lane before it stages, and fences before it relies on being seen.
+        self.opened.load(Ordering::Relaxed) && self.lanes.load().iter().any(|lane| lane.has_staged())
     }
 
     fn wants(&self, shard: &Shard) -> bool {
@@ -110,6 +117,7 @@ impl Lanes {
             next.push(Arc::clone(&lane));
             next
         });
+        self.opened.store(true, Ordering::Relaxed);
         lane
     }
 }
@@ -266,12 +274,10 @@ impl Lane {
             Err(_) => return Drained::NoRoom,
         };
         let first = claim.start();
-        for record in records.drain(..) {
-            if let Ok(old) = claim.push(record) {
-                spares.put(old);
-            }
-        }
+        claim.swap_all(records);
         claim.publish();
+        // What came back is looked at only now: to drop it may run code of its owner's.
+        records.drain(..).for_each(|old| spares.put(old));
         *bytes = 0;
         // Release: pairs with the acquire load in `has_staged`.
         self.count.store(0, Ordering::Release);

@@ -150,7 +150,7 @@ impl Publisher {
         let mut fresh = Spares::default();
         let spares = own.as_deref_mut().unwrap_or(&mut fresh);
         let time = self.topic.publish_time();
-        let records: Vec<Record> = (0..count)
+        let mut records: Vec<Record> = (0..count)
             .map(|index| {
                 let mut draft = spares.take(len);
                 write(index, draft.resize(len));
@@ -158,7 +158,7 @@ impl Publisher {
                 Record::new(draft)
             })
             .collect();
-        self.claim_and_publish(records, spares)
+        self.claim_and_publish(self.shard, &mut records, spares)
     }
 
     /// Publishes all messages, a claim of at most the topic's `batch_messages` at a time, waiting for room. The iterator
@@ -171,14 +171,49 @@ impl Publisher {
         messages: impl IntoIterator<Item = Message>,
     ) -> Result<Vec<MessageId>, BatchError<Message>> {
         let mut published = Vec::new();
-        let mut messages = messages.into_iter();
-        while let Some(message) = messages.next() {
-            match self.publish(message) {
-                Ok(id) => published.push(id),
-                Err(error) => return Err(BatchError { published, error, rest: messages.collect() }),
+        let mut messages = messages.into_iter().peekable();
+        let mut own = self.spares.try_lock();
+        let mut fresh = Spares::default();
+        let spares = own.as_deref_mut().unwrap_or(&mut fresh);
+        let mut records = Vec::with_capacity(self.topic.largest_batch());
+        while let Some(next) = messages.peek() {
+            let shard = self.shard_of(next.ordering_key.as_deref());
+            let time = self.topic.publish_time();
+            // As many as go to one shard, and are good.
+            let mut refused = None;
+            while records.len() < self.topic.largest_batch() && refused.is_none() {
+                let same = |message: &Message| self.shard_of(message.ordering_key.as_deref()) == shard;
+                match messages.next_if(same) {
+                    None => break,
+                    Some(message) => match message.check() {
+                        Ok(()) => records.push(Record::from_message(spares.take(0), message, time)),
+                        Err(reason) => refused = Some(PublishError::Invalid { message, reason }),
+                    },
+                }
+            }
+            let count = records.len() as u64;
+            if count > 0 {
+                match self.claim_and_publish(shard, &mut records, spares) {
+                    Ok(first) => published.extend((0..count).map(|index| self.nth_after(first, index))),
+                    Err(error) => {
+                        let mut rest = records.into_iter().map(Record::into_message);
+                        let failed = rest.next().unwrap_or_default();
+                        let rest =
+                            rest.chain(refused.map(PublishError::into_message)).chain(messages).collect();
+                        return Err(BatchError { published, error: error.map(|()| failed), rest });
+                    }
+                }
+            }
+            if let Some(error) = refused {
+                return Err(BatchError { published, error, rest: messages.collect() });
             }
         }
         Ok(published)
+    }
+
+    /// The id `index` claims after `first`, in one claim.
+    fn nth_after(&self, first: MessageId, index: u64) -> MessageId {
+        MessageId(first.get().wrapping_add(index.wrapping_mul(self.topic.config.shards as u64)))
     }
 
     /// Hands `message` to the batcher and returns at once, unless the lane is full and the ring too. While every
@@ -322,33 +357,35 @@ impl Publisher {
         if channel.wait_for_room(count, deadline) { Ok(()) } else { Err(PublishError::Full(())) }
     }
 
-    /// Publishes all records in one claim, or none.
+    /// Publishes all records in one claim, leaving none; or none, leaving all. Returns the id of the first.
     fn claim_and_publish(
         &self,
-        records: Vec<Record>,
+        shard: usize,
+        records: &mut Vec<Record>,
         spares: &mut Spares,
     ) -> Result<MessageId, PublishError<()>> {
+        self.flush_lane(shard, Wait::Forever)?;
         let topic = &*self.topic;
         let count = records.len() as u64;
-        let Some(shards) = topic.stored() else {
-            records.into_iter().for_each(|record| spares.put(record));
-            return self.publish_unstored(count);
-        };
-        let mut claim = loop {
-            match shards[self.shard].channel.try_claim(count) {
-                Ok(claim) => break claim,
-                Err(ClaimError::Closed) => return Err(PublishError::Closed(())),
-                Err(_) => self.wait_for_room(self.shard, count, Wait::Forever)?,
+        let first = match topic.stored() {
+            None => self.publish_unstored(count)?,
+            Some(shards) => {
+                let mut claim = loop {
+                    match shards[shard].channel.try_claim(count) {
+                        Ok(claim) => break claim,
+                        Err(ClaimError::Closed) => return Err(PublishError::Closed(())),
+                        Err(_) => self.wait_for_room(shard, count, Wait::Forever)?,
+                    }
+                };
+                let first = claim.start();
+                claim.swap_all(records);
+                claim.publish();
+                MessageId::new(first, shard, topic.config.shards)
             }
         };
-        let first = claim.start();
-        for record in records {
-            if let Ok(old) = claim.push(record) {
-                spares.put(old);
-            }
-        }
-        claim.publish();
-        Ok(MessageId::new(first, self.shard, topic.config.shards))
+        // What came back is looked at only now: to drop it may run code of its owner's.
+        records.drain(..).for_each(|old| spares.put(old));
+        Ok(first)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A message under lease.
 
-use super::inner::SubscriptionInner;
+use super::inner::{Owner, SubscriptionInner};
 use crate::clock::nanos;
 use crate::error::AckError;
 use crate::record::Received;
@@ -8,7 +8,6 @@ use crate::stats::add;
 use ringmain_ring::{LeaseId, StaleLease};
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Stands for one delivery of one message, for ever: the id of an earlier delivery of the same message has expired.
@@ -19,7 +18,7 @@ pub struct AckId(pub(crate) u64);
 /// Dropped without either, it is nacked. Derefs to the message.
 #[must_use = "a delivery that is dropped is nacked"]
 pub struct Delivery {
-    subscription: Arc<SubscriptionInner>,
+    subscription: Owner,
     message: Received,
     attempt: u32,
     lease: LeaseId,
@@ -28,12 +27,7 @@ pub struct Delivery {
 
 impl Delivery {
     #[inline]
-    pub(crate) fn new(
-        subscription: Arc<SubscriptionInner>,
-        message: Received,
-        attempt: u32,
-        lease: LeaseId,
-    ) -> Self {
+    pub(crate) fn new(subscription: Owner, message: Received, attempt: u32, lease: LeaseId) -> Self {
         Self { subscription, message, attempt, lease, settled: false }
     }
 

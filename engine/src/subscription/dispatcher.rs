@@ -163,11 +163,31 @@ impl Dispatcher {
             if self.poll() > 0 {
                 continue;
             }
-            if self.served.iter().all(|served| served.subscription.is_finished()) {
+            if self.is_finished() {
                 return;
             }
-            self.wait();
+            // To notice is to handle: what spins is the poll itself. The end is looked for when there is time.
+            let strategy = self.strategy();
+            let mut looks = 0u32;
+            let more = spin_until(strategy, None, || {
+                looks = looks.wrapping_add(1);
+                self.poll() > 0 || self.stop.is_stopped() || (looks % 64 == 0 && self.is_finished())
+            });
+            if !more {
+                self.wait();
+            }
         }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.served.iter().all(|served| served.subscription.is_finished())
+    }
+
+    fn strategy(&self) -> WaitStrategy {
+        let mut strategies = self.served.iter().map(|served| served.subscription.topic.config.wait);
+        let first = strategies.next().unwrap_or_default();
+        // A topic that spins notifies nobody: one such among several, and all are spun for.
+        strategies.find(|strategy| !strategy.parks()).unwrap_or(first)
     }
 
     /// Polls until there is nothing to handle now. Returns how much was handled. Never waits.
@@ -183,19 +203,16 @@ impl Dispatcher {
         }
     }
 
+    /// Sleeps until there is something to do.
     fn wait(&self) {
         let Self { sets, served, stop, .. } = self;
-        let strategy =
-            served.first().map_or_else(WaitStrategy::default, |s| s.subscription.topic.config.wait);
         let stuck = served.iter().any(|served| served.subscription.has_staged());
         let mut ready = || {
             stop.is_stopped()
                 || served.iter().any(|served| served.subscription.has_unhandled(stuck))
+                || sets.iter().any(|set| set.cursors.is_behind())
                 || served.iter().all(|served| served.subscription.is_finished())
         };
-        if spin_until(strategy, None, &mut ready) {
-            return;
-        }
         let mut notifies: Vec<&Notify> = vec![&stop.inner.notify];
         for set in sets {
             notifies.push(set.cursors.channel().data());

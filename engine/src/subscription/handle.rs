@@ -3,11 +3,12 @@
 use super::delivery::{AckId, Delivery};
 use super::dispatcher::Dispatcher;
 use super::in_place::Verdict;
-use super::inner::SubscriptionInner;
+use super::inner::{Owner, SubscriptionInner};
 use crate::error::{AckError, RecvError};
 use crate::record::InPlace;
 use crate::stats::SubscriptionStats;
 use crate::topic::Topic;
+use ringmain_ring::sync::{AtomicUsize, Ordering};
 use ringmain_ring::{LeaseId, now};
 use std::fmt;
 use std::sync::Arc;
@@ -17,11 +18,32 @@ use std::time::{Duration, Instant};
 #[derive(Clone)]
 pub struct Subscription {
     inner: Arc<SubscriptionInner>,
+    owners: Arc<Owners>,
+}
+
+/// What deliveries hold on to, in turn; see [`Owner`].
+struct Owners {
+    /// Messages received so far, about.
+    received: AtomicUsize,
+    owners: [Owner; 16],
+}
+
+impl Owners {
+    /// The owner of the next `max` deliveries: another one every 64 messages.
+    #[inline]
+    fn next(&self, max: usize) -> &Owner {
+        let received = self.received.fetch_add(max, Ordering::Relaxed);
+        &self.owners[(received / 64) % self.owners.len()]
+    }
 }
 
 impl Subscription {
     pub(crate) fn new(inner: Arc<SubscriptionInner>) -> Self {
-        Self { inner }
+        let owners = Owners {
+            received: AtomicUsize::new(0),
+            owners: std::array::from_fn(|_| Arc::new(Arc::clone(&inner))),
+        };
+        Self { inner, owners: Arc::new(owners) }
     }
 
     pub(crate) fn inner(&self) -> &Arc<SubscriptionInner> {
@@ -63,7 +85,7 @@ impl Subscription {
     #[inline]
     pub fn try_recv(&self) -> Result<Option<Delivery>, RecvError> {
         let mut delivery = None;
-        let count = self.inner.receive(1, |one| delivery = Some(one))?;
+        let count = self.inner.receive(self.owners.next(1), 1, |one| delivery = Some(one))?;
         if count == 0 && self.inner.is_finished() {
             return Err(self.ended());
         }
@@ -85,7 +107,7 @@ impl Subscription {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn pull_into(&self, max: usize, deliveries: &mut Vec<Delivery>) -> Result<usize, RecvError> {
-        let count = self.inner.receive(max, |one| deliveries.push(one))?;
+        let count = self.inner.receive(self.owners.next(max), max, |one| deliveries.push(one))?;
         if count == 0 && self.inner.is_finished() {
             return Err(self.ended());
         }

@@ -32,32 +32,33 @@ pub(super) trait Handler: Send {
 impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
     fn batch(&mut self, subscription: &SubscriptionInner, shard: usize, batch: &Batch<'_, Record>) {
         let _serving = Serving::enter(&subscription.topic);
+        let shards = subscription.receivers.len();
+        let Some(start) = batch.start() else { return };
         let mut tally = Tally::default();
         let mut skip = 0;
         loop {
-            let mut at = None;
-            let shards = subscription.receivers.len();
+            // All that the loop keeps of a message is where it is, for the case of a panic.
+            let mut at = start;
+            let mut handled = 0;
             let run = AssertUnwindSafe(|| {
-                batch.for_each_after(skip, |sequence, record| {
-                    at = Some(sequence);
+                handled = batch.for_each_after(skip, |sequence, record| {
+                    at = sequence;
                     let id = MessageId::new(sequence, shard, shards);
-                    let verdict = self(InPlace::new(record, id, 1));
-                    tally.handled += 1;
-                    if verdict == Verdict::Nack {
+                    if self(InPlace::new(record, id, 1)) == Verdict::Nack {
                         tally.nacked += 1;
                         subscription.hold(Received { record: record.clone(), id }, 1);
                     }
-                })
+                });
             });
             if catch_unwind(run).is_ok() {
+                tally.handled += handled as u64;
                 break;
             }
-            // The panic was in the message that `at` names.
-            let Some(at) = at else { break };
-            tally.handled += 1;
-            tally.nacked += 1;
             add(&subscription.counters.panics, 1);
-            skip = hold_one(subscription, shard, batch, skip, at);
+            let (before, next) = hold_one(subscription, shard, batch, skip, at);
+            tally.handled += before + 1;
+            tally.nacked += 1;
+            skip = next;
         }
         tally.book(subscription);
     }
@@ -83,7 +84,8 @@ impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
     }
 }
 
-/// Holds the message at `at`, and returns how many of the batch's slots lie before the one after it.
+/// Holds the message at `at`. Returns how many messages lie before it, after the first `skip` slots of the batch, and
+/// how many slots of the batch lie before the one after it.
 #[cold]
 fn hold_one(
     subscription: &SubscriptionInner,
@@ -91,24 +93,23 @@ fn hold_one(
     batch: &Batch<'_, Record>,
     skip: usize,
     at: Sequence,
-) -> usize {
+) -> (u64, usize) {
     let id = MessageId::new(at, shard, subscription.receivers.len());
-    let mut index = 0;
-    let mut calls = 0;
+    let mut before = 0;
     batch.for_each_after(skip, |sequence, record| {
-        calls += 1;
-        if sequence == at {
-            index = calls;
+        if sequence.is_before(at) {
+            before += 1;
+        } else if sequence == at {
             subscription.hold(Received { record: record.clone(), id }, 1);
         }
     });
-    if batch.is_in_place() {
+    let next = if batch.is_in_place() {
         // Slots, with the padding among them.
-        let slots = batch.start().map_or(0, |start| start.until(at)) + 1;
-        usize::try_from(slots).unwrap_or(usize::MAX)
+        batch.start().map_or(0, |start| start.until(at)) + 1
     } else {
-        skip + index
-    }
+        skip as u64 + before + 1
+    };
+    (before, usize::try_from(next).unwrap_or(usize::MAX))
 }
 
 #[derive(Debug, Default)]

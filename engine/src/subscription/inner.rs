@@ -15,6 +15,10 @@ use ringmain_ring::{Notify, Slab, now, spin_until, wait_any};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+/// How a delivery keeps its subscription alive: a count of its own, one of several, since the one who receives counts up
+/// while the one who acks counts down, and a single count would travel between them with every message.
+pub(crate) type Owner = Arc<Arc<SubscriptionInner>>;
+
 /// What a lease holds: enough to deliver the message again.
 #[derive(Debug)]
 pub(crate) struct Lease {
@@ -86,7 +90,8 @@ impl SubscriptionInner {
 
     /// Takes up to `max` messages under lease and gives them to `deliver`. Never waits. Returns how many there were.
     pub(crate) fn receive(
-        self: &Arc<Self>,
+        &self,
+        owner: &Owner,
         max: usize,
         mut deliver: impl FnMut(Delivery),
     ) -> Result<usize, RecvError> {
@@ -97,14 +102,14 @@ impl SubscriptionInner {
         let credit = Credit::reserve(self, max);
         let max = credit.granted;
         let deadline = time + nanos(self.config.ack_deadline);
-        let mut count = self.redeliver(max, deadline, &mut deliver);
+        let mut count = self.redeliver(owner, max, deadline, &mut deliver);
         if count < max {
-            let lease = |message| self.lease(message, 1, deadline);
+            let lease = |message| self.lease(owner, message, 1, deadline);
             let taken = self.take(max - count, count > 0, |message| deliver(lease(message)));
             self.held.ring_had_turn();
             count += taken?;
             if count == 0 {
-                count = self.redeliver(max, deadline, &mut deliver);
+                count = self.redeliver(owner, max, deadline, &mut deliver);
             }
         }
         add(&self.counters.delivered, count as u64);
@@ -113,22 +118,29 @@ impl SubscriptionInner {
 
     /// Delivers at most `max` of what came back. Returns how many there were.
     #[inline]
-    fn redeliver(self: &Arc<Self>, max: usize, deadline: u64, deliver: &mut impl FnMut(Delivery)) -> usize {
+    fn redeliver(
+        &self,
+        owner: &Owner,
+        max: usize,
+        deadline: u64,
+        deliver: &mut impl FnMut(Delivery),
+    ) -> usize {
         let mut count = 0;
         while count < max
             && let Some(Held { message, attempt }) = self.held.next_of_round()
         {
-            deliver(self.lease(message, attempt, deadline));
+            deliver(self.lease(owner, message, attempt, deadline));
             count += 1;
         }
         add(&self.counters.redelivered, count as u64);
         count
     }
 
-    fn lease(self: &Arc<Self>, message: Received, attempt: u32, deadline: u64) -> Delivery {
+    #[inline]
+    fn lease(&self, owner: &Owner, message: Received, attempt: u32, deadline: u64) -> Delivery {
         let id = self.leases.insert(Lease { message: message.clone(), attempt }, deadline);
         self.is_due_at(deadline);
-        Delivery::new(Arc::clone(self), message, attempt, id)
+        Delivery::new(Arc::clone(owner), message, attempt, id)
     }
 
     /// A lease ends at `deadline`. Whoever sets the earliest deadline tells the housekeeper, and nobody else needs to.
@@ -291,11 +303,15 @@ impl SubscriptionInner {
         self.changed.notify();
     }
 
-    /// Expires what is due.
+    /// Expires what is due. Reads no clock while there are no leases.
+    #[inline]
     pub(crate) fn expire_due(&self) {
-        let time = self.topic.clock.now();
-        if time >= self.due.load(Ordering::Relaxed) {
-            self.expire_at(time);
+        let due = self.due.load(Ordering::Relaxed);
+        if due != u64::MAX {
+            let time = self.topic.clock.now();
+            if time >= due {
+                self.expire_at(time);
+            }
         }
     }
 
@@ -411,7 +427,8 @@ impl<'a> Credit<'a> {
         let reserved = max.min(limit);
         // Acquire: pairs with the release in `drop`. Whose reservation we do not see, their leases we do.
         let others = subscription.receiving.fetch_add(reserved, Ordering::Acquire);
-        let left = limit.saturating_sub(subscription.leases.live().saturating_add(others));
+        let unreserved = limit.saturating_sub(others.saturating_add(reserved));
+        let left = limit.saturating_sub(subscription.leases.live_at_most(unreserved).saturating_add(others));
         Self { subscription, reserved, granted: reserved.min(left) }
     }
 }

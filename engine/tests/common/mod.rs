@@ -7,21 +7,21 @@ use ringmain::{
 use std::thread;
 
 /// An engine whose time moves by hand.
-pub fn manual() -> (Engine, ManualClock) {
+pub(crate) fn manual() -> (Engine, ManualClock) {
     let clock = ManualClock::new();
     (Engine::builder().clock(clock.clock()).build(), clock)
 }
 
-pub fn topic(engine: &Engine, slots: usize) -> Topic {
+pub(crate) fn topic(engine: &Engine, slots: usize) -> Topic {
     engine.create_topic("topic", TopicConfig::default().ring_slots(slots)).expect("a new topic")
 }
 
-pub fn subscribe(topic: &Topic, name: &str) -> Subscription {
+pub(crate) fn subscribe(topic: &Topic, name: &str) -> Subscription {
     topic.create_subscription(name, SubscriptionConfig::default()).expect("a new subscription")
 }
 
 /// One topic, one publisher, one subscription.
-pub fn single(slots: usize) -> (Engine, ManualClock, Publisher, Subscription) {
+pub(crate) fn single(slots: usize) -> (Engine, ManualClock, Publisher, Subscription) {
     let (engine, clock) = manual();
     let topic = topic(&engine, slots);
     let subscription = subscribe(&topic, "sub");
@@ -29,17 +29,17 @@ pub fn single(slots: usize) -> (Engine, ManualClock, Publisher, Subscription) {
 }
 
 /// A message that carries a number.
-pub fn message(number: u64) -> Message {
+pub(crate) fn message(number: u64) -> Message {
     Message::new(number.to_le_bytes().to_vec())
 }
 
 /// The number in a message's data.
-pub fn number(data: &[u8]) -> u64 {
+pub(crate) fn number(data: &[u8]) -> u64 {
     u64::from_le_bytes(data.try_into().expect("eight bytes"))
 }
 
 /// The numbers of everything there is to receive now, acked.
-pub fn receive_all(subscription: &Subscription) -> Vec<u64> {
+pub(crate) fn receive_all(subscription: &Subscription) -> Vec<u64> {
     let mut numbers = Vec::new();
     while let Ok(Some(delivery)) = subscription.try_recv() {
         numbers.push(number(delivery.data()));
@@ -50,24 +50,24 @@ pub fn receive_all(subscription: &Subscription) -> Vec<u64> {
 
 /// Asserts the equation that holds at rest.
 #[track_caller]
-pub fn assert_balanced(subscription: &Subscription) {
+pub(crate) fn assert_balanced(subscription: &Subscription) {
     let s = subscription.stats();
     let accounted = s.acked + s.dropped + s.discarded + s.outstanding + s.held + s.unread;
     assert_eq!(s.accepted, accounted, "{}: {s:?}", subscription.name());
 }
 
 /// Gives way until `condition`.
-pub fn until(condition: impl Fn() -> bool) {
+pub(crate) fn until(condition: impl Fn() -> bool) {
     while !condition() {
         thread::yield_now();
     }
 }
 
 /// Xorshift: numbers that look random, the same every time.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -1,8 +1,8 @@
 //! The command line: what may be asked, and what is wrong with it in one line.
 //!
-//! [`Arguments`] is what was written, [`settings::Settings`] what it means once defaults are filled in and everything
-//! that would do nothing is refused. An option is an `Option` here wherever the scenario decides on the default, or where it
-//! matters whether it was given at all.
+//! [`Arguments`] is what was written, [`settings::Settings`] what it means once defaults are filled in and
+//! everything that would do nothing is refused. An option is an `Option` here wherever the scenario decides on the
+//! default, or where it matters whether it was given at all.
 
 pub(crate) mod payloads;
 pub(crate) mod settings;

@@ -1,7 +1,7 @@
 //! Values as people write them: `10KB`, `500ms`, `2.5M`, `50,75,90`.
 //!
-//! Sizes are binary whether written KB or KiB, as they were in the report that this harness answers: its 1 KB message has
-//! 1,024 bytes. Every refusal says what would be right, in one line.
+//! Sizes are binary whether written KB or KiB, as they were in the report that this harness answers: its 1 KB
+//! message has 1,024 bytes. Every refusal says what would be right, in one line.
 
 use std::time::Duration;
 
@@ -61,7 +61,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn level(text: &str) -> Result<f64, String> {
     let percent = text.trim().trim_end_matches('%').parse::<f64>().ok();
     percent.filter(|percent| *percent > 0.0 && *percent <= 1_000.0).ok_or_else(|| {
-        format!("'{text}' is not a level; levels are percentages of the capacity above 0 and up to 1000, such as 50,75,90")
+        format!(
+            "'{text}' is not a level; levels are percentages of the capacity above 0 and up to 1000, \
+             such as 50,75,90"
+        )
     })
 }
 

@@ -1,8 +1,8 @@
 //! The account of one publisher at the only consumer of a subscription.
 //!
-//! In the good case every number is the one expected and the account is a single counter. A number further on opens a gap;
-//! one further back is either late (it closes part of a gap: out of order) or a repeat (it lies in none: duplicate). Memory
-//! grows with what goes wrong, not with what is sent.
+//! In the good case every number is the one expected and the account is a single counter. A number further on opens
+//! a gap; one further back is either late (it closes part of a gap: out of order) or a repeat (it lies in none:
+//! duplicate). Memory grows with what goes wrong, not with what is sent.
 
 use super::Tally;
 

@@ -1,10 +1,10 @@
 //! The ledger: every message accounted for, on every run.
 //!
-//! A publisher numbers its messages. Each consumer keeps one [`Lane`] per publisher of the subscriptions it reads and enters
-//! every number it sees; after the sample the lanes of a subscription are closed against what the publishers say they
-//! sent, and the [`Tally`] tells what was lost, delivered twice, or delivered out of order. A sole consumer expects the next
-//! number and pays one comparison per message; consumers that compete for a subscription see gaps by design, so they mark a
-//! bit per message instead, and the bits are added up at the end.
+//! A publisher numbers its messages. Each consumer keeps one [`Lane`] per publisher of the subscriptions it reads
+//! and enters every number it sees; after the sample the lanes of a subscription are closed against what the
+//! publishers say they sent, and the [`Tally`] tells what was lost, delivered twice, or delivered out of order. A
+//! sole consumer expects the next number and pays one comparison per message; consumers that compete for a
+//! subscription see gaps by design, so they mark a bit per message instead, and the bits are added up at the end.
 //!
 //! At the end of the run the tallies are compared with the engine's own counters: two books kept by different hands.
 

@@ -1,7 +1,7 @@
 //! The account of one publisher at one of several consumers that compete for a subscription.
 //!
-//! Each consumer sees some of the messages, in rising order. It marks a bit per message, which costs one hot cache line and
-//! an eighth of a byte of memory; [`settle`] adds up the consumers of a subscription.
+//! Each consumer sees some of the messages, in rising order. It marks a bit per message, which costs one hot cache
+//! line and an eighth of a byte of memory; [`settle`] adds up the consumers of a subscription.
 
 use super::Tally;
 use crate::num;

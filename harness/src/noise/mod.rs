@@ -1,11 +1,11 @@
 //! What the machine did to a sample while it ran.
 //!
-//! On a shared machine a figure is worth what the machine let it be. Each sample notes: the CPU time that the hypervisor
-//! took (*steal*), how often role threads were put aside for others and how long they then waited (*involuntary switches*,
-//! *run-queue delay*), how far apart the two CPUs were before and after (*placement*: the same pair can be 14 or 200 ns apart
-//! from one moment to the next), and how often a thread that did nothing but read the clock saw it jump (*clock gaps*). All
-//! of these come from outside the engine, so a sample spoilt by them may be taken again, and a run that stays spoilt says
-//! so.
+//! On a shared machine a figure is worth what the machine let it be. Each sample notes: the CPU time that the
+//! hypervisor took (*steal*), how often role threads were put aside for others and how long they then waited
+//! (*involuntary switches*, *run-queue delay*), how far apart the two CPUs were before and after (*placement*: the
+//! same pair can be 14 or 200 ns apart from one moment to the next), and how often a thread that did nothing but
+//! read the clock saw it jump (*clock gaps*). All of these come from outside the engine, so a sample spoilt by them
+//! may be taken again, and a run that stays spoilt says so.
 
 mod probe;
 mod system;

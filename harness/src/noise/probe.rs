@@ -1,8 +1,9 @@
 //! How far apart two CPUs are: the one-way time of a cache line between them.
 //!
-//! Two threads, pinned where the publisher and the consumer will run, hand a line back and forth. The median over short blocks
-//! is the distance, half a round trip; it takes about a millisecond. On a virtual machine the hypervisor may move either CPU
-//! at any time, which changes every figure by a factor: hence one probe before and one after each sample.
+//! Two threads, pinned where the publisher and the consumer will run, hand a line back and forth. The median over
+//! short blocks is the distance, half a round trip; it takes about a millisecond. On a virtual machine the
+//! hypervisor may move either CPU at any time, which changes every figure by a factor: hence one probe before and
+//! one after each sample.
 
 use crate::clock::Clock;
 use crate::num;

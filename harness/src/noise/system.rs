@@ -1,7 +1,7 @@
 //! What the kernel knows: stolen time per CPU, and what a thread got and waited for.
 //!
-//! Read from `/proc` before and after a sample, never during one. Elsewhere than on Linux these files do not exist, and the
-//! figures are absent.
+//! Read from `/proc` before and after a sample, never during one. Elsewhere than on Linux these files do not exist,
+//! and the figures are absent.
 
 use crate::num;
 

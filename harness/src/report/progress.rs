@@ -1,7 +1,7 @@
 //! Progress on stderr: a bar on a terminal, a line a second elsewhere.
 //!
-//! Shown by the coordinator itself, which wakes once a second for it and sleeps otherwise: a thread of its own would take a
-//! CPU from the roles now and then, and there may be only two.
+//! Shown by the coordinator itself, which wakes once a second for it and sleeps otherwise: a thread of its own
+//! would take a CPU from the roles now and then, and there may be only two.
 
 use std::io::IsTerminal;
 use std::time::Duration;

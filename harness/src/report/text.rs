@@ -208,7 +208,8 @@ fn books(lines: &mut Vec<String>, ran: &Ran, paint: Paint) {
 fn ledger(accounts: &[Account], paint: Paint) -> String {
     let sum = |of: fn(&Account) -> u64| num::grouped(accounts.iter().map(of).sum());
     let text = format!(
-        "ledger: {} accepted by {} subscription{}, {} delivered, {} acked{}; {} lost, {} repeated, {} out of order, {} corrupt",
+        "ledger: {} accepted by {} subscription{}, {} delivered, {} acked{}; {} lost, {} repeated, \
+         {} out of order, {} corrupt",
         sum(|account| account.tally.accepted),
         accounts.len(),
         if accounts.len() == 1 { "" } else { "s" },

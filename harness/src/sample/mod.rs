@@ -1,9 +1,9 @@
 //! One sample: threads started together, load offered, everything drained, noise noted.
 //!
-//! The coordinator (the calling thread) probes the placement, starts one thread per seat of the layout, lets them all
-//! begin at one moment, and then sleeps but for a look once a second. Each thread measures itself and hands in a report at the
-//! end; nothing is shared in between but a few counters. A thread that fails or panics ends the sample with a fault, after the
-//! engine has been closed so that nobody waits for it.
+//! The coordinator (the calling thread) probes the placement, starts one thread per seat of the layout, lets them
+//! all begin at one moment, and then sleeps but for a look once a second. Each thread measures itself and hands in
+//! a report at the end; nothing is shared in between but a few counters. A thread that fails or panics ends the
+//! sample with a fault, after the engine has been closed so that nobody waits for it.
 
 mod assemble;
 mod roles;
@@ -35,8 +35,9 @@ const WATCHDOG: Duration = Duration::from_secs(20);
 /// What a sample offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Load {
-    /// As fast as it goes, for `length`, and at least `messages` per publisher. `stamped` has every message carry the time of
-    /// its publish call, at the cost of a clock read per call; without it latencies mean nothing and are not reported.
+    /// As fast as it goes, for `length`, and at least `messages` per publisher. `stamped` has every message carry
+    /// the time of its publish call, at the cost of a clock read per call; without it latencies mean nothing and
+    /// are not reported.
     Closed { length: Duration, messages: u64, stamped: bool },
     /// Exactly `messages` per publisher, as fast as it goes.
     Count { messages: u64 },

@@ -26,10 +26,10 @@ use crate::result::{Account, NoiseReport, Ran, Threads};
 use crate::sample::{self, Load, Sample, Stage};
 use crate::shared::Stamps;
 
-/// How often a sample that the machine disturbed is taken again, and how many times in a run, so that a run on a bad day
-/// still ends.
+/// How often a sample that the machine disturbed is taken again, and how many times in a run, so that a run on a
+/// bad day still ends.
 const RETAKES: usize = 2;
-const RETAKES_PER_RUN: u64 = 6;
+const RETAKES_PER_RUN: u64 = 5;
 /// The share of disturbed samples above which a run is called noisy.
 const DISTURBED: f64 = 0.25;
 

@@ -1,9 +1,9 @@
 //! Scenarios: what each offers to the engine, and what it makes of the samples.
 //!
-//! All of them stand on a [`Bench`]: a topic with its subscriptions that lives as long as the run, the layout of threads,
-//! and the books. A scenario asks it for samples and returns an [`Outcome`]; the bench then closes the books against the
-//! engine's counters and makes a result file of it all. To add a scenario, add a module with a `run` and a line in
-//! [`measure`].
+//! All of them stand on a [`Bench`]: a topic with its subscriptions that lives as long as the run, the layout of
+//! threads, and the books. A scenario asks it for samples and returns an [`Outcome`]; the bench then closes the
+//! books against the engine's counters and makes a result file of it all. To add a scenario, add a module with a
+//! `run` and a line in [`measure`].
 
 mod bench;
 pub(crate) mod saturation;

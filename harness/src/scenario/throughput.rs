@@ -1,9 +1,9 @@
 //! `throughput`: publish, receive, acknowledge, as fast as it goes.
 //!
-//! A closed loop: the publisher sends the next message as soon as the engine has taken the last, and waits when the ring is
-//! full. Each message carries the time of its publish call; at the maximum rate the ring is full most of the time, so that the
-//! latency tells how long a ring takes to pass, not how fast a lone message is. Passes when everything sent was received once
-//! and acknowledged.
+//! A closed loop: the publisher sends the next message as soon as the engine has taken the last, and waits when the
+//! ring is full. Each message carries the time of its publish call; at the maximum rate the ring is full most of
+//! the time, so that the latency tells how long a ring takes to pass, not how fast a lone message is. Passes when
+//! everything sent was received once and acknowledged.
 
 use std::time::Duration;
 

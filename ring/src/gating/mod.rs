@@ -28,6 +28,7 @@
 //! *Handing over* to a cover, and back, raises `version` between putting the new holder on and taking the old one off,
 //! so a scan that missed the first and noticed the second starts over.
 
+mod pin;
 pub(crate) mod table;
 
 use crate::sequence::{Sequence, TAG};
@@ -35,6 +36,8 @@ use crate::sync::{
     AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, broken, fence, lock, ordering,
 };
 use crossbeam_utils::CachePadded;
+pub(crate) use pin::Pin;
+use pin::hint;
 use table::Table;
 
 /// Nobody holds a lossy gate.
@@ -70,7 +73,7 @@ impl Gate {
     /// The position, unless the gate was [retired](Self::retire). Acquire, as [`position`](Self::position).
     #[inline]
     pub(crate) fn live_position(&self) -> Option<Sequence> {
-        let raw = self.position.load(Ordering::Acquire);
+        let raw = self.position.load(ordering("gate.live.acquire", Ordering::Acquire));
         (raw & TAG == 0).then_some(Sequence::from_raw(raw))
     }
 
@@ -119,10 +122,11 @@ impl GateList {
     /// Visits every gate that is on.
     #[inline]
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&Gate)) {
-        let words = self.len.load(Ordering::Acquire).div_ceil(64);
+        // Acquire: pairs with the release store in `attach`; the bitmap reaches so far.
+        let words = self.len.load(ordering("gates.len.acquire", Ordering::Acquire)).div_ceil(64);
         self.on.for_each(words, |word, bits| {
             // Acquire: pairs with the release in `set` and `clear`.
-            let mut bits = bits.load(Ordering::Acquire);
+            let mut bits = bits.load(ordering("gates.on.acquire", Ordering::Acquire));
             while bits != 0 {
                 visit(self.gate(word * 64 + bits.trailing_zeros() as usize));
                 bits &= bits - 1;
@@ -132,11 +136,13 @@ impl GateList {
 
     /// Whether any gate was ever attached.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len.load(Ordering::Acquire) == 0
+        self.len.load(ordering("gates.empty.acquire", Ordering::Acquire)) == 0
     }
 
     fn set(&self, index: usize) {
-        self.on.grow_to(index / 64).fetch_or(1 << (index % 64), Ordering::Release);
+        self.on
+            .grow_to(index / 64)
+            .fetch_or(1 << (index % 64), ordering("gates.set.release", Ordering::Release));
     }
 
     fn clear(&self, index: usize) {
@@ -197,7 +203,8 @@ impl Gates {
     /// there is none.
     pub(crate) fn scan(&self, published: impl Fn() -> Sequence) -> Sequence {
         loop {
-            let version = self.version.load(Ordering::Acquire);
+            // Acquire: pairs with the release in `attach` and `announce`; the new gate is on the list.
+            let version = self.version.load(ordering("scan.version.acquire", Ordering::Acquire));
             let pins_first = broken("pins.before_gates").then(|| self.pins_len.load(Ordering::Acquire));
             let mut earliest = None;
             let mut visit = |position: Sequence| {
@@ -205,13 +212,17 @@ impl Gates {
             };
             self.gates.for_each(|gate| visit(gate.position()));
             // After the gates: see "Pins" above.
-            self.pins.for_each(pins_first.unwrap_or_else(|| self.pins_len.load(Ordering::Acquire)), |_, pin| {
-                // Acquire: pairs with the release store in `Pin::drop`.
-                let pin = pin.load(Ordering::Acquire);
-                if pin & TAG != 0 {
-                    visit(Sequence::from_raw(pin));
-                }
-            });
+            self.pins.for_each(
+                pins_first
+                    .unwrap_or_else(|| self.pins_len.load(ordering("pins.len.acquire", Ordering::Acquire))),
+                |_, pin| {
+                    // Acquire: pairs with the release store in `Pin::drop`.
+                    let pin = pin.load(ordering("pin.scan.acquire", Ordering::Acquire));
+                    if pin & TAG != 0 {
+                        visit(Sequence::from_raw(pin));
+                    }
+                },
+            );
             let earliest = self.proven(earliest, &published);
             if !broken("scan.no_fence") {
                 fence(Ordering::SeqCst); // pairs with the fence in `attach`
@@ -263,10 +274,10 @@ impl Gates {
         gate.move_to(provisional);
         list.set(index);
         if index >= list.len.load(Ordering::Relaxed) {
-            list.len.store(index + 1, Ordering::Release);
+            list.len.store(index + 1, ordering("gates.len.release", Ordering::Release));
         }
         if !broken("attach.no_version") {
-            self.version.fetch_add(1, Ordering::Release);
+            self.version.fetch_add(1, ordering("attach.version.release", Ordering::Release));
         }
         if !broken("attach.no_fence") {
             fence(Ordering::SeqCst); // pairs with the fence in `scan`
@@ -299,13 +310,16 @@ impl Gates {
     /// A pin that holds producers back from `position` on.
     pub(crate) fn pin(&self, position: Sequence) -> Pin<'_> {
         let hint = hint();
-        let len = self.pins_len.load(Ordering::Acquire);
+        // Acquire: what was read under this pin before happened before it is moved or let go again. (Whoever scans sees
+        // it through the cursor's release; see "Pins" above.)
+        let engage = ordering("pin.engage.acquire", Ordering::Acquire);
+        let len = self.pins_len.load(ordering("pins.len.owner.acquire", Ordering::Acquire));
         for step in 0..len {
             let pin = self.pins.at((hint + step) % len).expect("below the length");
             if pin.load(Ordering::Relaxed) & TAG == 0
-                && pin.compare_exchange(0, position.tagged(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                && pin.compare_exchange(0, position.tagged(), engage, Ordering::Relaxed).is_ok()
             {
-                return Pin { word: pin };
+                return Pin::new(pin);
             }
         }
         self.new_pin(position)
@@ -318,8 +332,8 @@ impl Gates {
         let pin = self.pins.grow_to(index);
         pin.store(position.tagged(), Ordering::Relaxed);
         // Release: pairs with the acquire load in `scan`. (And the cursor's swap comes later still.)
-        self.pins_len.store(index + 1, Ordering::Release);
-        Pin { word: pin }
+        self.pins_len.store(index + 1, ordering("pins.len.release", Ordering::Release));
+        Pin::new(pin)
     }
 }
 
@@ -345,7 +359,7 @@ impl Control<'_> {
     /// the other must go after: a scan that misses the first and notices the second then sees the new version.
     pub(crate) fn announce(&self) {
         if !broken("handover.no_version") {
-            self.gates.version.fetch_add(1, Ordering::Release);
+            self.gates.version.fetch_add(1, ordering("handover.version.release", Ordering::Release));
         }
     }
 }
@@ -356,48 +370,5 @@ impl Free {
             Kind::Lossless => &mut self.gates,
             Kind::Lossy { .. } => &mut self.lossy,
         }
-    }
-}
-
-/// Holds producers back while somebody reads what no gate protects any more.
-#[derive(Debug)]
-pub(crate) struct Pin<'a> {
-    word: &'a AtomicU64,
-}
-
-impl Pin<'_> {
-    /// Moves the pin. Only forward, to a position at which a gate still stands.
-    #[inline]
-    pub(crate) fn move_to(&self, position: Sequence) {
-        // Release: pairs with the acquire load in `scan`. Not for this reader's sake but for the one that held this pin
-        // before: what it read must have happened before a producer that sees only this store goes on.
-        self.word.store(position.tagged(), ordering("pin.move.release", Ordering::Release));
-    }
-}
-
-impl Drop for Pin<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // Release: pairs with the acquire load in `scan`; what was read was read before.
-        self.word.store(0, ordering("pin.release", Ordering::Release));
-    }
-}
-
-/// Where this thread looks for a free pin first, so that threads do not meet on one.
-fn hint() -> usize {
-    #[cfg(ringmain_loom)]
-    return 0;
-    #[cfg(not(ringmain_loom))]
-    {
-        use std::cell::Cell;
-        static NEXT: std::sync::LazyLock<AtomicUsize> = std::sync::LazyLock::new(|| AtomicUsize::new(0));
-        thread_local!(static HINT: Cell<Option<usize>> = const { Cell::new(None) });
-        HINT.with(|hint| {
-            hint.get().unwrap_or_else(|| {
-                let mine = NEXT.fetch_add(1, Ordering::Relaxed);
-                hint.set(Some(mine));
-                mine
-            })
-        })
     }
 }

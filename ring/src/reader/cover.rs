@@ -10,7 +10,8 @@
 //!
 //! The gate stands still during a turn, since views borrowed from the turn read behind it. A cursor that is detached
 //! must not hold producers up for longer, even when nobody runs the cover any more; so whoever detaches one refreshes
-//! the gate, or, in the middle of a turn, leaves word (`AGAIN`) that the turn's end must look once more.
+//! the gate, or, in the middle of a turn, leaves word (`AGAIN`) that the turn's end must look once more. A cover that is
+//! left without a live cursor takes its gate off the list: nobody may ever move it again.
 
 use super::batch::View;
 use super::gather::Gather;
@@ -19,7 +20,7 @@ use crate::gating::{Gate, Kind};
 use crate::ring::{Core, Ring};
 use crate::sequence::Sequence;
 use crate::sequencer::Sequencer;
-use crate::sync::{AtomicU32, Mutex, Ordering, broken, lock};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ const AGAIN: u32 = 2;
 pub(super) struct CoverShared<T: Send + Sync + 'static, S: Sequencer> {
     core: Arc<Core<T, S>>,
     gate: usize,
+    /// Whether the gate is on the list. Read and written by whoever holds the turn, which orders it.
+    gating: AtomicBool,
     turn: AtomicU32,
     cursors: Mutex<Vec<SharedCursor<T, S>>>,
 }
@@ -44,39 +47,58 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
     #[inline]
     fn begin(&self) {
         // Acquire: pairs with the release in `end`.
-        while self.turn.compare_exchange_weak(IDLE, BUSY, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        let acquire = ordering("cover.begin.acquire", Ordering::Acquire);
+        while self.turn.compare_exchange_weak(IDLE, BUSY, acquire, Ordering::Relaxed).is_err() {
             crate::sync::spin_hint();
         }
     }
 
     /// Ends the turn, moving the gate to what `earliest` says; again, if a cursor was detached meanwhile.
     #[inline]
-    fn end(&self, mut earliest: impl FnMut() -> Sequence) {
+    fn end(&self, mut earliest: impl FnMut() -> Option<Sequence>) {
         loop {
-            self.move_gate(earliest());
+            match earliest() {
+                Some(position) => self.move_gate(position),
+                None => self.leave(),
+            }
             // Release: pairs with the acquire in `begin`. Fails when there was a detach.
-            if self.turn.compare_exchange(BUSY, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            let release = ordering("cover.end.release", Ordering::Release);
+            if self.turn.compare_exchange(BUSY, IDLE, release, Ordering::Relaxed).is_ok() {
                 return;
             }
             // A swap, not a store: yet another detacher may have come by, and the next look must see its mark too.
-            self.turn.swap(BUSY, Ordering::AcqRel);
+            if broken("cover.end.stores") {
+                self.turn.store(IDLE, Ordering::Release);
+                return;
+            }
+            self.turn.swap(BUSY, ordering("cover.again.acquire", Ordering::Acquire));
         }
     }
 
-    /// Where the gate goes when no cursor is left: what is published without a gap.
-    fn published(&self) -> Sequence {
-        let behind = self.gate().position();
-        self.core.sequencer.published(&self.core.slots, behind, self.core.capacity())
+    /// Takes the gate off the list, since no cursor is left to stand for.
+    fn leave(&self) {
+        if self.gating.load(Ordering::Relaxed) && !broken("cover.stays") {
+            self.gating.store(false, Ordering::Relaxed);
+            self.core.gates.control().switch_off(self.gate);
+            self.core.notify_producers();
+        }
     }
 
     /// One of the cursors was detached: see that its position no longer counts.
     pub(super) fn refresh_for_detached(&self) {
+        if broken("cover.detach_not_refreshed") {
+            return;
+        }
+        if broken("cover.detach_leaves_no_word") && self.turn.load(Ordering::Acquire) != IDLE {
+            return;
+        }
         // AcqRel: pairs with the exchanges in `begin` and `end`; the detached mark goes with it.
-        if self.turn.swap(AGAIN, Ordering::AcqRel) != IDLE && !broken("cover.detach_waits") {
+        let swap = ordering("cover.detach.acqrel", Ordering::AcqRel);
+        if self.turn.swap(AGAIN, swap) != IDLE && !broken("cover.detach_waits") {
             return; // the one who holds the turn sees AGAIN when it ends it
         }
         // AGAIN stays: it means held, and that `end` looks once more than it needs to.
-        self.end(|| earliest(&lock(&self.cursors), || self.published()));
+        self.end(|| earliest(&lock(&self.cursors)));
     }
 
     /// Moves the gate to `position`, which no cursor is behind.
@@ -88,15 +110,10 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
     }
 }
 
-/// The position of the cursor that is furthest behind, or `limit()` when there is none.
+/// The position of the live cursor that is furthest behind.
 #[inline]
-fn earliest<T: Send + Sync + 'static, S: Sequencer>(
-    cursors: &[SharedCursor<T, S>],
-    limit: impl FnOnce() -> Sequence,
-) -> Sequence {
-    let mut positions = cursors.iter().filter_map(|cursor| cursor.inner.gate().live_position());
-    let Some(first) = positions.next() else { return limit() };
-    positions.fold(first, Sequence::earlier)
+fn earliest<T: Send + Sync + 'static, S: Sequencer>(cursors: &[SharedCursor<T, S>]) -> Option<Sequence> {
+    cursors.iter().filter_map(|cursor| cursor.inner.gate().live_position()).reduce(Sequence::earlier)
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> Drop for CoverShared<T, S> {
@@ -124,6 +141,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         let shared = CoverShared {
             core: Arc::clone(core),
             gate,
+            gating: AtomicBool::new(false),
             turn: AtomicU32::new(IDLE),
             cursors: Mutex::new(Vec::new()),
         };
@@ -155,9 +173,13 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         self.begin();
         let control = core.gates.control();
         let position = cursor.position();
+        if broken("cover.add.off_first") {
+            control.switch_off(cursor.inner.gate);
+        }
         // First this gate goes back to where the cursor stands, then the cursor's own goes off the list.
         let gate = self.shared.gate();
-        if self.cursors.is_empty() {
+        if !self.shared.gating.load(Ordering::Relaxed) {
+            self.shared.gating.store(true, Ordering::Relaxed);
             gate.move_to(position);
             self.available = position;
             control.switch_on(self.shared.gate);
@@ -185,10 +207,6 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         let cursor = self.cursors.swap_remove(index);
         lock(&self.shared.cursors).swap_remove(index);
         self.release(&cursor);
-        if self.cursors.is_empty() {
-            self.shared.core.gates.control().switch_off(self.shared.gate);
-            self.shared.core.notify_producers();
-        }
         self.end();
         Some(cursor)
     }
@@ -206,7 +224,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
     #[inline]
     fn end(&mut self) {
         let Self { shared, cursors, .. } = self;
-        shared.end(|| earliest(cursors, || shared.published()));
+        shared.end(|| earliest(cursors));
         self.in_turn = false;
     }
 
@@ -216,7 +234,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         if let Some(mine) = covers.iter().position(|cover| cover.as_ptr() == Arc::as_ptr(&self.shared)) {
             covers.swap_remove(mine);
         }
-        if covers.is_empty() && !cursor.is_detached() {
+        if covers.is_empty() && !cursor.is_detached() && !broken("cover.release.forgets") {
             control.switch_on(cursor.inner.gate);
         }
     }
@@ -244,10 +262,10 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
             // The gate may have been moved past what we saw, for cursors that are gone.
             let from = available.later(behind);
             *available = core.sequencer.published(&core.slots, from, core.capacity() - behind.until(from));
-            behind.until(*available)
+            (behind.until(*available), available.number())
         };
-        let ready = look();
-        gather.after(ready, look);
+        let (ready, end) = look();
+        gather.after(ready, end, look);
         Turn { cover: self }
     }
 
@@ -265,8 +283,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Drop for Cover<T, S> {
         for cursor in std::mem::take(&mut self.cursors) {
             self.release(&cursor);
         }
-        // The gate goes with the last handle on `shared`; it holds nobody up until then.
-        self.shared.core.gates.control().switch_off(self.shared.gate);
+        // The gate is given back with the last handle on `shared`; off the list from here on.
         self.end();
     }
 }
@@ -316,6 +333,9 @@ impl<T: Send + Sync + 'static, S: Sequencer> Turn<'_, T, S> {
             }
             // The cover's gate stands at or before every one of its cursors, and does not move during the turn; what
             // lies before `available` was acquired by `turn`.
+            if broken("cover.gate_first") {
+                self.cover.shared.move_gate(to);
+            }
             if gate.advance(from, to) {
                 return Some(View::new(&self.cover.shared.core.slots, from, to));
             }

@@ -84,11 +84,12 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cursor<T, S> {
     fn look(&mut self) -> bool {
         let Self { core, position, available, gather, .. } = self;
         let capacity = core.capacity();
-        *available = core.sequencer.published(&core.slots, *position, capacity);
-        gather.after(position.until(*available), || {
+        let mut look = || {
             *available = core.sequencer.published(&core.slots, *position, capacity);
-            position.until(*available)
-        }) > 0
+            (position.until(*available), available.number())
+        };
+        let (ready, end) = look();
+        gather.after(ready, end, look) > 0
     }
 
     /// Waits until there is something to read (`true`), or the ring is closed and read to its end, or `deadline` has

@@ -56,11 +56,24 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
     /// Whether there is nothing to take now.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        let core = &self.inner.core;
-        self.inner
-            .gate()
-            .live_position()
-            .is_none_or(|position| core.sequencer.published(&core.slots, position, 1) == position)
+        self.ready().is_none()
+    }
+
+    /// Where the cursor stands, if there is something to take there.
+    #[inline]
+    fn ready(&self) -> Option<Sequence> {
+        let Inner { core, .. } = &*self.inner;
+        let gate = self.inner.gate();
+        let mut from = gate.live_position()?;
+        while core.sequencer.published(&core.slots, from, 1) == from {
+            // Nothing there, unless others took it meanwhile and the slot is used again.
+            let now = gate.live_position()?;
+            if now == from || broken("shared.lapped") {
+                return None;
+            }
+            from = now;
+        }
+        Some(from)
     }
 
     /// How many values are published and not yet taken; exact while nobody publishes or takes. Costs a look at each.
@@ -77,31 +90,29 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
     pub fn claim(&self, limit: usize) -> Option<PinnedBatch<'_, T, S>> {
         let Inner { core, .. } = &*self.inner;
         let gate = self.inner.gate();
-        let mut from = gate.live_position()?;
-        if core.sequencer.published(&core.slots, from, 1) == from {
-            return None;
-        }
+        let mut from = self.ready()?;
         // Whatever comes of it, a producer may have seen the pin and gone to sleep: the batch's drop wakes it.
         let mut batch = PinnedBatch { core, pin: Some(core.gates.pin(from)), from, to: from };
         loop {
             let limit = core.capacity().min(limit as u64);
             let to = core.sequencer.published(&core.slots, from, limit);
-            if to == from {
-                return None;
-            }
             if broken("shared.no_pin") {
                 batch.move_pin(to);
             }
             // The swap succeeds only on a live gate that still stands at `from`: nothing from there on was let go
             // when the pin was already visible to whoever sees the swap.
-            if gate.advance(from, to) {
+            if to != from && gate.advance(from, to) {
                 (batch.from, batch.to) = (from, to);
                 return Some(batch);
             }
-            from = gate.live_position()?;
+            let now = gate.live_position()?;
+            if to == from && (now == from || broken("shared.lapped")) {
+                return None;
+            }
+            from = now;
             batch.move_pin(from);
             // This batch may be held for long, and a producer that saw the pin where it was may have gone to sleep.
-            if !broken("pin.move.not_notified") {
+            if !broken("pin.move.not_notified") && !broken("pin.not_notified") {
                 core.notify_producers();
             }
         }

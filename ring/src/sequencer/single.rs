@@ -32,7 +32,9 @@ impl Sequencer for Single {
     fn unpublished(_first: Sequence, _capacity: u64) {}
 
     fn tail(&self) -> Sequence {
-        Sequence::from_raw(self.published.load(Ordering::Acquire))
+        // Acquire: pairs with the release store in `SingleProducer::publish_to`; a cursor that starts here vouches for
+        // what lies before.
+        Sequence::from_raw(self.published.load(ordering("single.tail.acquire", Ordering::Acquire)))
     }
 
     #[inline]

@@ -8,10 +8,11 @@
 //! No wake-up, no drop, no second consumer, no detaching, no error: what a ring costs beyond this is the
 //! price of those.
 //!
-//! Why the accesses are sound: the producer touches the slot of position `n` only after it has seen `head > n -
-//! capacity` and before `tail` passes `n`; the consumer only after it has seen `tail > n` and before `head`
-//! passes `n`. Publishing a position is a Release store and seeing it an Acquire load, so each side's accesses
-//! to a slot happen before the other's next ones. `Writer` and `Reader` exist once each and are not `Clone`.
+//! Why the accesses are sound: the producer touches the slot of position `n` only after it has seen `head > n
+//! - capacity` and before `tail` passes `n`; the consumer only after it has seen `tail > n` and before `head`
+//! passes `n`. Publishing a position is a Release store and seeing it an Acquire load, so each side's
+//! accesses to a slot happen before the other's next ones. `Writer` and `Reader` exist once each and are not
+//! `Clone`.
 
 #![expect(unsafe_code, reason = "the floor is what unchecked code can do on this machine")]
 

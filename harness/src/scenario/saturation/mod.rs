@@ -1,17 +1,18 @@
 //! `saturation`: an open loop at percentages of the measured capacity.
 //!
-//! The capacity is searched (see [`crate::search`]) or given, and must be at least 90 % of the closed-loop maximum of the same
-//! run, or nothing said in percent of it would mean anything. Then each level offers its rate in as many samples as there
-//! are iterations: the achieved rate and the growth of the backlog are their medians, the latencies are those of all
-//! samples together. Above 100 % the publisher is held back by the full ring, nothing is lost, and what was due keeps its due
-//! time, so the delay shows as latency. If the highest level above 100 % holds, or one at 90 % or below does not, the
-//! capacity was misjudged: it is searched again, once, and then the run fails.
+//! The capacity is searched (see [`crate::search`]) or given, and must be at least 90 % of the closed-loop maximum
+//! of the same run, or nothing said in percent of it would mean anything. Then each level offers its rate in as
+//! many samples as there are iterations: the achieved rate and the growth of the backlog are their medians, the
+//! latencies are those of all samples together. Above 100 % the publisher is held back by the full ring, nothing is
+//! lost, and what was due keeps its due time, so the delay shows as latency. If the highest level above 100 %
+//! holds, or one at 90 % or below does not, the capacity was misjudged: it is searched again, once, and then the
+//! run fails.
 
 mod verdict;
 
 use std::time::Duration;
 
-use self::verdict::{Measured, judge, measured, outcome, rates};
+use self::verdict::{Measured, judge, measured, outcome, rates, shows_overestimate};
 use super::{Bench, Outcome};
 use crate::cli::settings::Settings;
 use crate::cli::units::Capacity;
@@ -21,7 +22,7 @@ use crate::sample::Load;
 use crate::search::{self, System};
 
 /// Closed loops and probes that a search usually takes, for the estimate.
-const USUAL_SAMPLES: u32 = 5 + 7;
+const USUAL_SAMPLES: u32 = 4 + 7;
 
 impl System for Bench<'_> {
     fn closed(&mut self) -> Result<f64, Fault> {
@@ -58,7 +59,7 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
             bench.again(&reasons, settings.sample * USUAL_SAMPLES);
             continue;
         }
-        let (levels, nanos) = run_levels(bench, found.capacity)?;
+        let (levels, nanos) = run_levels(bench, found.capacity, again)?;
         let failures = judge(&found, &levels, settings.capacity);
         if again && !failures.is_empty() {
             bench.again(&failures, estimate(settings));
@@ -71,7 +72,9 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
     Ok(outcome(found, levels, nanos, failures, afterwards, (searches, reasons), warmup))
 }
 
-fn run_levels(bench: &mut Bench<'_>, capacity: f64) -> Result<(Vec<Measured>, u64), Fault> {
+/// Runs the levels in their order. With `give_up`, stops at the first that shows the capacity to be overestimated:
+/// there is another search to come.
+fn run_levels(bench: &mut Bench<'_>, capacity: f64, give_up: bool) -> Result<(Vec<Measured>, u64), Fault> {
     let settings = bench.settings;
     let mut levels = Vec::new();
     let mut nanos = 0;
@@ -87,6 +90,9 @@ fn run_levels(bench: &mut Bench<'_>, capacity: f64) -> Result<(Vec<Measured>, u6
             samples.push(sample);
         }
         levels.push(measured(percent, rate, &samples));
+        if give_up && levels.last().is_some_and(shows_overestimate) {
+            break;
+        }
     }
     Ok((levels, nanos))
 }
@@ -111,7 +117,7 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     let levels: Vec<String> = settings.levels.iter().map(|&level| num::percent(level)).collect();
     let capacity = match settings.capacity {
         Capacity::Auto => format!(
-            "search: 3 closed loops, open-loop probes until the capacity is known to 3 %, 2 closed loops; {:?} each",
+            "search: 3 closed loops, open-loop probes until the capacity is known to 3 %, 1 closed loop; {:?} each",
             settings.sample
         ),
         Capacity::Given(rate) => {

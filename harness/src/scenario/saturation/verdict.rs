@@ -53,6 +53,11 @@ pub(super) fn measured(percent: f64, offered: f64, samples: &[Sample]) -> Measur
     (level, latency.quantile(0.99))
 }
 
+/// Whether a level that must hold did not.
+pub(super) fn shows_overestimate((level, _): &Measured) -> bool {
+    level.percent <= MUST_HOLD && !level.held
+}
+
 /// Why the capacity was misjudged; empty when it was not.
 pub(super) fn judge(found: &Found, levels: &[Measured], capacity: Capacity) -> Vec<String> {
     let mut failures = Vec::new();
@@ -71,7 +76,7 @@ pub(super) fn judge(found: &Found, levels: &[Measured], capacity: Capacity) -> V
         failures
             .push(format!("capacity underestimated: level {} % held{remedy}", num::percent(level.percent)));
     }
-    for (level, _) in levels.iter().filter(|(level, _)| level.percent <= MUST_HOLD && !level.held) {
+    for (level, _) in levels.iter().filter(|level| shows_overestimate(level)) {
         failures.push(format!(
             "capacity overestimated, or the machine slowed down: level {} % did not hold{remedy}",
             num::percent(level.percent)

@@ -1,0 +1,110 @@
+//! What a steady stream allocates, counted: nothing.
+//!
+//! One test function, since the allocator counts for the whole process.
+
+mod common;
+
+use common::{message, number, single};
+use ringmain::{Bytes, Delivery, Dispatcher, Message, Publisher, Subscription, Verdict};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const SLOTS: usize = 256;
+const MESSAGES: u64 = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
+
+/// Allocations and reallocations per `run`, after a warm-up of as much.
+fn allocations(what: &str, mut run: impl FnMut(u64)) -> usize {
+    (0..MESSAGES).for_each(&mut run);
+    let region = Region::new(ALLOCATOR);
+    (0..MESSAGES).for_each(&mut run);
+    let change = region.change();
+    let count = change.allocations + change.reallocations;
+    println!("{what}: {count} allocations in {MESSAGES} messages");
+    count
+}
+
+fn in_place(what: &str, publish: impl Fn(&Publisher, u64)) -> usize {
+    let (_engine, _clock, publisher, subscription) = single(SLOTS);
+    let mut dispatcher = Dispatcher::new().add(&subscription, |message| {
+        assert!(!message.data().is_empty());
+        Verdict::Ack
+    });
+    allocations(what, |number| {
+        publish(&publisher, number);
+        if number % 100 == 0 {
+            dispatcher.poll();
+        }
+    })
+}
+
+/// Publishes, receives under lease and acks, with so many always in hand.
+fn leased(what: &str, publisher: &Publisher, subscription: &Subscription, in_hand: usize) -> usize {
+    let data = [7; 1024];
+    let mut out: Vec<Delivery> = Vec::with_capacity(in_hand + 1);
+    let mut reused = Vec::with_capacity(64);
+    allocations(what, |number| {
+        assert!(publisher.try_publish_slice(&data).is_ok(), "the ring keeps moving");
+        if number % 3 == 0 {
+            subscription.pull_into(64, &mut reused).expect("attached");
+            for delivery in reused.drain(..) {
+                out.push(delivery);
+                if out.len() > in_hand {
+                    out.swap_remove(0).ack().expect("in time");
+                }
+            }
+        }
+    })
+}
+
+#[test]
+fn a_steady_stream_allocates_nothing() {
+    let data = [7; 4096];
+    let kib = in_place("in place, publish_slice, 1 KiB", |publisher, _| {
+        publisher.publish_slice(&data[..1024]).unwrap();
+    });
+    assert_eq!(kib, 0);
+    let length = |number: u64| 1 + usize::try_from(number.wrapping_mul(0x9E37_79B9) >> 7).unwrap() % 4096;
+    let varying = in_place("in place, publish_with, varying lengths", |publisher, number| {
+        publisher.publish_with(length(number), |buffer| buffer[0] = 1).unwrap();
+    });
+    // The ring's buffers grow to what the stream needs, each when it is first too small.
+    assert!(varying < SLOTS, "{varying}");
+    let kept = Bytes::from(vec![1; 1024]);
+    let by_reference = in_place("in place, publish, the caller's Bytes", |publisher, _| {
+        publisher.publish(Message::new(kept.clone())).unwrap();
+    });
+    assert_eq!(by_reference, 0);
+    let batches = in_place("in place, publish_batch_with, 8 at a time", |publisher, number| {
+        if number % 8 == 0 {
+            publisher.publish_batch_with(8, 1024, |_, buffer| buffer[0] = 1).unwrap();
+        }
+    });
+    assert!(batches as u64 <= MESSAGES / 8, "one a batch at most: {batches}");
+
+    let (_engine, _clock, publisher, subscription) = single(SLOTS);
+    assert_eq!(leased("leased, acked at once", &publisher, &subscription, 0), 0);
+    assert_eq!(leased("leased, 100 in hand", &publisher, &subscription, 100), 0);
+    common::assert_balanced(&subscription);
+
+    let (_engine, _clock, publisher, subscription) = single(SLOTS);
+    publisher.publish(message(42)).unwrap();
+    let for_ever = subscription.recv().unwrap();
+    assert_eq!(leased("leased, and one message never acked", &publisher, &subscription, 0), 0);
+    assert_eq!((number(for_ever.data()), subscription.stats().outstanding), (42, 1));
+    for_ever.ack().unwrap();
+
+    let enqueued = in_place("in place, enqueue, the caller's Bytes", |publisher, _| {
+        drop(publisher.enqueue(Message::new(kept.clone())).unwrap());
+    });
+    assert!(enqueued as u64 <= MESSAGES / 100, "one a batch at most, for its receipts: {enqueued}");
+    let with_key = in_place("in place, publish, with an ordering key", |publisher, _| {
+        publisher.publish(Message::new(kept.clone()).ordering_key("k")).unwrap();
+    });
+    assert!(
+        with_key as u64 <= 2 * MESSAGES,
+        "the key itself, and the box for what few messages have: {with_key}"
+    );
+}

@@ -1,0 +1,104 @@
+//! [`Slab`]: whoever ends a lease first has its value, and nobody else does.
+#![cfg(all(ringmain_loom, ringmain_twins))]
+
+mod models;
+
+use loom::thread::spawn;
+use ringmain_ring::{Slab, StaleLease};
+use std::sync::Arc;
+
+const DAY: u64 = 86_400_000_000_000;
+
+model!(
+    /// Acked twice and expired at once: exactly one has the value.
+    slab_ack_against_expire, broken by ["slab.take.unchecked", "slab.take.acquire", "slab.insert.release"], {
+        let slab = Arc::new(Slab::new());
+        let inserting = Arc::clone(&slab);
+        let (id, seen) = (slab.insert(7, DAY), Arc::clone(&slab));
+        let inserter = spawn(move || inserting.insert(8, DAY));
+        let acker = spawn(move || usize::from(seen.take(id, None).is_ok_and(|value| value == 7)));
+        let mut values = Vec::new();
+        slab.expire(Some(2 * DAY), |_, value| values.push(value));
+        let acked = acker.join().unwrap();
+        inserter.join().unwrap();
+        slab.expire(None, |_, value| values.push(value));
+        assert_eq!(acked + values.len(), 2, "{acked} acked, {values:?} expired");
+        assert_eq!(slab.live(), 0);
+    }
+);
+
+model!(
+    /// Extended while it expires: either it is late, or it lives on and its new deadline is told.
+    slab_extend_against_expire, broken by ["slab.expire.forgets_extended", "slab.extend.unchecked"], {
+        let slab = Arc::new(Slab::new());
+        let id = slab.insert(7, DAY);
+        let extending = Arc::clone(&slab);
+        // To its own clock it is in time; the expirer's is ahead.
+        let extender = spawn(move || extending.extend(id, 0, 3 * DAY));
+        let mut expired = 0;
+        let earliest = slab.expire(Some(2 * DAY), |which, value| {
+            assert_eq!((which, value), (id, 7));
+            expired += 1;
+        });
+        match extender.join().unwrap() {
+            Ok(()) if expired == 0 => {
+                let deadline = earliest.expect("it lives on");
+                assert!(3 * DAY - deadline < 1 << 15, "{deadline}");
+                assert_eq!(slab.take(id, None), Ok(7));
+            }
+            Ok(()) => panic!("expired though extended"),
+            Err(error) => assert_eq!((error, expired, earliest), (StaleLease::Ended, 1, None)),
+        }
+    }
+);
+
+model!(
+    /// Extended while it is acked: the value goes to the acker, whatever the deadline.
+    slab_extend_against_ack, broken by ["slab.take.unchecked", "slab.extend.unchecked"], {
+        let slab = Arc::new(Slab::new());
+        let id = slab.insert(7, DAY);
+        let extending = Arc::clone(&slab);
+        let extender = spawn(move || extending.extend(id, 0, 3 * DAY));
+        assert_eq!(slab.take(id, Some(0)), Ok(7));
+        let _either = extender.join().unwrap();
+        assert_eq!(slab.take(id, None), Err(StaleLease::Ended));
+        assert_eq!(slab.live(), 0);
+    }
+);
+
+model!(
+    /// An entry used again: what its last lease left is gone, and its old id means nothing.
+    slab_entry_used_again, broken by ["slab.take.release", "slab.insert.acquire", "slab.generation.kept"], {
+        let slab = Arc::new(Slab::new());
+        // Four entries, round robin: after three more it is the first one's turn again.
+        let two = [slab.insert(0, DAY), slab.insert(0, DAY)];
+        assert_eq!(two.map(|id| slab.take(id, None)), [Ok(0), Ok(0)]);
+        let first = slab.insert(1, DAY);
+        for _ in 0..3 {
+            slab.take(slab.insert(0, DAY), None).unwrap();
+        }
+        let taking = Arc::clone(&slab);
+        let taker = spawn(move || assert_eq!(taking.take(first, None), Ok(1)));
+        let second = slab.insert(2, DAY);
+        taker.join().unwrap();
+        assert_eq!(slab.take(first, None), Err(StaleLease::Ended));
+        assert_eq!(slab.take(second, None), Ok(2));
+    }
+);
+
+model!(
+    /// Two receivers insert at once, into a table that grows, one of them once around it: no entry is given twice.
+    slab_two_inserts, broken by ["slab.insert.unchecked"], {
+        let slab = Arc::new(Slab::new());
+        let inserting = Arc::clone(&slab);
+        let inserter = spawn(move || {
+            for value in 1..=4 {
+                assert_eq!(inserting.take(inserting.insert(value, DAY), None), Ok(value));
+            }
+        });
+        let mine = slab.insert(7, DAY);
+        assert_eq!(slab.take(mine, None), Ok(7));
+        inserter.join().unwrap();
+        assert_eq!(slab.live(), 0);
+    }
+);

@@ -1,0 +1,168 @@
+//! Leases: deadlines, stale ids, generations that run out, and many threads at once.
+#![cfg(not(ringmain_loom))]
+
+use ringmain_ring::{LeaseId, Slab, StaleLease};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+
+const SECOND: u64 = 1_000_000_000;
+/// Deadlines are kept in ticks of this many nanoseconds, rounded down.
+const TICK: u64 = 1 << 14;
+const DAY: u64 = 86_400 * SECOND;
+
+#[test]
+fn a_lease_ends_once_and_its_id_stays_stale() {
+    let slab = Slab::new();
+    let id = slab.insert("a", SECOND);
+    assert_eq!((slab.live(), slab.take(id, Some(0))), (1, Ok("a")));
+    assert_eq!((slab.live(), slab.take(id, Some(0))), (0, Err(StaleLease::Ended)));
+    for _ in 0..100 {
+        let again = slab.insert("b", SECOND);
+        assert_ne!(again, id);
+        assert_eq!(slab.take(id, None), Err(StaleLease::Ended));
+        assert_eq!(slab.extend(id, 0, SECOND), Err(StaleLease::Ended));
+        assert_eq!(slab.take(again, None), Ok("b"));
+    }
+}
+
+#[test]
+fn a_late_ack_is_refused_whether_anybody_expired_it_or_not() {
+    let slab = Slab::new();
+    let id = slab.insert(7, SECOND);
+    assert_eq!(slab.extend(id, SECOND, 2 * SECOND), Err(StaleLease::Late));
+    assert_eq!(slab.take(id, Some(SECOND)), Err(StaleLease::Late));
+    assert_eq!(slab.take(id, Some(SECOND - TICK)), Ok(7), "in time, and nobody had collected it");
+    let id = slab.insert(8, SECOND);
+    assert_eq!(slab.take(id, Some(2 * SECOND)), Err(StaleLease::Late));
+    assert_eq!(slab.take(id, None), Ok(8), "whoever asks for no deadline gets it still");
+}
+
+#[test]
+fn expire_ends_what_is_due_and_tells_the_next_deadline() {
+    let slab = Slab::new();
+    let ids: Vec<_> = (1..=5).map(|second| slab.insert(second, second * SECOND)).collect();
+    let mut expired = Vec::new();
+    let next = slab.expire(Some(2 * SECOND), |id, value| expired.push((id, value))).expect("three are left");
+    assert_eq!(expired, [(ids[0], 1), (ids[1], 2)]);
+    assert!(next <= 3 * SECOND && next + TICK > 3 * SECOND, "{next}");
+    slab.extend(ids[2], 2 * SECOND, 9 * SECOND).unwrap();
+    let next = slab.expire(Some(2 * SECOND), |_, _| panic!("nothing is due")).expect("three are left");
+    assert!(next <= 4 * SECOND && next + TICK > 4 * SECOND, "{next}");
+    expired.clear();
+    assert_eq!(slab.expire(None, |id, value| expired.push((id, value))), None);
+    assert_eq!((expired.len(), slab.live()), (3, 0));
+    assert_eq!(slab.expire(Some(99 * SECOND), |_, _| panic!("nothing is left")), None);
+}
+
+#[test]
+fn deadlines_hold_across_the_wrap_of_their_ticks() {
+    // 38 bits of ticks last 52 days.
+    for now in [51 * DAY, 52 * DAY, 53 * DAY, 104 * DAY + SECOND] {
+        let slab = Slab::new();
+        let id = slab.insert((), now + 20 * DAY);
+        let next = slab.expire(Some(now), |_, ()| panic!("20 days are left")).expect("one is left");
+        assert!(next <= now + 20 * DAY && next + 2 * TICK > now + 20 * DAY, "{next} of {now}");
+        assert_eq!(slab.take(id, Some(now + 20 * DAY)), Err(StaleLease::Late));
+        let mut expired = 0;
+        slab.expire(Some(now + 20 * DAY), |_, ()| expired += 1);
+        assert_eq!(expired, 1);
+    }
+}
+
+#[test]
+fn ids_survive_a_trip_as_numbers_and_any_number_is_safe() {
+    let slab = Slab::new();
+    let id = slab.insert(1, SECOND);
+    assert_eq!(LeaseId::from_bits(id.to_bits()), id);
+    for bits in [1, 15, 16, 0xffff_ffff, 1 << 32, u64::MAX, id.to_bits() | 1 << 63] {
+        assert_eq!(slab.take(LeaseId::from_bits(bits), None), Err(StaleLease::Ended), "{bits:#x}");
+        assert_eq!(slab.extend(LeaseId::from_bits(bits), 0, 1), Err(StaleLease::Ended), "{bits:#x}");
+    }
+    assert_eq!(slab.take(id, None), Ok(1));
+}
+
+#[test]
+fn it_grows_and_forgets_nothing() {
+    let n = if cfg!(miri) { 100 } else { 10_000 };
+    let slab = Slab::new();
+    let ids: Vec<_> = (0..n).map(|value| slab.insert(value, SECOND)).collect();
+    assert_eq!(slab.live(), n);
+    for (value, id) in ids.into_iter().enumerate().rev() {
+        assert_eq!(slab.take(id, Some(0)), Ok(value));
+    }
+}
+
+#[test]
+fn what_is_left_is_dropped_with_the_table() {
+    let witness = Arc::new(());
+    let slab = Slab::new();
+    let _one = slab.insert(Arc::clone(&witness), SECOND);
+    let two = slab.insert(Arc::clone(&witness), SECOND);
+    drop(slab.take(two, None));
+    assert_eq!(Arc::strong_count(&witness), 2);
+    drop(slab);
+    assert_eq!(Arc::strong_count(&witness), 1);
+}
+
+#[test]
+fn a_panic_while_expiring_loses_nothing_else() {
+    let slab = Slab::new();
+    for value in 0..3 {
+        slab.insert(value, SECOND);
+    }
+    let expiring = std::panic::AssertUnwindSafe(|| slab.expire(None, |_, _| panic!("on purpose")));
+    assert!(std::panic::catch_unwind(expiring).is_err());
+    let mut rest = Vec::new();
+    slab.expire(None, |_, value| rest.push(value));
+    assert_eq!((rest, slab.live()), (vec![1, 2], 0));
+}
+
+#[test]
+fn every_value_comes_out_once_whoever_ends_its_lease() {
+    let n: usize = if cfg!(miri) { 60 } else { 30_000 };
+    let slab = Slab::new();
+    let outstanding = Mutex::new(Vec::new());
+    let came_out = Mutex::new(vec![0u8; n]);
+    let ended = |value: usize| came_out.lock().unwrap()[value] += 1;
+    let all_out = || came_out.lock().unwrap().iter().all(|count| *count > 0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for value in 0..n {
+                // A few are late already.
+                let id = slab.insert(value, if value % 7 == 0 { 0 } else { DAY });
+                outstanding.lock().unwrap().push(id);
+            }
+        });
+        for acker in 0..2 {
+            let (slab, outstanding, ended) = (&slab, &outstanding, &ended);
+            scope.spawn(move || {
+                let mut at = acker;
+                for _ in 0..2 * n {
+                    let id = outstanding.lock().unwrap().get(at).copied();
+                    match id {
+                        Some(id) if at % 3 == 0 => {
+                            at += usize::from(slab.extend(id, SECOND, 2 * DAY).is_ok()) + 1
+                        }
+                        Some(id) => {
+                            if let Ok(value) = slab.take(id, Some(SECOND)) {
+                                ended(value);
+                            }
+                            at += 1;
+                        }
+                        None => thread::yield_now(),
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            for round in 0..if cfg!(miri) { 5 } else { 200 } {
+                slab.expire(Some(SECOND + round), |_, value| ended(value));
+                thread::yield_now();
+            }
+        });
+    });
+    slab.expire(None, |_, value| ended(value));
+    assert!(all_out() && came_out.lock().unwrap().iter().all(|count| *count == 1), "each exactly once");
+    assert_eq!(slab.live(), 0);
+}
