@@ -38,7 +38,7 @@ pub(crate) struct TopicInner {
     pub(crate) clock: Clock,
     pub(crate) engine: Weak<EngineInner>,
     shards: OnceLock<Box<[Shard]>>,
-    /// Ids given out before there was a ring; tagged in the top bit once there is one.
+    /// Numbers given out before there was a ring; tagged in the top bit once there is one.
     before: AtomicU64,
     /// How many subscriptions there are that are not detached.
     active: AtomicUsize,
@@ -107,31 +107,35 @@ impl TopicInner {
         self.clock.wall_at(self.clock.now())
     }
 
-    /// Takes a number and keeps nothing, since nobody subscribes. `None` when a subscription came meanwhile, and the
-    /// ring is full already.
+    /// Takes `count` numbers and keeps nothing, since nobody subscribes; returns the first. `None` when a subscription
+    /// came meanwhile, and the ring is full already.
     #[cold]
-    pub(crate) fn publish_unstored(&self, shard: usize) -> Result<Option<MessageId>, PublishError<()>> {
+    pub(crate) fn publish_unstored(
+        &self,
+        shard: usize,
+        count: u64,
+    ) -> Result<Option<MessageId>, PublishError<()>> {
         if self.is_closed() {
             return Err(PublishError::Closed(()));
         }
         let Some(shards) = self.shards() else {
-            let id = self.before.fetch_add(1, Ordering::Relaxed);
-            if id & RINGS_EXIST == 0 {
-                return Ok(Some(MessageId(id)));
+            let number = self.before.fetch_add(count, Ordering::Relaxed);
+            if number & RINGS_EXIST == 0 {
+                return Ok(Some(MessageId::new(Sequence::new(number), shard, self.config.shards)));
             }
-            // The rings are being made just now, and the number is not taken after all.
-            self.before.fetch_sub(1, Ordering::Relaxed);
+            // The rings are being made just now, and the numbers are not taken after all.
+            self.before.fetch_sub(count, Ordering::Relaxed);
             let shards = self.shards.wait();
-            return self.skip(&shards[shard], shard);
+            return self.skip(&shards[shard], shard, count);
         };
-        self.skip(&shards[shard], shard)
+        self.skip(&shards[shard], shard, count)
     }
 
-    /// Takes the next number of a ring, as padding.
-    fn skip(&self, shard: &Shard, index: usize) -> Result<Option<MessageId>, PublishError<()>> {
-        match shard.channel.try_claim(1) {
+    /// Takes the next numbers of a ring, as padding.
+    fn skip(&self, shard: &Shard, index: usize, count: u64) -> Result<Option<MessageId>, PublishError<()>> {
+        match shard.channel.try_claim(count) {
             Ok(claim) => {
-                shard.unstored.fetch_add(1, Ordering::Relaxed);
+                shard.unstored.fetch_add(count, Ordering::Relaxed);
                 Ok(Some(MessageId::new(claim.start(), index, self.config.shards)))
             }
             Err(ClaimError::Closed) => Err(PublishError::Closed(())),
@@ -145,8 +149,8 @@ impl TopicInner {
         }
         let given = self.before.fetch_or(RINGS_EXIST, Ordering::AcqRel) & !RINGS_EXIST;
         let count = self.config.shards;
-        // A ring's first number is beyond every id given out so far.
-        let start = given.div_ceil(count as u64);
+        // A ring's first number is beyond every one given out so far.
+        let start = given;
         let shard = |_| {
             let channel = ChannelBuilder::new(self.config.ring_slots)
                 .start(Sequence::new(start))
@@ -250,7 +254,6 @@ impl Topic {
         let published: u64 = if shards.is_empty() {
             before
         } else {
-            // The first numbers of the rings may be a few beyond the ids given out before.
             before + shards.iter().map(|shard| shard.channel.tail().number() - shard.start).sum::<u64>()
         };
         TopicStats {

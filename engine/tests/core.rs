@@ -92,6 +92,37 @@ fn ids_rise_from_before_the_first_subscription_to_after_the_last() {
 }
 
 #[test]
+fn a_batch_has_ids_of_its_own_with_and_without_subscriptions() {
+    for shards in [1, 3] {
+        let (engine, _clock) = manual();
+        let topic =
+            engine.create_topic("topic", TopicConfig::default().ring_slots(64).shards(shards)).unwrap();
+        let publishers: Vec<_> = (0..3).map(|_| topic.publisher()).collect();
+        let mut ids = Vec::new();
+        for round in 0..3 {
+            if round == 1 {
+                subscribe(&topic, "sub");
+            } else if round == 2 {
+                engine.delete_subscription("sub").unwrap();
+            }
+            for publisher in &publishers {
+                let keyed = |n: u64| message(n).ordering_key(format!("{}", n % 3));
+                ids.extend(publisher.publish_batch((0..5).map(message)).unwrap().iter().map(|id| id.get()));
+                ids.extend(publisher.publish_batch((0..5).map(keyed)).unwrap().iter().map(|id| id.get()));
+                ids.push(publisher.publish(message(9)).unwrap().get());
+                let first = publisher.publish_batch_with(4, 1, |_, buffer| buffer[0] = 1).unwrap();
+                let step = shards as u64;
+                ids.extend((0..4).map(|n| first.get() + n * step));
+            }
+        }
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((ids.len(), topic.stats().published), (count, count as u64));
+    }
+}
+
+#[test]
 fn publishing_without_rings_is_counted_once_while_a_subscription_is_created() {
     for round in 0..100 {
         let (engine, _clock) = manual();

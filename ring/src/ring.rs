@@ -2,15 +2,15 @@
 
 use crate::error::BuildError;
 use crate::gating::Gates;
-use crate::reader::{Cover, Cursor, LossyCursor, OnFull, SharedCursor};
+use crate::reader::{CatchUp, Cover, Cursor, LossyCursor, OnFull, SharedCursor};
 use crate::sequence::Sequence;
 use crate::sequencer::{Multi, Sequencer, Single, SingleProducer, SlotsOf};
 use crate::slots::Slots;
-use crate::sync::{AtomicBool, AtomicU64, Ordering, broken, ordering, thread};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, broken, lock, ordering, thread};
 use crate::wait::{Notify, WaitStrategy, spin_until, wait_any};
 use crossbeam_utils::CachePadded;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// What all handles of one ring share.
@@ -24,6 +24,7 @@ pub struct Core<T, S: Sequencer> {
     data: Notify,
     room: Notify,
     wait: WaitStrategy,
+    covers: Mutex<Vec<Weak<dyn CatchUp>>>,
 }
 
 /// What every producer reads on every publish, and hardly anybody ever writes.
@@ -64,8 +65,30 @@ impl<T, S: Sequencer> Core<T, S> {
         } else {
             crate::reader::push_lossy(self, end, lossless)
         };
+        let needed = end.minus(self.capacity());
+        if needed.distance_from(gate) > 0 && self.help_covers() {
+            return self.reread_gate(end);
+        }
         self.cache_gate(gate);
         gate
+    }
+
+    /// A cover that nobody runs just now still stands where its cursors were, though other consumers may have moved
+    /// them since. A producer that is held up moves such covers on. Returns whether any was.
+    fn help_covers(&self) -> bool {
+        let covers: Vec<_> = match self.covers.try_lock() {
+            Ok(covers) if !covers.is_empty() => covers.iter().filter_map(Weak::upgrade).collect(),
+            // Busy: another producer is at it, and notifies us if it makes room.
+            _ => return false,
+        };
+        !broken("cover.not_helped") && covers.iter().filter(|cover| cover.catch_up()).count() > 0
+    }
+
+    /// Makes a cover known to producers.
+    pub(crate) fn add_cover(&self, cover: Weak<dyn CatchUp>) {
+        let mut covers = lock(&self.covers);
+        covers.retain(|other| other.strong_count() > 0);
+        covers.push(cover);
     }
 
     /// Remembers a scan's result, unless a faster scan got further: the cache must not go back, for the walk over
@@ -347,6 +370,7 @@ impl Builder {
                 data: Notify::new(),
                 room: Notify::new(),
                 wait: self.wait,
+                covers: Mutex::new(Vec::new()),
             }),
         })
     }

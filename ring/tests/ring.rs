@@ -285,3 +285,26 @@ fn a_lossy_cursor_loses_nothing_for_the_sake_of_a_claim_that_fails_anyway() {
     assert_eq!(lossy.read(64, |_, _| ()), LossyRead::Read(4));
     drop(slow);
 }
+
+#[test]
+fn a_cover_that_sleeps_holds_nobody_up_when_others_read_for_it() {
+    let ring = Ring::multi(4, || 0u64).unwrap();
+    let cursor = ring.shared_cursor();
+    let mut covers = [ring.cover(), ring.cover()];
+    for cover in &mut covers {
+        cover.add(cursor.clone()).unwrap();
+    }
+    for value in 0..4 {
+        ring.try_publish(value).unwrap();
+    }
+    // The first cover reads everything; the second never has a turn again.
+    let mut sum = 0;
+    covers[0].turn().claim(0, 64).unwrap().for_each(|_, value| sum += value);
+    assert_eq!(sum, 6);
+    ring.try_publish(4).unwrap();
+    // The same for a consumer without a cover.
+    cursor.claim(64).unwrap();
+    for value in 0..4 {
+        ring.try_publish(value).unwrap();
+    }
+}

@@ -317,7 +317,7 @@ impl Publisher {
         }
         let shards = match topic.stored() {
             Some(shards) => shards,
-            None => match topic.publish_unstored(shard) {
+            None => match topic.publish_unstored(shard, 1) {
                 Ok(Some(id)) => {
                     spares.put(record);
                     return Ok(id);
@@ -368,7 +368,7 @@ impl Publisher {
         let topic = &*self.topic;
         let count = records.len() as u64;
         let first = match topic.stored() {
-            None => self.publish_unstored(count)?,
+            None => self.publish_unstored(shard, count)?,
             Some(shards) => {
                 let mut claim = loop {
                     match shards[shard].channel.try_claim(count) {
@@ -392,18 +392,13 @@ impl Publisher {
 impl Publisher {
     /// Takes `count` numbers and keeps nothing; returns the first.
     #[cold]
-    fn publish_unstored(&self, count: u64) -> Result<MessageId, PublishError<()>> {
-        let mut first = None;
-        for _ in 0..count {
-            let id = loop {
-                match self.topic.publish_unstored(self.shard)? {
-                    Some(id) => break id,
-                    None => self.wait_for_room(self.shard, 1, Wait::Forever)?,
-                }
-            };
-            first.get_or_insert(id);
+    fn publish_unstored(&self, shard: usize, count: u64) -> Result<MessageId, PublishError<()>> {
+        loop {
+            match self.topic.publish_unstored(shard, count)? {
+                Some(first) => return Ok(first),
+                None => self.wait_for_room(shard, count, Wait::Forever)?,
+            }
         }
-        first.ok_or(PublishError::Closed(()))
     }
 }
 

@@ -12,6 +12,9 @@
 //! must not hold producers up for longer, even when nobody runs the cover any more; so whoever detaches one refreshes
 //! the gate, or, in the middle of a turn, leaves word (`AGAIN`) that the turn's end must look once more. A cover that is
 //! left without a live cursor takes its gate off the list: nobody may ever move it again.
+//!
+//! Other consumers may move a covered cursor while the cover's own thread sleeps, with nothing to read. Its gate then
+//! stands where the cursor was; so a producer that finds no room catches idle covers up before it says so or waits.
 
 use super::batch::View;
 use super::gather::Gather;
@@ -22,7 +25,7 @@ use crate::sequence::Sequence;
 use crate::sequencer::Sequencer;
 use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 const IDLE: u32 = 0;
 const BUSY: u32 = 1;
@@ -110,6 +113,33 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
     }
 }
 
+/// What a producer may do for a cover that nobody runs.
+pub(crate) trait CatchUp: fmt::Debug + Send + Sync {
+    /// Moves the gate on to where the cursors are, unless a turn is under way. Returns whether it moved.
+    fn catch_up(&self) -> bool;
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> CatchUp for CoverShared<T, S> {
+    fn catch_up(&self) -> bool {
+        // Relaxed: a hint; the exchanges in `refresh_for_detached` decide.
+        if self.turn.load(Ordering::Relaxed) != IDLE {
+            return false;
+        }
+        let behind = self.gate().position();
+        if earliest(&lock(&self.cursors)).is_none_or(|position| !behind.is_before(position)) {
+            return false;
+        }
+        self.refresh_for_detached();
+        behind.is_before(self.gate().position())
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for CoverShared<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoverShared").field("gate", &self.gate().position()).finish_non_exhaustive()
+    }
+}
+
 /// The position of the live cursor that is furthest behind.
 #[inline]
 fn earliest<T: Send + Sync + 'static, S: Sequencer>(cursors: &[SharedCursor<T, S>]) -> Option<Sequence> {
@@ -145,13 +175,10 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
             turn: AtomicU32::new(IDLE),
             cursors: Mutex::new(Vec::new()),
         };
-        Self {
-            shared: Arc::new(shared),
-            cursors: Vec::new(),
-            available: start,
-            gather: Gather::default(),
-            in_turn: false,
-        }
+        let shared = Arc::new(shared);
+        let weak: Weak<CoverShared<T, S>> = Arc::downgrade(&shared);
+        core.add_cover(weak);
+        Self { shared, cursors: Vec::new(), available: start, gather: Gather::default(), in_turn: false }
     }
 
     /// The ring whose cursors this serves.

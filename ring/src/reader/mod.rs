@@ -15,6 +15,7 @@ mod lossy;
 mod shared;
 
 pub use batch::View;
+pub(crate) use cover::CatchUp;
 pub use cover::{Cover, Turn};
 pub use cursor::{Batch, Cursor};
 pub(crate) use lossy::push_lossy;
