@@ -28,6 +28,9 @@ pub(crate) struct Extras {
     pub(crate) ordering_key: Option<String>,
 }
 
+// With the count and the lengths in front of it, one cache line: see `ring/src/buffer.rs`.
+const _: () = assert!(size_of::<Header>() <= 48);
+
 /// A message's buffer, being filled.
 pub(crate) type Draft = UniqueBuffer<Header>;
 

@@ -87,7 +87,7 @@ fn four_publishers_three_kinds_of_subscriptions_and_others_that_come_and_go() {
                     topic.create_subscription(&format!("passing-{round}"), SubscriptionConfig::default());
                 let Ok(passing) = passing else { break }; // the topic is deleted
                 for _ in 0..random.below(5) {
-                    drop(passing.pull(10).unwrap());
+                    drop(passing.pull(10)); // or the topic is deleted
                 }
                 if random.below(2) == 0 {
                     passing.detach();

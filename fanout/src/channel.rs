@@ -65,6 +65,16 @@ impl<T: Send + Sync + 'static> Channel<T> {
         self.ring.try_exchange(value)
     }
 
+    /// As [`try_exchange`](Self::try_exchange), for a caller who will [wait for room](Self::wait_for_room) if there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`TryPublishError`] with the value.
+    #[inline]
+    pub fn exchange_or_wait(&self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
+        self.ring.exchange_or_wait(value)
+    }
+
     /// Claims `count` slots to be written in order and published together, waiting for room.
     ///
     /// # Errors

@@ -21,8 +21,6 @@ pub struct CursorSet<T: Send + Sync + 'static> {
     /// Members that are not under the cover.
     others: Vec<usize>,
     members: Vec<Member<T>>,
-    /// Where the cover's gate stood at least after the last turn that found nothing; `None` after any other.
-    rested: Option<Sequence>,
     scratch: Vec<(Sequence, T)>,
 }
 
@@ -41,7 +39,6 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
             covered: Vec::new(),
             others: Vec::new(),
             members: Vec::new(),
-            rested: None,
             scratch: Vec::new(),
         }
     }
@@ -105,8 +102,6 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
                     handle(*member, Event::Batch(Batch::in_place(view)));
                 }
             }
-            // Before the turn ends, and the gate moves there or further.
-            self.rested = if count == 0 { earliest(&self.covered, &self.members) } else { None };
         }
         if count == 0 {
             self.tell_detached(&mut handle);
@@ -154,15 +149,6 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
         self.members.iter().any(|member| !member.told_detached && member.receiver.has_work())
     }
 
-    /// Whether the gate for all lossless members is behind them, because others who compete took their messages, or
-    /// detached them: publishers may be waiting for a [`turn`](Self::turn), though it will find nothing. For use before
-    /// sleeping, as [`has_work`](Self::has_work).
-    #[must_use]
-    pub fn is_behind(&self) -> bool {
-        !self.covered.is_empty()
-            && (self.rested.is_none() || self.rested != earliest(&self.covered, &self.members))
-    }
-
     /// Whether the channel is closed and every member has read to its end, or was told that it is detached.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
@@ -177,12 +163,6 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
     pub fn channel(&self) -> &Channel<T> {
         &self.channel
     }
-}
-
-/// The position of the lossless member that is furthest behind, of those that are not detached.
-fn earliest<T: Send + Sync + 'static>(covered: &[usize], members: &[Member<T>]) -> Option<Sequence> {
-    let positions = covered.iter().map(|member| members[*member].receiver.shared_position());
-    positions.filter(|p| !p.is_detached()).map(|p| p.sequence()).reduce(Sequence::earlier)
 }
 
 impl<T: Send + Sync + 'static> fmt::Debug for CursorSet<T> {

@@ -75,7 +75,7 @@ impl<T: Send + Sync + 'static> Dispatcher<T> {
                 return;
             }
             let set = &self.set;
-            let mut ready = || set.has_work() || set.is_behind() || set.is_at_end() || self.stop.is_stopped();
+            let mut ready = || set.has_work() || set.is_at_end() || self.stop.is_stopped();
             if !spin_until(channel.wait_strategy(), None, &mut ready) {
                 wait_any(&[channel.data()], None, &mut ready);
             }

@@ -216,7 +216,6 @@ fn detached_members_are_told_once_and_hold_nobody_up() {
 }
 
 #[test]
-#[ignore = "the ring's cover goes on gating when its last cursor is detached, until somebody polls"]
 fn a_dispatcher_that_nobody_polls_holds_nobody_up_when_its_last_member_is_detached() {
     let channel = channel(4);
     let receiver = channel.receiver();

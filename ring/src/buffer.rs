@@ -15,12 +15,14 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-#[repr(C)]
+/// A cache line of its own where the header has at most 48 bytes: the bytes behind it then begin on a line, wide stores
+/// do not straddle two, and no buffer shares a line with its neighbour.
+#[repr(C, align(64))]
 struct Head<H> {
     references: AtomicUsize,
     /// How many of the bytes are in use.
-    len: usize,
-    capacity: usize,
+    len: u32,
+    capacity: u32,
     header: H,
 }
 
@@ -44,6 +46,7 @@ impl<H> Block<H> {
 
     fn new(capacity: usize, header: H) -> Self {
         let (layout, _) = Self::layout(capacity).expect("a buffer is smaller than the address space");
+        let capacity = u32::try_from(capacity).expect("a buffer has less than 4 GiB");
         // SAFETY: the layout is not empty, it holds a head at least.
         let memory = unsafe { alloc_zeroed(layout) };
         let Some(head) = NonNull::new(memory.cast::<Head<H>>()) else { handle_alloc_error(layout) };
@@ -68,7 +71,8 @@ impl<H> Block<H> {
     /// # Safety
     /// Nobody may hold the block any more.
     unsafe fn free(self) {
-        let (layout, _) = Self::layout(self.head().capacity).expect("it was allocated with this layout");
+        let (layout, _) =
+            Self::layout(self.head().capacity as usize).expect("it was allocated with this layout");
         // SAFETY: the caller is the last to know the block.
         unsafe { self.0.drop_in_place() };
         // SAFETY: allocated in `new` with this layout, and nothing in it is alive.
@@ -98,7 +102,7 @@ impl<H> UniqueBuffer<H> {
     /// Room for `capacity` bytes, none in use.
     ///
     /// # Panics
-    /// When `capacity` is half the address space or more.
+    /// When `capacity` is 4 GiB or more.
     #[must_use]
     pub fn new(capacity: usize, header: H) -> Self {
         Self(Block::new(capacity, header))
@@ -107,7 +111,7 @@ impl<H> UniqueBuffer<H> {
     /// How many bytes fit.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.0.head().capacity
+        self.0.head().capacity as usize
     }
 
     /// Puts the first `len` bytes in use and returns them, with whatever an earlier use left in them (zeroes in a new
@@ -118,8 +122,9 @@ impl<H> UniqueBuffer<H> {
     #[inline]
     pub fn resize(&mut self, len: usize) -> &mut [u8] {
         assert!(len <= self.capacity(), "{len} bytes do not fit a buffer of {}", self.capacity());
+        let used = u32::try_from(len).expect("at most the capacity");
         // SAFETY: the only handle is borrowed mutably.
-        unsafe { self.0.0.as_mut() }.len = len;
+        unsafe { self.0.0.as_mut() }.len = used;
         // SAFETY: `len` bytes are inside the allocation, initialised when it was made, and ours alone.
         unsafe { std::slice::from_raw_parts_mut(self.0.bytes().as_ptr(), len) }
     }
@@ -179,14 +184,14 @@ impl<H> Buffer<H> {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: `len` bytes are inside the allocation, initialised, and not written while any `Buffer` lives.
-        unsafe { std::slice::from_raw_parts(self.0.bytes().as_ptr(), self.0.head().len) }
+        unsafe { std::slice::from_raw_parts(self.0.bytes().as_ptr(), self.0.head().len as usize) }
     }
 
     /// How many bytes would fit.
     #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.0.head().capacity
+        self.0.head().capacity as usize
     }
 
     /// Back to a buffer that can be written, when this is the last handle. No atomic write.

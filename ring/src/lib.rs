@@ -33,6 +33,7 @@ mod error;
 mod gating;
 #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
 mod membarrier;
+mod owner;
 mod reader;
 mod ring;
 mod sequence;
@@ -45,6 +46,7 @@ mod wait;
 pub use buffer::{Buffer, UniqueBuffer};
 pub use claim::Claim;
 pub use error::{BuildError, ClaimError, Closed, TryPublishError};
+pub use owner::{OwnerCell, OwnerGuard};
 pub use reader::{
     Batch, Cover, Cursor, LossyCursor, LossyRead, OnFull, PinnedBatch, SharedCursor, Turn, View,
 };

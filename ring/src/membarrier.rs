@@ -24,6 +24,12 @@ pub(crate) fn light() {
     }
 }
 
+/// Whether the light side is free. Asks the kernel, if nobody has.
+pub(crate) fn is_light() -> bool {
+    prepare();
+    MODE.load(Ordering::Acquire) == KERNEL
+}
+
 /// Asks the kernel, if nobody has.
 pub(crate) fn prepare() {
     if MODE.load(Ordering::Acquire) == UNKNOWN {

@@ -25,7 +25,15 @@ pub struct Core<T, S: Sequencer> {
     room: Notify,
     wait: WaitStrategy,
     covers: Mutex<Vec<Weak<dyn CatchUp>>>,
+    /// How often a producer found no room.
+    looks: AtomicU64,
+    /// Whether there ever was one. Relaxed: set before the gate of its first cover is switched on, which is what a
+    /// producer that is held up by it has acquired.
+    any_cover: AtomicBool,
 }
+
+/// How often a producer finds no room before it looks after covers that seem to be run.
+const PATIENCE: u64 = if cfg!(ringmain_loom) { 1 } else { 256 };
 
 /// What every producer reads on every publish, and hardly anybody ever writes.
 #[derive(Debug)]
@@ -56,32 +64,41 @@ impl<T, S: Sequencer> Core<T, S> {
     }
 
     /// Scans the gates, pushing lossy ones on as far as a claim up to `end` needs and the others allow.
+    ///
+    /// A producer that is not `patient`, since it is about to sleep or to say that the ring is full, looks after every
+    /// cover.
     #[cold]
-    pub(crate) fn reread_gate(&self, end: Sequence) -> Sequence {
-        let (seen, _) = self.cached_gate();
-        let lossless = self.gates.scan(|| self.sequencer.published(&self.slots, seen, self.capacity()));
-        let gate = if self.gates.lossy.is_empty() {
-            lossless
-        } else {
-            crate::reader::push_lossy(self, end, lossless)
-        };
+    pub(crate) fn reread_gate(&self, end: Sequence, patient: bool) -> Sequence {
         let needed = end.minus(self.capacity());
-        if needed.distance_from(gate) > 0 && self.help_covers() {
-            return self.reread_gate(end);
+        loop {
+            let (seen, _) = self.cached_gate();
+            let lossless = self.gates.scan(|| self.sequencer.published(&self.slots, seen, self.capacity()));
+            let gate = if self.gates.lossy.is_empty() {
+                lossless
+            } else {
+                crate::reader::push_lossy(self, end, lossless)
+            };
+            if needed.distance_from(gate) > 0 && self.help_covers(patient) {
+                continue;
+            }
+            self.cache_gate(gate);
+            return gate;
         }
-        self.cache_gate(gate);
-        gate
     }
 
     /// A cover that nobody runs just now still stands where its cursors were, though other consumers may have moved
     /// them since. A producer that is held up moves such covers on. Returns whether any was.
-    fn help_covers(&self) -> bool {
-        let covers: Vec<_> = match self.covers.try_lock() {
-            Ok(covers) if !covers.is_empty() => covers.iter().filter_map(Weak::upgrade).collect(),
-            // Busy: another producer is at it, and notifies us if it makes room.
-            _ => return false,
-        };
-        !broken("cover.not_helped") && covers.iter().filter(|cover| cover.catch_up()).count() > 0
+    fn help_covers(&self, patient: bool) -> bool {
+        if !self.any_cover.load(Ordering::Relaxed) {
+            return false;
+        }
+        // A cover that is run moves by itself, and is not to be disturbed, but for once in a long while: whoever ran it
+        // may have stopped.
+        let patient = patient && self.looks.fetch_add(1, Ordering::Relaxed) % PATIENCE != PATIENCE - 1;
+        // Waits for the mutex, which is held for as long as this takes, or a cover's attaching: the one who has it need
+        // not be another producer, who would look after the covers for us.
+        let covers: Vec<_> = lock(&self.covers).iter().filter_map(Weak::upgrade).collect();
+        !broken("cover.not_helped") && covers.iter().filter(|cover| cover.catch_up(patient)).count() > 0
     }
 
     /// Makes a cover known to producers.
@@ -89,6 +106,7 @@ impl<T, S: Sequencer> Core<T, S> {
         let mut covers = lock(&self.covers);
         covers.retain(|other| other.strong_count() > 0);
         covers.push(cover);
+        self.any_cover.store(true, Ordering::Relaxed);
     }
 
     /// Remembers a scan's result, unless a faster scan got further: the cache must not go back, for the walk over
@@ -131,10 +149,13 @@ impl<T, S: Sequencer> Core<T, S> {
     #[cold]
     pub(crate) fn wait_for_room(&self, end: Sequence, deadline: Option<Instant>) -> bool {
         let needed = end.minus(self.capacity());
-        let mut ready = || self.is_closed() || needed.distance_from(self.reread_gate(end)) <= 0;
+        let mut ready = || self.is_closed() || needed.distance_from(self.reread_gate(end, true)) <= 0;
         // A ring that is full moves on by a batch at a time: look a few times, then let the readers run. (A model's
         // interest is in what comes after.)
-        for _ in 0..if cfg!(ringmain_loom) { 0 } else { 8 } {
+        for _ in 0..8 {
+            if cfg!(ringmain_loom) {
+                break;
+            }
             if ready() {
                 return true;
             }
@@ -147,7 +168,10 @@ impl<T, S: Sequencer> Core<T, S> {
         // producer that publishes it.
         let sources: &[&Notify] =
             if broken("room.not_from_producers") { &[&self.room] } else { &[&self.room, &self.data] };
-        spin_until(self.wait, deadline, &mut ready) || wait_any(sources, deadline, &mut ready)
+        spin_until(self.wait, deadline, &mut ready)
+            || wait_any(sources, deadline, &mut || {
+                self.is_closed() || needed.distance_from(self.reread_gate(end, false)) <= 0
+            })
     }
 
     pub(crate) fn wait_strategy(&self) -> WaitStrategy {
@@ -371,6 +395,8 @@ impl Builder {
                 room: Notify::new(),
                 wait: self.wait,
                 covers: Mutex::new(Vec::new()),
+                looks: AtomicU64::new(0),
+                any_cover: AtomicBool::new(false),
             }),
         })
     }

@@ -75,6 +75,14 @@ pub fn heavy_fence() {
     fence(Ordering::SeqCst);
 }
 
+/// Whether the light half is no more than a word to the compiler. Models have it so, to take part in them.
+pub fn light_fence_is_light() -> bool {
+    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    return crate::membarrier::is_light();
+    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
+    return cfg!(any(miri, ringmain_loom));
+}
+
 /// Finds out, once a process, whether the light half can be light. Until somebody has, it is a full fence.
 pub fn prepare_fences() {
     #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]

@@ -62,7 +62,10 @@ impl<T> TryLock<T> {
 
     #[cold]
     fn give_way(&self) {
-        for _ in 0..if cfg!(ringmain_loom) { 0 } else { 64 } {
+        for _ in 0..64 {
+            if cfg!(ringmain_loom) {
+                break; // a model's interest is in the giving way
+            }
             if !self.held.load(Ordering::Relaxed) {
                 return;
             }

@@ -45,7 +45,8 @@ model!(
 
 model!(
     /// Handed over to a cover while a producer scans: it must see the one gate or the other.
-    cover_add_against_scan, broken by ["handover.no_version", "cover.add.off_first"], {
+    cover_add_against_scan,
+    broken by ["handover.no_version", "cover.add.off_first", "handover.version.release", "scan.version.acquire"], {
         let ring = spinning(1);
         let cursor = ring.shared_cursor();
         let mut cover = ring.cover();
@@ -128,7 +129,7 @@ model!(
 
 model!(
     /// Detached under a turn that has read from it: what was read stays until the turn ends.
-    cover_detach_keeps_what_is_read, broken by ["cover.detach_waits"], {
+    cover_detach_keeps_what_is_read, broken by ["cover.detach_waits", "cover.end.release"], {
         let ring = spinning(1);
         let mut cover = ring.cover();
         let cursor = ring.shared_cursor();
@@ -144,17 +145,17 @@ model!(
 
 model!(
     /// Added while it is being detached: whichever comes first, it holds nobody up.
-    cover_add_against_detach, broken by ["cover.detach_not_refreshed"], {
+    cover_add_against_detach,
+    broken by ["cover.detach_not_refreshed", "cover.again.acquire", "cover.detach.acqrel"], {
         let ring = parking(1);
         let mut cover = ring.cover();
         let cursor = ring.shared_cursor();
         ring.try_publish(1).unwrap();
         let other = cursor.clone();
         let detacher = spawn(move || other.detach());
-        let producer = spawn(move || ring.publish(2).unwrap());
         cover.add(cursor).unwrap();
         assert!(detacher.join().unwrap());
-        producer.join().unwrap();
+        assert!(ring.try_publish(2).is_ok());
     }
 );
 
@@ -206,5 +207,40 @@ model!(
         cursor.detach();
         producer.join().unwrap();
         drop(cover);
+    }
+);
+
+model!(
+    /// Another consumer moves the cursor while the cover is in a turn, or past it, and will not turn again. A producer
+    /// that waits for the cover's gate moves it, or is sure that the turn's end does.
+    cover_caught_up_by_a_producer, broken by ["cover.not_helped", "cover.busy_is_not_told", "cover.end.stores"], {
+        let ring = parking(1);
+        let mut cover = ring.cover();
+        let cursor = ring.shared_cursor();
+        cover.add(cursor.clone()).unwrap();
+        ring.try_publish(1).unwrap();
+        let producer = spawn(move || ring.publish(2).unwrap());
+        let consumer = spawn(move || take(&cursor).first().copied());
+        drop(cover.turn()); // reads nothing
+        assert_eq!(consumer.join().unwrap(), Some(1));
+        producer.join().unwrap();
+        drop(cover);
+    }
+);
+
+model!(
+    /// A producer catches a cover up while its thread begins a turn: what the turn reads stays.
+    cover_caught_up_against_turn, broken by ["cover.detach_waits", "cover.begin.acquire"], {
+        let ring = spinning(2);
+        let mut cover = ring.cover();
+        let cursor = ring.shared_cursor();
+        cover.add(cursor.clone()).unwrap();
+        ring.try_publish(1).unwrap();
+        ring.try_publish(2).unwrap();
+        assert_eq!(cursor.claim(1).map_or(0, |batch| batch.view().for_each(|_, _| ())), 1);
+        let producer = spawn(move || (3..=4).filter(|value| ring.try_publish(*value).is_ok()).count());
+        let seen = turn(&mut cover);
+        assert!(seen.starts_with(&[2]), "{seen:?}");
+        assert!(producer.join().unwrap() <= 2);
     }
 );

@@ -120,7 +120,7 @@ model!(
 
 model!(
     /// A cursor that is attached while producers lap: its gap begins where it starts, and its position never goes back.
-    lossy_attach_against_laps, broken by ["attach.lossy_not_held"], {
+    lossy_attach_against_laps, broken by ["attach.lossy_not_held", "attach.holder.release"], {
         let ring = spinning(1);
         let other = ring.clone();
         let producer = spawn(move || (1..=3).filter(|value| other.try_publish(*value).is_ok()).count());
@@ -162,5 +162,37 @@ model!(
         let (_, second) = drain(&cursor);
         assert!(first + second < published);
         assert_eq!(cursor.position().number(), published);
+    }
+);
+
+model!(
+    /// Read, and then detached by one producer that wants more room than another: the other finds it detached, and
+    /// overwrites what was read.
+    lossy_detached_by_another, broken by ["lossy.detached.acquire"], {
+        let ring = spinning(2);
+        let cursor = ring.lossy_cursor(OnFull::Detach);
+        ring.try_publish(1).unwrap();
+        ring.try_publish(2).unwrap();
+        let wants = ring.clone();
+        let detaches = spawn(move || wants.wait_for_room(2, Some(ringmain_ring::now())));
+        let producer = spawn(move || ring.try_publish(3).is_ok());
+        let read = cursor.read(1, |_, value| assert_eq!(*value, 1));
+        assert!(matches!(read, LossyRead::Read(1) | LossyRead::Detached));
+        assert!(detaches.join().unwrap());
+        producer.join().unwrap();
+    }
+);
+
+model!(
+    /// As `lossy_attach_against_laps`, the other way round, for the checker's sake.
+    lossy_laps_against_attach, broken by ["attach.lossy_not_held"], {
+        let ring = spinning(1);
+        let attaching = ring.clone();
+        let attacher = spawn(move || attaching.lossy_cursor(OnFull::DropOldest));
+        let published = (1..=3).filter(|value| ring.try_publish(*value).is_ok()).count() as u64;
+        let cursor = attacher.join().unwrap();
+        let (seen, lost) = drain(&cursor);
+        assert!(seen.len() as u64 + lost <= published, "{seen:?} read, {lost} lost of {published}");
+        assert_eq!(cursor.position().number(), published, "all is read");
     }
 );

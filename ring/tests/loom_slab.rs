@@ -4,7 +4,7 @@
 mod models;
 
 use loom::thread::spawn;
-use ringmain_ring::{Slab, StaleLease};
+use ringmain_ring::{LeaseId, Slab, StaleLease};
 use std::sync::Arc;
 
 const DAY: u64 = 86_400_000_000_000;
@@ -88,7 +88,7 @@ model!(
 
 model!(
     /// Two receivers insert at once, into a table that grows, one of them once around it: no entry is given twice.
-    slab_two_inserts, broken by ["slab.insert.unchecked"], {
+    slab_two_inserts, broken by ["slab.insert.unchecked", "slab.len.acquire", "slab.len.release"], {
         let slab = Arc::new(Slab::new());
         let inserting = Arc::clone(&slab);
         let inserter = spawn(move || {
@@ -100,5 +100,17 @@ model!(
         assert_eq!(slab.take(mine, None), Ok(7));
         inserter.join().unwrap();
         assert_eq!(slab.live(), 0);
+    }
+);
+
+model!(
+    /// An id that came from anywhere, while the table grows to where it points.
+    slab_id_from_anywhere, broken by ["table.segment.release", "table.segment.acquire"], {
+        let slab = Arc::new(Slab::new());
+        let guessing = Arc::clone(&slab);
+        let guesser = spawn(move || guessing.take(LeaseId::from_bits(0), None));
+        let id = slab.insert(1, DAY);
+        let guessed = guesser.join().unwrap();
+        assert_eq!(slab.take(id, None).ok().or(guessed.ok()), Some(1));
     }
 );

@@ -8,10 +8,39 @@ use crate::record::{MessageId, Record};
 use crate::subscription::serving;
 use crate::topic::{Topic, TopicInner};
 use ringmain_fanout::{ClaimError, TryPublishError};
-use ringmain_ring::{TryLock, now};
+use ringmain_ring::{OwnerCell, TryLock, now};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+
+/// Why a record was not published, in a byte.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    Full,
+    Closed,
+    WouldDeadlock,
+}
+
+impl Refusal {
+    #[cold]
+    fn of<M>(self, message: M) -> PublishError<M> {
+        match self {
+            Self::Full => PublishError::Full(message),
+            Self::Closed => PublishError::Closed(message),
+            Self::WouldDeadlock => PublishError::WouldDeadlock(message),
+        }
+    }
+}
+
+impl<M> From<PublishError<M>> for Refusal {
+    fn from(error: PublishError<M>) -> Self {
+        match error {
+            PublishError::Full(_) => Self::Full,
+            PublishError::WouldDeadlock(_) => Self::WouldDeadlock,
+            _ => Self::Closed,
+        }
+    }
+}
 
 /// How long a publish may wait for room.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +57,9 @@ pub struct Publisher {
     topic: Arc<TopicInner>,
     /// Where messages without a key go.
     shard: usize,
+    /// The buffers of the thread that publishes first, which in practice is the only one.
+    own: OwnerCell<Spares>,
+    /// Those of all others.
     spares: TryLock<Spares>,
     /// A lane a shard, opened by the first `enqueue`.
     lanes: Box<[OnceLock<Arc<Lane>>]>,
@@ -38,6 +70,7 @@ impl Publisher {
         Self {
             topic: Arc::clone(topic),
             shard: topic.next_shard(),
+            own: OwnerCell::default(),
             spares: TryLock::default(),
             lanes: (0..topic.config.shards).map(|_| OnceLock::new()).collect(),
         }
@@ -247,6 +280,11 @@ impl Publisher {
         key.map_or(self.shard, |key| self.topic.shard_of_key(key))
     }
 
+    #[inline]
+    fn has_staged(&self, shard: usize) -> bool {
+        self.lanes[shard].get().is_some_and(|lane| lane.has_staged())
+    }
+
     /// What was enqueued before comes first.
     #[inline]
     fn flush_lane(&self, shard: usize, wait: Wait) -> Result<(), PublishError<()>> {
@@ -266,9 +304,8 @@ impl Publisher {
         }
         let shard = self.shard_of(message.ordering_key.as_deref());
         self.with_spares(|spares| {
-            let record = Record::from_message(spares.take(0), message, self.topic.publish_time());
-            self.commit(shard, record, wait, spares)
-                .map_err(|(error, record)| error.map(|()| record.into_message()))
+            let mut record = Record::from_message(spares.take(0), message, self.topic.publish_time());
+            self.commit(shard, &mut record, wait, spares).map_err(|refusal| refusal.of(record.into_message()))
         })
     }
 
@@ -282,64 +319,89 @@ impl Publisher {
         if let Err(reason) = check_data(len) {
             return Err(PublishError::Invalid { message: (), reason });
         }
-        self.with_spares(|spares| {
+        let committed = self.with_spares(|spares| {
             let mut draft = spares.take(len);
             write(draft.resize(len));
             draft.publish_time = self.topic.publish_time();
-            self.commit(self.shard, Record::new(draft), wait, spares).map_err(|(error, record)| {
+            let mut record = Record::new(draft);
+            let committed = self.commit(self.shard, &mut record, wait, spares);
+            if committed.is_err() {
                 spares.put(record);
-                error
-            })
-        })
+            }
+            committed
+        });
+        committed.map_err(|refusal| refusal.of(()))
     }
 
     /// Runs `publish` with this publisher's spares, or, while another thread uses those, with none.
     #[inline]
     fn with_spares<R>(&self, publish: impl FnOnce(&mut Spares) -> R) -> R {
+        if let Some(mut own) = self.own.enter() {
+            return publish(&mut own);
+        }
         match self.spares.try_lock() {
             Some(mut spares) => publish(&mut spares),
             None => publish(&mut Spares::default()),
         }
     }
 
-    /// Publishes one record, or gives it back.
+    /// Publishes one record, or leaves it where it is.
+    ///
+    /// What this returns fits into two registers, and must: a result that is passed through memory and read in wider
+    /// pieces than it was written in waits for every store before it, the whole payload's among them.
     #[inline]
     fn commit(
         &self,
         shard: usize,
-        record: Record,
+        record: &mut Record,
         wait: Wait,
         spares: &mut Spares,
-    ) -> Result<MessageId, (PublishError<()>, Record)> {
+    ) -> Result<MessageId, Refusal> {
         let topic = &*self.topic;
-        if let Err(error) = self.flush_lane(shard, wait) {
-            return Err((error, record));
+        if self.has_staged(shard) {
+            self.flush_lane(shard, wait)?;
         }
-        let shards = match topic.stored() {
-            Some(shards) => shards,
-            None => match topic.publish_unstored(shard, 1) {
-                Ok(Some(id)) => {
-                    spares.put(record);
-                    return Ok(id);
-                }
-                Ok(None) => topic.shards().expect("a topic without rings has room"),
-                Err(error) => return Err((error, record)),
-            },
-        };
+        let Some(shards) = topic.stored() else { return self.commit_unstored(shard, record, wait, spares) };
         let channel = &shards[shard].channel;
-        let mut record = record;
         loop {
-            match channel.try_exchange(record) {
+            let exchanged = match wait {
+                Wait::Never => channel.try_exchange(std::mem::take(record)),
+                _ => channel.exchange_or_wait(std::mem::take(record)),
+            };
+            match exchanged {
                 Ok((sequence, old)) => {
                     spares.put(old);
                     return Ok(MessageId::new(sequence, shard, topic.config.shards));
                 }
-                Err(TryPublishError::Full(back)) => record = back,
-                Err(error) => return Err((PublishError::Closed(()), error.into_inner())),
+                Err(TryPublishError::Full(back)) => *record = back,
+                Err(error) => {
+                    *record = error.into_inner();
+                    return Err(Refusal::Closed);
+                }
             }
-            if let Err(error) = self.wait_for_room(shard, 1, wait) {
-                return Err((error, record));
+            self.wait_for_room(shard, 1, wait)?;
+        }
+    }
+
+    /// Takes a number and keeps nothing; or, if a subscription came meanwhile, publishes.
+    #[cold]
+    fn commit_unstored(
+        &self,
+        shard: usize,
+        record: &mut Record,
+        wait: Wait,
+        spares: &mut Spares,
+    ) -> Result<MessageId, Refusal> {
+        loop {
+            if self.topic.stored().is_some() {
+                return self.commit(shard, record, wait, spares);
             }
+            if let Some(id) = self.topic.publish_unstored(shard, 1)? {
+                spares.put(std::mem::take(record));
+                return Ok(id);
+            }
+            // The rings are there, and full of what a subscription has left behind.
+            self.wait_for_room(shard, 1, wait)?;
         }
     }
 

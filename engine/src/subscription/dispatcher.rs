@@ -210,7 +210,6 @@ impl Dispatcher {
         let mut ready = || {
             stop.is_stopped()
                 || served.iter().any(|served| served.subscription.has_unhandled(stuck))
-                || sets.iter().any(|set| set.cursors.is_behind())
                 || served.iter().all(|served| served.subscription.is_finished())
         };
         let mut notifies: Vec<&Notify> = vec![&stop.inner.notify];

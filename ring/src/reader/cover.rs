@@ -14,16 +14,17 @@
 //! left without a live cursor takes its gate off the list: nobody may ever move it again.
 //!
 //! Other consumers may move a covered cursor while the cover's own thread sleeps, with nothing to read. Its gate then
-//! stands where the cursor was; so a producer that finds no room catches idle covers up before it says so or waits.
+//! stands where the cursor was; so a producer that finds no room catches covers up before it says so or waits. In the
+//! middle of a turn it leaves word, as a detacher does: the turn's end may have looked at the cursors already.
 
-use super::batch::View;
 use super::gather::Gather;
 use super::shared::SharedCursor;
+use super::turn::Turn;
 use crate::gating::{Gate, Kind};
 use crate::ring::{Core, Ring};
 use crate::sequence::Sequence;
 use crate::sequencer::Sequencer;
-use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering};
+use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering, spin_hint, thread};
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -33,11 +34,13 @@ const AGAIN: u32 = 2;
 
 /// What a cover shares with those who detach its cursors.
 pub(super) struct CoverShared<T: Send + Sync + 'static, S: Sequencer> {
-    core: Arc<Core<T, S>>,
+    pub(super) core: Arc<Core<T, S>>,
     gate: usize,
     /// Whether the gate is on the list. Read and written by whoever holds the turn, which orders it.
     gating: AtomicBool,
     turn: AtomicU32,
+    /// Whether the last turn found nothing. Written when that changes.
+    resting: AtomicBool,
     cursors: Mutex<Vec<SharedCursor<T, S>>>,
 }
 
@@ -46,13 +49,19 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
         self.core.gates.list(Kind::Lossless).gate(self.gate)
     }
 
-    /// Takes the turn, which a detacher holds for a moment only.
+    /// Takes the turn, which detachers and producers hold for a moment only, unless they are preempted.
     #[inline]
     fn begin(&self) {
         // Acquire: pairs with the release in `end`.
         let acquire = ordering("cover.begin.acquire", Ordering::Acquire);
+        let mut spins = 0;
         while self.turn.compare_exchange_weak(IDLE, BUSY, acquire, Ordering::Relaxed).is_err() {
-            crate::sync::spin_hint();
+            if spins < 64 {
+                spins += 1;
+                spin_hint();
+            } else {
+                thread::yield_now();
+            }
         }
     }
 
@@ -105,7 +114,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
     }
 
     /// Moves the gate to `position`, which no cursor is behind.
-    fn move_gate(&self, position: Sequence) {
+    pub(super) fn move_gate(&self, position: Sequence) {
         if self.gate().position() != position {
             self.gate().move_to(position);
             self.core.notify_producers();
@@ -115,14 +124,25 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
 
 /// What a producer may do for a cover that nobody runs.
 pub(crate) trait CatchUp: fmt::Debug + Send + Sync {
-    /// Moves the gate on to where the cursors are, unless a turn is under way. Returns whether it moved.
-    fn catch_up(&self) -> bool;
+    /// Moves the gate on to where the cursors are, or leaves word to whoever holds the turn, who then does. For a
+    /// `patient` producer only if the last turn found nothing: otherwise there will be another. Returns whether it moved.
+    fn catch_up(&self, patient: bool) -> bool;
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> CatchUp for CoverShared<T, S> {
-    fn catch_up(&self) -> bool {
-        // Relaxed: a hint; the exchanges in `refresh_for_detached` decide.
-        if self.turn.load(Ordering::Relaxed) != IDLE {
+    fn catch_up(&self, patient: bool) -> bool {
+        // Relaxed: a hint. Nobody goes to sleep on it.
+        if patient && !self.resting.load(Ordering::Relaxed) {
+            return false;
+        }
+        if broken("cover.busy_is_not_told") && self.turn.load(Ordering::Relaxed) != IDLE {
+            return false;
+        }
+        // Whoever holds the turn looks once more anyway. A swap though nothing changes, and AcqRel: it is to see what we
+        // saw. (A turn that is merely busy may have looked already, and is left word below.)
+        if self.turn.load(Ordering::Relaxed) == AGAIN
+            && self.turn.compare_exchange(AGAIN, AGAIN, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        {
             return false;
         }
         let behind = self.gate().position();
@@ -155,10 +175,10 @@ impl<T: Send + Sync + 'static, S: Sequencer> Drop for CoverShared<T, S> {
 
 /// Serves many [`SharedCursor`]s of one ring from one thread.
 pub struct Cover<T: Send + Sync + 'static, S: Sequencer> {
-    shared: Arc<CoverShared<T, S>>,
+    pub(super) shared: Arc<CoverShared<T, S>>,
     /// The same cursors as the shared ones, reachable without a lock.
-    cursors: Vec<SharedCursor<T, S>>,
-    available: Sequence,
+    pub(super) cursors: Vec<SharedCursor<T, S>>,
+    pub(super) available: Sequence,
     gather: Gather,
     in_turn: bool,
 }
@@ -173,6 +193,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
             gate,
             gating: AtomicBool::new(false),
             turn: AtomicU32::new(IDLE),
+            resting: AtomicBool::new(true),
             cursors: Mutex::new(Vec::new()),
         };
         let shared = Arc::new(shared);
@@ -249,7 +270,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
 
     /// Ends the turn.
     #[inline]
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         let Self { shared, cursors, .. } = self;
         shared.end(|| earliest(cursors));
         self.in_turn = false;
@@ -292,6 +313,9 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
             (behind.until(*available), available.number())
         };
         let (ready, end) = look();
+        if shared.resting.load(Ordering::Relaxed) != (ready == 0) {
+            shared.resting.store(ready == 0, Ordering::Relaxed);
+        }
         gather.after(ready, end, look);
         Turn { cover: self }
     }
@@ -318,67 +342,5 @@ impl<T: Send + Sync + 'static, S: Sequencer> Drop for Cover<T, S> {
 impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for Cover<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cover").field("cursors", &self.cursors.len()).finish_non_exhaustive()
-    }
-}
-
-/// One turn over a cover's cursors. Its end moves the cover's gate to the cursor furthest behind.
-#[must_use = "nothing is read until a cursor's slots are claimed"]
-pub struct Turn<'a, T: Send + Sync + 'static, S: Sequencer> {
-    cover: &'a mut Cover<T, S>,
-}
-
-impl<T: Send + Sync + 'static, S: Sequencer> Turn<'_, T, S> {
-    /// How many cursors there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.cover.cursors.len()
-    }
-
-    /// Whether there is no cursor.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.cover.cursors.is_empty()
-    }
-
-    /// The end of what this turn can read.
-    #[must_use]
-    pub fn available(&self) -> Sequence {
-        self.cover.available
-    }
-
-    /// Takes at most `limit` slots from the cursor at `index` (0 up to [`len`](Self::len)), if any is ready.
-    #[inline]
-    #[must_use]
-    pub fn claim(&self, index: usize, limit: usize) -> Option<View<'_, T, S>> {
-        let gate = self.cover.cursors.get(index)?.inner.gate();
-        loop {
-            let from = gate.live_position()?;
-            let limit = self.cover.shared.core.capacity().min(limit as u64);
-            let to = self.cover.available.earlier(from.plus(limit));
-            if !from.is_before(to) {
-                return None;
-            }
-            // The cover's gate stands at or before every one of its cursors, and does not move during the turn; what
-            // lies before `available` was acquired by `turn`.
-            if broken("cover.gate_first") {
-                self.cover.shared.move_gate(to);
-            }
-            if gate.advance(from, to) {
-                return Some(View::new(&self.cover.shared.core.slots, from, to));
-            }
-        }
-    }
-}
-
-impl<T: Send + Sync + 'static, S: Sequencer> Drop for Turn<'_, T, S> {
-    #[inline]
-    fn drop(&mut self) {
-        self.cover.end();
-    }
-}
-
-impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for Turn<'_, T, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("available", &self.available()).finish_non_exhaustive()
     }
 }

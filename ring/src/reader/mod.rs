@@ -13,11 +13,13 @@ mod cursor;
 mod gather;
 mod lossy;
 mod shared;
+mod turn;
 
 pub use batch::View;
 pub(crate) use cover::CatchUp;
-pub use cover::{Cover, Turn};
+pub use cover::Cover;
 pub use cursor::{Batch, Cursor};
 pub(crate) use lossy::push_lossy;
 pub use lossy::{LossyCursor, LossyRead, OnFull};
 pub use shared::{PinnedBatch, SharedCursor};
+pub use turn::Turn;

@@ -3,6 +3,9 @@
 //! The gate is checked *before* the claim: a producer that finds the ring full has claimed nothing, so a `try_publish`
 //! never leaves a hole, and nobody queues up behind a claim that waits (a fetch-add before the check convoys).
 //!
+//! While a ring has had one producing thread only, that thread claims with plain stores (see `owner`); the second one
+//! to come revokes that, once.
+//!
 //! A slot is readable when its stamp equals its sequence. A batch stamps each slot as it is written, but for the first,
 //! which it stamps last: a reader waits at the first, and then finds all of the batch at once.
 //!
@@ -12,6 +15,7 @@
 use super::{Sequencer, SlotsOf, sealed::Sealed};
 use crate::claim::{Claim, Claimant};
 use crate::error::{ClaimError, Closed, TryPublishError};
+use crate::owner::{Bias, Cursor};
 use crate::ring::{Core, Ring};
 use crate::sequence::{Sequence, TAG};
 use crate::sync::{AtomicU64, Ordering, broken, ordering};
@@ -20,8 +24,9 @@ use crossbeam_utils::CachePadded;
 /// The sequencer of a ring with any number of producers, who publish through the [`Ring`] itself.
 #[derive(Debug)]
 pub struct Multi {
-    /// Everything before this is claimed. Compare-and-swapped by the producers.
-    claimed: CachePadded<AtomicU64>,
+    /// Everything before this is claimed. Compare-and-swapped by the producers; stored by a lone one.
+    cursor: CachePadded<Cursor>,
+    bias: Bias,
 }
 
 impl Sealed for Multi {}
@@ -31,7 +36,7 @@ impl Sequencer for Multi {
     type Stamp = AtomicU64;
 
     fn new(start: Sequence) -> Self {
-        Self { claimed: CachePadded::new(AtomicU64::new(start.raw())) }
+        Self { cursor: CachePadded::new(Cursor::new(start.raw())), bias: Bias::new() }
     }
 
     fn unpublished(first: Sequence, capacity: u64) -> AtomicU64 {
@@ -40,7 +45,7 @@ impl Sequencer for Multi {
 
     fn tail(&self) -> Sequence {
         // Relaxed: what attaching needs of it comes from the fences in `Gates`.
-        Sequence::from_raw(self.claimed.load(Ordering::Relaxed))
+        Sequence::from_raw(self.cursor.claimed.load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -90,7 +95,22 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     /// As [`try_publish`](Self::try_publish).
     #[inline]
     pub fn try_exchange(&self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
-        let sequence = match self.claim_range(1) {
+        self.exchange_once(value, false)
+    }
+
+    /// As [`try_exchange`](Self::try_exchange), for a caller who will wait for room if there is none: it does not look
+    /// after covers that seem to be run, which waiting does.
+    ///
+    /// # Errors
+    /// As [`try_publish`](Self::try_publish).
+    #[inline]
+    pub fn exchange_or_wait(&self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
+        self.exchange_once(value, true)
+    }
+
+    #[inline]
+    fn exchange_once(&self, value: T, patient: bool) -> Result<(Sequence, T), TryPublishError<T>> {
+        let sequence = match self.claim_range(1, patient) {
             Ok(sequence) => sequence,
             Err(ClaimError::Closed) => return Err(TryPublishError::Closed(value)),
             Err(_) => return Err(TryPublishError::Full(value)),
@@ -120,7 +140,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     pub fn exchange(&self, value: T) -> Result<(Sequence, T), Closed<T>> {
         let mut value = value;
         loop {
-            match self.try_exchange(value) {
+            match self.exchange_or_wait(value) {
                 Ok(published) => return Ok(published),
                 Err(TryPublishError::Closed(back)) => return Err(Closed(back)),
                 Err(TryPublishError::Full(back)) => value = back,
@@ -136,7 +156,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     #[inline]
     pub fn claim(&self, count: u64) -> Result<Claim<T, &Self>, ClaimError> {
         loop {
-            match self.claim_range(count) {
+            match self.claim_range(count, true) {
                 Ok(start) => return Ok(Claim::new(self, start, count)),
                 Err(ClaimError::Full) => {
                     let _room = self.core.wait_for_room(self.core.sequencer.tail().plus(count), None);
@@ -152,14 +172,16 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     /// As [`claim`](Self::claim), and [`ClaimError::Full`].
     #[inline]
     pub fn try_claim(&self, count: u64) -> Result<Claim<T, &Self>, ClaimError> {
-        self.claim_range(count).map(|start| Claim::new(self, start, count))
+        self.claim_range(count, false).map(|start| Claim::new(self, start, count))
     }
 
     /// Claims `count` sequences for the caller alone, and acquires a gate past the last lap of their slots.
     #[inline]
-    fn claim_range(&self, count: u64) -> Result<Sequence, ClaimError> {
+    fn claim_range(&self, count: u64, patient: bool) -> Result<Sequence, ClaimError> {
         let capacity = self.core.slots.0.capacity();
-        let claimed = &self.core.sequencer.claimed;
+        let Multi { cursor, bias } = &self.core.sequencer;
+        let claimed = &cursor.claimed;
+        let mut alone = bias.is_mine(cursor);
         if count > capacity {
             return Err(ClaimError::TooLarge { count, capacity });
         }
@@ -174,7 +196,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
             let end = start.plus(count);
             // Signed: with a stale `start` the gate may be ahead of it; then the swap fails and we look again.
             if end.minus(capacity).distance_from(gate) > 0
-                && end.minus(capacity).distance_from(self.core.reread_gate(end)) > 0
+                && end.minus(capacity).distance_from(self.core.reread_gate(end, patient)) > 0
                 && !broken("multi.gate.ignored")
             {
                 let now = Sequence::from_raw(claimed.load(Ordering::Relaxed));
@@ -187,6 +209,15 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
             if broken("multi.claim.not_swapped") {
                 claimed.store(end.raw(), Ordering::Relaxed);
                 return Ok(start);
+            }
+            if alone {
+                // While the bias is ours, nobody else moves the cursor: it still stands at `start`.
+                if bias.store(cursor, end.raw()) {
+                    return Ok(start);
+                }
+                alone = false;
+                start = Sequence::from_raw(claimed.load(Ordering::Relaxed));
+                continue;
             }
             match claimed.compare_exchange_weak(start.raw(), end.raw(), Ordering::Relaxed, Ordering::Relaxed)
             {

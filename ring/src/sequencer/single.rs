@@ -32,9 +32,8 @@ impl Sequencer for Single {
     fn unpublished(_first: Sequence, _capacity: u64) {}
 
     fn tail(&self) -> Sequence {
-        // Acquire: pairs with the release store in `SingleProducer::publish_to`; a cursor that starts here vouches for
-        // what lies before.
-        Sequence::from_raw(self.published.load(ordering("single.tail.acquire", Ordering::Acquire)))
+        // Relaxed: what attaching needs of it comes from the fences in `Gates`, and readers look at `published`.
+        Sequence::from_raw(self.published.load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -164,7 +163,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
         if count > capacity {
             return Err(ClaimError::TooLarge { count, capacity });
         }
-        self.gate = self.core.reread_gate(end);
+        self.gate = self.core.reread_gate(end, false);
         if end.minus(capacity).distance_from(self.gate) <= 0 { Ok(()) } else { Err(ClaimError::Full) }
     }
 

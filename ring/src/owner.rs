@@ -1,0 +1,236 @@
+//! What one thread does nearly always, without a locked instruction.
+//!
+//! A locked instruction (a swap, a compare-and-swap) waits until every store before it has reached the cache. Behind a
+//! kilobyte of payload that is most of what a publish costs, so a ring with one publishing thread should not pay it.
+//!
+//! [`OwnerCell`] is a value that the first thread to use it may use from then on. [`Bias`] lets the first producer of a
+//! ring claim with plain stores until a second one appears, which revokes that for good: it says so, fences heavily,
+//! and waits until the owner is out of the few instructions in which it does not look. (The owner's side is a light
+//! fence; where there is no cheap one, nobody is ever biased.)
+
+use crate::sync::{
+    self, AtomicBool, AtomicU64, Ordering, UnsafeCell, broken, heavy_fence, light_fence, ordering, thread,
+};
+use crossbeam_utils::CachePadded;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+/// A number for the calling thread, never 0 and never used again.
+#[inline]
+fn this_thread() -> u64 {
+    #[cfg(ringmain_loom)]
+    {
+        use std::hash::BuildHasher;
+        let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+        hasher.hash_one(thread::current().id()) | 1
+    }
+    #[cfg(not(ringmain_loom))]
+    {
+        use std::cell::Cell;
+        thread_local!(static ID: Cell<u64> = const { Cell::new(0) });
+        let id = ID.get();
+        if id != 0 { id } else { new_id(|id| ID.set(id)) }
+    }
+}
+
+#[cfg(not(ringmain_loom))]
+#[cold]
+fn new_id(keep: impl FnOnce(u64)) -> u64 {
+    static NEXT: std::sync::LazyLock<AtomicU64> = std::sync::LazyLock::new(|| AtomicU64::new(2));
+    let id = NEXT.fetch_add(2, Ordering::Relaxed);
+    keep(id);
+    id
+}
+
+/// A value for one thread: the first that uses it.
+///
+/// ```
+/// let cell = ringmain_ring::OwnerCell::new(1);
+/// *cell.enter().expect("nobody owned it") += 1;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| assert!(cell.enter().is_none(), "it belongs to the other thread"));
+/// });
+/// assert_eq!(*cell.enter().unwrap(), 2);
+/// ```
+pub struct OwnerCell<T> {
+    owner: AtomicU64,
+    /// Whether the owner is inside, so that it does not enter twice. Read and written by the owner alone.
+    busy: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: one thread ever gets at the value through a shared reference; it moves there once, and to whoever drops it.
+unsafe impl<T: Send> Sync for OwnerCell<T> {}
+// SAFETY: moving the cell moves the value.
+unsafe impl<T: Send> Send for OwnerCell<T> {}
+
+impl<T> OwnerCell<T> {
+    /// Wraps `value`; nobody owns it yet.
+    pub fn new(value: T) -> Self {
+        Self { owner: AtomicU64::new(0), busy: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// The value, if the calling thread owns it (or nobody does yet) and does not use it already.
+    #[inline]
+    pub fn enter(&self) -> Option<OwnerGuard<'_, T>> {
+        let me = this_thread();
+        // Relaxed: only this thread ever writes this thread's number, so it reads what it wrote itself.
+        let owner = self.owner.load(Ordering::Relaxed);
+        let mine = owner == me
+            || (owner == 0
+                && self.owner.compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed).is_ok());
+        let mine = mine || broken("owner.unchecked");
+        if !mine || self.busy.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.busy.store(true, Ordering::Relaxed);
+        Some(OwnerGuard { cell: self, here: PhantomData })
+    }
+}
+
+/// The right to use the value of an [`OwnerCell`], until dropped. Stays on its thread.
+#[must_use = "dropping the guard ends the use"]
+pub struct OwnerGuard<'a, T> {
+    cell: &'a OwnerCell<T>,
+    /// Neither Send nor Sync: another thread must not get at the value.
+    here: PhantomData<*const ()>,
+}
+
+impl<T> Deref for OwnerGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this thread owns the value, and there is one guard at a time.
+        self.cell.value.with(|value| unsafe { &*value })
+    }
+}
+
+impl<T> DerefMut for OwnerGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: this thread owns the value, there is one guard at a time, and it is borrowed mutably.
+        self.cell.value.with_mut(|value| unsafe { &mut *value })
+    }
+}
+
+impl<T> Drop for OwnerGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.cell.busy.store(false, Ordering::Relaxed);
+    }
+}
+
+impl<T> fmt::Debug for OwnerGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnerGuard").finish_non_exhaustive()
+    }
+}
+
+impl<T: Default> Default for OwnerCell<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> fmt::Debug for OwnerCell<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnerCell").finish_non_exhaustive()
+    }
+}
+
+/// Nobody is biased any more.
+const REVOKED: u64 = u64::MAX;
+/// Somebody is waiting for the owner to notice.
+const REVOKING: u64 = u64::MAX - 2;
+
+/// Which thread may claim with plain stores.
+#[derive(Debug)]
+pub(crate) struct Bias {
+    owner: CachePadded<AtomicU64>,
+}
+
+/// The claim cursor, and whether the biased owner is moving it just now: both its own, in one line.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    pub(crate) claimed: AtomicU64,
+    moving: AtomicBool,
+}
+
+impl Cursor {
+    pub(crate) fn new(start: u64) -> Self {
+        Self { claimed: AtomicU64::new(start), moving: AtomicBool::new(false) }
+    }
+}
+
+impl Bias {
+    /// Biased towards whoever comes first.
+    pub(crate) fn new() -> Self {
+        let owner = if sync::light_fence_is_light() { 0 } else { REVOKED };
+        Self { owner: CachePadded::new(AtomicU64::new(owner)) }
+    }
+
+    /// Whether the calling thread may try [`store`](Self::store). If not, it may swap: whoever was biased is no more.
+    #[inline]
+    pub(crate) fn is_mine(&self, cursor: &Cursor) -> bool {
+        // Acquire: pairs with the release store in `revoke`: the owner's last plain store is visible.
+        let owner = self.owner.load(ordering("bias.owner.acquire", Ordering::Acquire));
+        if owner == REVOKED {
+            return false;
+        }
+        owner == this_thread() || self.is_mine_now(cursor)
+    }
+
+    #[cold]
+    fn is_mine_now(&self, cursor: &Cursor) -> bool {
+        let me = this_thread();
+        loop {
+            let owner = self.owner.load(Ordering::Acquire);
+            match owner {
+                0 if self.owner.compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed).is_ok() => {
+                    return true;
+                }
+                REVOKED => return false,
+                0 => {}
+                REVOKING => thread::yield_now(),
+                _ => self.revoke(owner, cursor),
+            }
+        }
+    }
+
+    /// Takes the bias from `owner`, and waits until it has noticed or cannot be in the way.
+    fn revoke(&self, owner: u64, cursor: &Cursor) {
+        if self.owner.compare_exchange(owner, REVOKING, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        if !broken("bias.no_fence") {
+            heavy_fence(); // pairs with the light fence in `store`
+        }
+        // Acquire: pairs with the release store in `store`: the cursor is where the owner left it.
+        while cursor.moving.load(ordering("bias.moving.acquire", Ordering::Acquire))
+            && !broken("bias.no_wait")
+        {
+            thread::yield_now();
+        }
+        // Release: pairs with the acquire load in `is_mine`.
+        self.owner.store(REVOKED, ordering("bias.revoked.release", Ordering::Release));
+    }
+
+    /// Moves the cursor to `end`, by the owner, who alone moves it; or returns false, since it was revoked.
+    #[inline]
+    pub(crate) fn store(&self, cursor: &Cursor, end: u64) -> bool {
+        cursor.moving.store(true, Ordering::Relaxed);
+        if !broken("bias.no_fence") {
+            light_fence(); // pairs with the heavy fence in `revoke`
+        }
+        let owner = self.owner.load(Ordering::Relaxed);
+        let mine = owner != REVOKING && owner != REVOKED;
+        if mine {
+            cursor.claimed.store(end, Ordering::Relaxed);
+        }
+        // Release: pairs with the acquire load in `revoke`.
+        cursor.moving.store(false, ordering("bias.moving.release", Ordering::Release));
+        mine
+    }
+}
