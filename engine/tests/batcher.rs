@@ -4,10 +4,10 @@ mod common;
 
 use common::{assert_balanced, manual, message, number, receive_all, single, subscribe, topic};
 use ringmain::{Close, PublishError, Publisher, Receipt, Subscription, TopicConfig, Verdict};
+use ringmain_ring::sync::{AtomicU64, AtomicUsize, Ordering};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;

@@ -4,8 +4,8 @@ mod common;
 
 use common::{assert_balanced, manual, message, number, receive_all, single, subscribe, topic, until};
 use ringmain::{Dispatcher, Overflow, RecvError, SubscriptionConfig, TopicConfig, Verdict};
+use ringmain_ring::sync::{AtomicU64, AtomicUsize, Ordering};
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 

@@ -7,8 +7,8 @@ use ringmain::{
     Close, Delivery, Dispatcher, Engine, Overflow, PublishError, RecvError, SubscriptionConfig, TopicConfig,
     Verdict, WaitStrategy,
 };
+use ringmain_ring::sync::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! Dispatchers: many receivers on one thread, how they end, and what a bad handler does to the others.
 
 use ringmain_fanout::{Channel, ChannelBuilder, CursorSet, Dispatcher, Event, Overflow, WaitStrategy};
+use ringmain_ring::sync::{AtomicU64, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 const RECEIVERS: u64 = if cfg!(miri) { 5 } else { 200 };

@@ -1,7 +1,7 @@
 //! Receivers: each sees everything from its attach on, whoever else comes and goes; clones compete.
 
 use ringmain_fanout::{Channel, ChannelBuilder, ReceiveError, Receiver, Sequence};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use ringmain_ring::sync::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 const MESSAGES: u64 = if cfg!(miri) { 200 } else { 20_000 };

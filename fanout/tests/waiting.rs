@@ -3,8 +3,8 @@
 //! No time-out rescues anybody here: a wake-up that is lost hangs the test.
 
 use ringmain_fanout::{Channel, ChannelBuilder, Dispatcher, Overflow, WaitStrategy};
+use ringmain_ring::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 const ROUNDS: u64 = if cfg!(miri) { 50 } else { 2_000 };

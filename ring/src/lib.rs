@@ -27,6 +27,7 @@
 pub mod sync;
 
 mod buffer;
+mod builder;
 mod claim;
 mod cpus;
 mod error;
@@ -44,13 +45,14 @@ mod try_lock;
 mod wait;
 
 pub use buffer::{Buffer, UniqueBuffer};
+pub use builder::Builder;
 pub use claim::Claim;
 pub use error::{BuildError, ClaimError, Closed, TryPublishError};
 pub use owner::{OwnerCell, OwnerGuard};
 pub use reader::{
     Batch, Cover, Cursor, LossyCursor, LossyRead, OnFull, PinnedBatch, SharedCursor, Turn, View,
 };
-pub use ring::{Builder, Ring};
+pub use ring::Ring;
 pub use sequence::Sequence;
 pub use sequencer::{Multi, Sequencer, Single, SingleProducer};
 pub use slab::{LeaseId, Slab, StaleLease};

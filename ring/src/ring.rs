@@ -1,5 +1,6 @@
 //! The ring: slots, a sequencer, the gates, and who waits for what. Everything else is a handle on one.
 
+use crate::builder::Builder;
 use crate::error::BuildError;
 use crate::gating::Gates;
 use crate::reader::{CatchUp, Cover, Cursor, LossyCursor, OnFull, SharedCursor};
@@ -44,6 +45,30 @@ struct GateCache {
 }
 
 impl<T, S: Sequencer> Core<T, S> {
+    pub(crate) fn new(
+        capacity: usize,
+        start: Sequence,
+        wait: WaitStrategy,
+        value: impl FnMut() -> T,
+        stamp: impl FnMut(usize) -> S::Stamp,
+    ) -> Self {
+        Self {
+            slots: SlotsOf(Slots::new(capacity, value, stamp)),
+            sequencer: S::new(start),
+            gates: Gates::new(),
+            gate: CachePadded::new(GateCache {
+                seen: AtomicU64::new(start.raw()),
+                closed: AtomicBool::new(false),
+            }),
+            data: Notify::new(),
+            room: Notify::new(),
+            wait,
+            any_cover: AtomicBool::new(false),
+            covers: Mutex::new(Vec::new()),
+            looks: AtomicU64::new(0),
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn capacity(&self) -> u64 {
         self.slots.0.capacity()
@@ -316,88 +341,5 @@ impl<T, S: Sequencer> fmt::Debug for Ring<T, S> {
             .field("tail", &self.core.sequencer.tail())
             .field("closed", &self.core.is_closed())
             .finish_non_exhaustive()
-    }
-}
-
-/// Settings of a ring to be made.
-#[derive(Debug, Clone, Copy)]
-#[must_use]
-pub struct Builder {
-    capacity: usize,
-    start: Sequence,
-    wait: WaitStrategy,
-}
-
-impl Builder {
-    /// A ring of `capacity` slots, a power of two from 1 to 2^30.
-    pub fn new(capacity: usize) -> Self {
-        Self { capacity, start: Sequence::new(0), wait: WaitStrategy::default() }
-    }
-
-    /// The first sequence, 0 unless set. For testing what happens near the end of the number range.
-    pub fn start(mut self, start: Sequence) -> Self {
-        self.start = start;
-        self
-    }
-
-    /// How producers and readers wait.
-    pub fn wait(mut self, wait: WaitStrategy) -> Self {
-        self.wait = wait;
-        self
-    }
-
-    /// Makes a ring for any number of producers; every slot begins with a `value()`.
-    ///
-    /// # Errors
-    /// [`BuildError`] when the capacity is not a power of two.
-    pub fn multi<T: Send + Sync + 'static>(
-        self,
-        value: impl FnMut() -> T,
-    ) -> Result<Ring<T, Multi>, BuildError> {
-        self.build(value)
-    }
-
-    /// Makes a ring and its only producer; every slot begins with a `value()`.
-    ///
-    /// # Errors
-    /// [`BuildError`] when the capacity is not a power of two.
-    pub fn single<T: Send + Sync + 'static>(
-        self,
-        value: impl FnMut() -> T,
-    ) -> Result<(SingleProducer<T>, Ring<T, Single>), BuildError> {
-        let ring = self.build(value)?;
-        Ok((SingleProducer::new(&ring), ring))
-    }
-
-    fn build<T, S: Sequencer>(self, value: impl FnMut() -> T) -> Result<Ring<T, S>, BuildError> {
-        if !self.capacity.is_power_of_two() || self.capacity > 1 << 30 {
-            return Err(BuildError::Capacity { capacity: self.capacity });
-        }
-        if self.wait.parks() {
-            crate::sync::prepare_fences();
-        }
-        let mask = self.capacity - 1;
-        let begin = self.start.index(mask);
-        let stamp = |index: usize| {
-            let first = self.start.plus((index.wrapping_sub(begin) & mask) as u64);
-            S::unpublished(first, self.capacity as u64)
-        };
-        Ok(Ring {
-            core: Arc::new(Core {
-                slots: SlotsOf(Slots::new(self.capacity, value, stamp)),
-                sequencer: S::new(self.start),
-                gates: Gates::new(),
-                gate: CachePadded::new(GateCache {
-                    seen: AtomicU64::new(self.start.raw()),
-                    closed: AtomicBool::new(false),
-                }),
-                data: Notify::new(),
-                room: Notify::new(),
-                wait: self.wait,
-                covers: Mutex::new(Vec::new()),
-                looks: AtomicU64::new(0),
-                any_cover: AtomicBool::new(false),
-            }),
-        })
     }
 }

@@ -1,66 +1,31 @@
 //! Publishing that returns when the message is readable.
 
-use super::batcher::{Lane, Receipt};
+use super::batcher::Lane;
+use super::receipt::Receipt;
+use super::refusal::{Refusal, Wait};
 use super::spares::Spares;
-use crate::error::{BatchError, Invalid, PublishError};
+use crate::error::PublishError;
 use crate::message::{Message, check_data};
 use crate::record::{MessageId, Record};
 use crate::subscription::serving;
 use crate::topic::{Topic, TopicInner};
-use ringmain_fanout::{ClaimError, TryPublishError};
+use ringmain_fanout::TryPublishError;
 use ringmain_ring::{OwnerCell, TryLock, now};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
-
-/// Why a record was not published, in a byte.
-#[derive(Debug, Clone, Copy)]
-enum Refusal {
-    Full,
-    Closed,
-    WouldDeadlock,
-}
-
-impl Refusal {
-    #[cold]
-    fn of<M>(self, message: M) -> PublishError<M> {
-        match self {
-            Self::Full => PublishError::Full(message),
-            Self::Closed => PublishError::Closed(message),
-            Self::WouldDeadlock => PublishError::WouldDeadlock(message),
-        }
-    }
-}
-
-impl<M> From<PublishError<M>> for Refusal {
-    fn from(error: PublishError<M>) -> Self {
-        match error {
-            PublishError::Full(_) => Self::Full,
-            PublishError::WouldDeadlock(_) => Self::WouldDeadlock,
-            _ => Self::Closed,
-        }
-    }
-}
-
-/// How long a publish may wait for room.
-#[derive(Debug, Clone, Copy)]
-enum Wait {
-    Never,
-    Until(Instant),
-    Forever,
-}
+use std::time::Duration;
 
 /// Publishes to one topic. Threads may share one; a clone each is faster, since each owns the buffers that it fills.
 ///
 /// Messages without an ordering key that one publisher publishes stay on one shard, in order.
 pub struct Publisher {
-    topic: Arc<TopicInner>,
+    pub(super) topic: Arc<TopicInner>,
     /// Where messages without a key go.
-    shard: usize,
+    pub(super) shard: usize,
     /// The buffers of the thread that publishes first, which in practice is the only one.
     own: OwnerCell<Spares>,
     /// Those of all others.
-    spares: TryLock<Spares>,
+    pub(super) spares: TryLock<Spares>,
     /// A lane a shard, opened by the first `enqueue`.
     lanes: Box<[OnceLock<Arc<Lane>>]>,
 }
@@ -158,97 +123,6 @@ impl Publisher {
         self.publish_filled(len, Wait::Never, write)
     }
 
-    /// Publishes `count` messages of `len` bytes each, claimed and published together; `write` is given each one's
-    /// number and buffer, before anything is claimed. Waits for room. Returns the id of the first; the others' follow at
-    /// a distance of the topic's number of shards.
-    ///
-    /// # Errors
-    /// [`PublishError`]: none of them was published. `count` is at most half the ring.
-    pub fn publish_batch_with(
-        &self,
-        count: usize,
-        len: usize,
-        mut write: impl FnMut(usize, &mut [u8]),
-    ) -> Result<MessageId, PublishError<()>> {
-        let invalid = |reason| Err(PublishError::Invalid { message: (), reason });
-        if let Err(reason) = check_data(len) {
-            return invalid(reason);
-        }
-        if count == 0 || count > (self.topic.config.ring_slots / 2).max(1) {
-            let rule = "1 to half of the topic's ring_slots";
-            return invalid(Invalid::Setting { setting: "a batch's count", rule, actual: count.to_string() });
-        }
-        self.flush_lane(self.shard, Wait::Forever)?;
-        let mut own = self.spares.try_lock();
-        let mut fresh = Spares::default();
-        let spares = own.as_deref_mut().unwrap_or(&mut fresh);
-        let time = self.topic.publish_time();
-        let mut records: Vec<Record> = (0..count)
-            .map(|index| {
-                let mut draft = spares.take(len);
-                write(index, draft.resize(len));
-                draft.publish_time = time;
-                Record::new(draft)
-            })
-            .collect();
-        self.claim_and_publish(self.shard, &mut records, spares)
-    }
-
-    /// Publishes all messages, a claim of at most the topic's `batch_messages` at a time, waiting for room. The iterator
-    /// does not run under a claim. Returns the ids in the order of the messages.
-    ///
-    /// # Errors
-    /// [`BatchError`] with the ids so far, the failed message and the rest.
-    pub fn publish_batch(
-        &self,
-        messages: impl IntoIterator<Item = Message>,
-    ) -> Result<Vec<MessageId>, BatchError<Message>> {
-        let mut published = Vec::new();
-        let mut messages = messages.into_iter().peekable();
-        let mut own = self.spares.try_lock();
-        let mut fresh = Spares::default();
-        let spares = own.as_deref_mut().unwrap_or(&mut fresh);
-        let mut records = Vec::with_capacity(self.topic.largest_batch());
-        while let Some(next) = messages.peek() {
-            let shard = self.shard_of(next.ordering_key.as_deref());
-            let time = self.topic.publish_time();
-            // As many as go to one shard, and are good.
-            let mut refused = None;
-            while records.len() < self.topic.largest_batch() && refused.is_none() {
-                let same = |message: &Message| self.shard_of(message.ordering_key.as_deref()) == shard;
-                match messages.next_if(same) {
-                    None => break,
-                    Some(message) => match message.check() {
-                        Ok(()) => records.push(Record::from_message(spares.take(0), message, time)),
-                        Err(reason) => refused = Some(PublishError::Invalid { message, reason }),
-                    },
-                }
-            }
-            let count = records.len() as u64;
-            if count > 0 {
-                match self.claim_and_publish(shard, &mut records, spares) {
-                    Ok(first) => published.extend((0..count).map(|index| self.nth_after(first, index))),
-                    Err(error) => {
-                        let mut rest = records.into_iter().map(Record::into_message);
-                        let failed = rest.next().unwrap_or_default();
-                        let rest =
-                            rest.chain(refused.map(PublishError::into_message)).chain(messages).collect();
-                        return Err(BatchError { published, error: error.map(|()| failed), rest });
-                    }
-                }
-            }
-            if let Some(error) = refused {
-                return Err(BatchError { published, error, rest: messages.collect() });
-            }
-        }
-        Ok(published)
-    }
-
-    /// The id `index` claims after `first`, in one claim.
-    fn nth_after(&self, first: MessageId, index: u64) -> MessageId {
-        MessageId(first.get().wrapping_add(index.wrapping_mul(self.topic.config.shards as u64)))
-    }
-
     /// Hands `message` to the batcher and returns at once, unless the lane is full and the ring too. While every
     /// consumer has something to read, messages gather and are claimed together; see [`flush`](Self::flush).
     ///
@@ -276,7 +150,7 @@ impl Publisher {
         (0..self.lanes.len()).try_for_each(|shard| self.flush_lane(shard, Wait::Forever))
     }
 
-    fn shard_of(&self, key: Option<&str>) -> usize {
+    pub(super) fn shard_of(&self, key: Option<&str>) -> usize {
         key.map_or(self.shard, |key| self.topic.shard_of_key(key))
     }
 
@@ -287,7 +161,7 @@ impl Publisher {
 
     /// What was enqueued before comes first.
     #[inline]
-    fn flush_lane(&self, shard: usize, wait: Wait) -> Result<(), PublishError<()>> {
+    pub(super) fn flush_lane(&self, shard: usize, wait: Wait) -> Result<(), PublishError<()>> {
         match self.lanes[shard].get() {
             Some(lane) if lane.has_staged() => match wait {
                 Wait::Never => lane.try_drain(&self.topic),
@@ -406,7 +280,7 @@ impl Publisher {
     }
 
     #[cold]
-    fn wait_for_room(&self, shard: usize, count: u64, wait: Wait) -> Result<(), PublishError<()>> {
+    pub(super) fn wait_for_room(&self, shard: usize, count: u64, wait: Wait) -> Result<(), PublishError<()>> {
         let deadline = match wait {
             Wait::Never => return Err(PublishError::Full(())),
             Wait::Until(deadline) => Some(deadline),
@@ -417,50 +291,6 @@ impl Publisher {
         }
         let channel = &self.topic.shard(shard).channel;
         if channel.wait_for_room(count, deadline) { Ok(()) } else { Err(PublishError::Full(())) }
-    }
-
-    /// Publishes all records in one claim, leaving none; or none, leaving all. Returns the id of the first.
-    fn claim_and_publish(
-        &self,
-        shard: usize,
-        records: &mut Vec<Record>,
-        spares: &mut Spares,
-    ) -> Result<MessageId, PublishError<()>> {
-        self.flush_lane(shard, Wait::Forever)?;
-        let topic = &*self.topic;
-        let count = records.len() as u64;
-        let first = match topic.stored() {
-            None => self.publish_unstored(shard, count)?,
-            Some(shards) => {
-                let mut claim = loop {
-                    match shards[shard].channel.try_claim(count) {
-                        Ok(claim) => break claim,
-                        Err(ClaimError::Closed) => return Err(PublishError::Closed(())),
-                        Err(_) => self.wait_for_room(shard, count, Wait::Forever)?,
-                    }
-                };
-                let first = claim.start();
-                claim.swap_all(records);
-                claim.publish();
-                MessageId::new(first, shard, topic.config.shards)
-            }
-        };
-        // What came back is looked at only now: to drop it may run code of its owner's.
-        records.drain(..).for_each(|old| spares.put(old));
-        Ok(first)
-    }
-}
-
-impl Publisher {
-    /// Takes `count` numbers and keeps nothing; returns the first.
-    #[cold]
-    fn publish_unstored(&self, shard: usize, count: u64) -> Result<MessageId, PublishError<()>> {
-        loop {
-            match self.topic.publish_unstored(shard, count)? {
-                Some(first) => return Ok(first),
-                None => self.wait_for_room(shard, count, Wait::Forever)?,
-            }
-        }
     }
 }
 

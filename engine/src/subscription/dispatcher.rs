@@ -171,7 +171,7 @@ impl Dispatcher {
             let mut looks = 0u32;
             let more = spin_until(strategy, None, || {
                 looks = looks.wrapping_add(1);
-                self.poll() > 0 || self.stop.is_stopped() || (looks % 64 == 0 && self.is_finished())
+                self.poll() > 0 || self.stop.is_stopped() || (looks.is_multiple_of(64) && self.is_finished())
             });
             if !more {
                 self.wait();

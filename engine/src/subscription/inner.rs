@@ -1,5 +1,6 @@
 //! A subscription: its position on every shard, its leases, what came back, and its counters.
 
+use super::credit::Credit;
 use super::delivery::Delivery;
 use super::housekeeper::Housekeeper;
 use super::redelivery::Redelivery;
@@ -7,13 +8,13 @@ use crate::clock::nanos;
 use crate::config::SubscriptionConfig;
 use crate::error::RecvError;
 use crate::record::{Held, MessageId, Received, Record};
-use crate::stats::{Counters, SubscriptionStats, add, read};
+use crate::stats::{Counters, add};
 use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::{Overflow, ReceiveError, Receiver};
 use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, heavy_fence, light_fence};
-use ringmain_ring::{Notify, Slab, now, spin_until, wait_any};
+use ringmain_ring::{Notify, Slab, spin_until, wait_any};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How a delivery keeps its subscription alive: a count of its own, one of several, since the one who receives counts up
 /// while the one who acks counts down, and a single count would travel between them with every message.
@@ -36,7 +37,7 @@ pub(crate) struct SubscriptionInner {
     /// Which shard to take from next.
     next: AtomicUsize,
     /// How much credit calls to `receive` have reserved that are under way.
-    receiving: AtomicUsize,
+    pub(super) receiving: AtomicUsize,
     /// A gap that was met behind messages, and is still to be told.
     lagged: AtomicU64,
     pub(crate) leases: Slab<Lease>,
@@ -47,9 +48,9 @@ pub(crate) struct SubscriptionInner {
     expiring: AtomicBool,
     /// Notified when something is held, or credit came back, or the subscription was shut.
     pub(crate) changed: Notify,
-    shut: AtomicBool,
+    pub(super) shut: AtomicBool,
     /// What was unread when it was shut.
-    given_up: AtomicU64,
+    pub(super) given_up: AtomicU64,
     housekeeper: OnceLock<Arc<Housekeeper>>,
 }
 
@@ -341,102 +342,6 @@ impl SubscriptionInner {
 
     pub(crate) fn is_shut(&self) -> bool {
         self.shut.load(Ordering::Relaxed)
-    }
-
-    /// Gives everything up, for good. Returns what was unread, and what was delivered and not acked.
-    pub(crate) fn shut(&self) -> (u64, u64) {
-        if self.shut.swap(true, Ordering::AcqRel) {
-            return (0, 0);
-        }
-        self.run_dry();
-        self.topic.release();
-        // Detached first: then nobody takes any more, and what lies behind the position stays unread.
-        let mut unread = 0;
-        for receiver in &self.receivers {
-            receiver.detach();
-            unread += receiver.backlog() + receiver.unread(); // what was lost and not told
-        }
-        add(&self.given_up, unread);
-        let mut unacked = self.held.clear() as u64;
-        self.leases.expire(None, |_, _| {
-            add(&self.counters.nacked, 1);
-            unacked += 1;
-        });
-        add(&self.counters.discarded, unread + unacked);
-        self.changed.notify();
-        for receiver in &self.receivers {
-            receiver.channel().data().notify();
-        }
-        (unread, unacked)
-    }
-
-    /// Waits until everything accepted is received and acked, or `deadline`.
-    pub(crate) fn wait_until_settled(&self, deadline: Option<Instant>) {
-        let settled = || self.is_shut() || (!self.has_work(true) && self.leases.live() == 0);
-        let late = || deadline.is_some_and(|deadline| now() >= deadline);
-        // In-place readers notify nobody but publishers, so look every now and then.
-        while !settled() && !late() {
-            let soon = now() + Duration::from_millis(1);
-            self.changed.wait_until(Some(deadline.map_or(soon, |deadline| deadline.min(soon))), settled);
-        }
-    }
-
-    fn unread(&self) -> u64 {
-        if self.is_shut() {
-            return 0;
-        }
-        self.run_dry();
-        self.receivers.iter().map(Receiver::unread).sum()
-    }
-
-    pub(crate) fn stats(&self) -> SubscriptionStats {
-        if self.receivers.iter().any(Receiver::is_detached) {
-            self.shut(); // by its overflow policy, and nobody has noticed yet
-        }
-        let counters = &self.counters;
-        let in_place = read(&counters.in_place);
-        let (unread, dropped) = (self.unread(), read(&counters.dropped));
-        SubscriptionStats {
-            accepted: read(&counters.taken) + in_place + dropped + unread + read(&self.given_up),
-            delivered: read(&counters.delivered) + in_place,
-            acked: read(&counters.acked) + in_place,
-            nacked: read(&counters.nacked),
-            expired: read(&counters.expired),
-            redelivered: read(&counters.redelivered),
-            dropped,
-            discarded: read(&counters.discarded),
-            panics: read(&counters.panics),
-            outstanding: self.leases.live() as u64,
-            held: self.held.len() as u64,
-            unread,
-        }
-    }
-}
-
-/// Credit for leases, held while a call receives: calls at the same time do not exceed the limit together.
-struct Credit<'a> {
-    subscription: &'a SubscriptionInner,
-    reserved: usize,
-    granted: usize,
-}
-
-impl<'a> Credit<'a> {
-    #[inline]
-    fn reserve(subscription: &'a SubscriptionInner, max: usize) -> Self {
-        let limit = subscription.config.max_outstanding_messages;
-        let reserved = max.min(limit);
-        // Acquire: pairs with the release in `drop`. Whose reservation we do not see, their leases we do.
-        let others = subscription.receiving.fetch_add(reserved, Ordering::Acquire);
-        let unreserved = limit.saturating_sub(others.saturating_add(reserved));
-        let left = limit.saturating_sub(subscription.leases.live_at_most(unreserved).saturating_add(others));
-        Self { subscription, reserved, granted: reserved.min(left) }
-    }
-}
-
-impl Drop for Credit<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.subscription.receiving.fetch_sub(self.reserved, Ordering::Release);
     }
 }
 

@@ -1,9 +1,12 @@
 //! The way out: a subscription's cursor, and the two ways of receiving from it.
 //!
-//! [`inner`] is the subscription itself: what it takes from the rings, its leases and its counters. [`handle`] is what
+//! [`inner`] is the subscription itself: what it takes from the rings, its leases and its counters; [`closing`] is
+//! how it ends. [`handle`] is what
 //! users call to receive leased; [`dispatcher`] is in-place processing, for one subscription or many. [`redelivery`]
 //! holds what came back, and [`housekeeper`] is the thread that expires leases when nobody polls.
 
+mod closing;
+mod credit;
 mod delivery;
 mod dispatcher;
 mod handle;

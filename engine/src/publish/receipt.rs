@@ -1,0 +1,130 @@
+//! What an enqueued message's publisher gets at once, and its id when the message is readable.
+
+use super::batcher::Lane;
+use crate::error::PublishError;
+use crate::record::MessageId;
+use ringmain_ring::sync::{AtomicU64, Ordering};
+use ringmain_ring::{Notify, Sleeper, before_sleep};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// No id yet.
+const PENDING: u64 = u64::MAX;
+/// Never an id.
+pub(super) const CLOSED: u64 = u64::MAX - 2;
+
+/// What the receipts of one batch share.
+#[derive(Debug)]
+pub(super) struct BatchState {
+    /// The number of the batch's first sequence, shifted left by one; or `PENDING`; or `CLOSED`.
+    first: AtomicU64,
+    resolved: Notify,
+}
+
+impl BatchState {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { first: AtomicU64::new(PENDING), resolved: Notify::new() })
+    }
+
+    /// A state for the next batch: this one again, if nobody kept a receipt.
+    pub(super) fn renew(this: &mut Arc<Self>) {
+        match Arc::get_mut(this) {
+            Some(state) => state.first = AtomicU64::new(PENDING),
+            None => *this = Self::new(),
+        }
+    }
+
+    pub(super) fn resolve(&self, first: u64) {
+        // Release: pairs with the acquire load in `Receipt::outcome`.
+        self.first.store(first, Ordering::Release);
+        self.resolved.notify();
+    }
+}
+
+/// Resolves to the id of an enqueued message, when it is readable: by [`wait`](Self::wait), or by awaiting it.
+///
+/// Dropping it is fine: the message is published all the same. Waiting for it publishes what its publisher has staged.
+#[derive(Debug)]
+#[must_use = "drop it if the id is of no interest"]
+pub struct Receipt(State);
+
+#[derive(Debug)]
+enum State {
+    Ready(MessageId),
+    Pending { batch: Arc<BatchState>, lane: Arc<Lane>, index: u64 },
+}
+
+impl Receipt {
+    pub(super) fn ready(id: MessageId) -> Self {
+        Self(State::Ready(id))
+    }
+
+    pub(super) fn pending(batch: &Arc<BatchState>, lane: &Arc<Lane>, index: usize) -> Self {
+        Self(State::Pending { batch: Arc::clone(batch), lane: Arc::clone(lane), index: index as u64 })
+    }
+
+    /// The id, when the message is readable.
+    ///
+    /// # Errors
+    /// [`PublishError::Closed`] when the topic was closed before the message was published;
+    /// [`PublishError::WouldDeadlock`] inside a handler of the topic, when the message waits for that handler's room.
+    pub fn wait(self) -> Result<MessageId, PublishError<()>> {
+        if let Some(outcome) = self.outcome() {
+            return outcome;
+        }
+        if let State::Pending { lane, .. } = &self.0
+            && let Some(topic) = lane.topic.upgrade()
+            && let Err(PublishError::WouldDeadlock(())) = lane.drain_until(&topic, None)
+        {
+            return Err(PublishError::WouldDeadlock(()));
+        }
+        // Resolved by now, under the lane's lock; or the topic is gone, and what was staged with it.
+        self.outcome().unwrap_or(Err(PublishError::Closed(())))
+    }
+
+    fn outcome(&self) -> Option<Result<MessageId, PublishError<()>>> {
+        let (batch, lane, index) = match &self.0 {
+            State::Ready(id) => return Some(Ok(*id)),
+            State::Pending { batch, lane, index } => (batch, lane, *index),
+        };
+        // Acquire: pairs with the release store in `resolve`.
+        match batch.first.load(Ordering::Acquire) {
+            PENDING => None,
+            CLOSED => Some(Err(PublishError::Closed(()))),
+            first => {
+                let sequence = ringmain_fanout::Sequence::new(first >> 1).plus(index);
+                Some(Ok(MessageId::new(sequence, lane.shard, lane.shards)))
+            }
+        }
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<MessageId, PublishError<()>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(outcome) = self.outcome() {
+            return Poll::Ready(outcome);
+        }
+        let State::Pending { batch, lane, .. } = &self.0 else { return Poll::Pending };
+        let Some(topic) = lane.topic.upgrade() else {
+            return Poll::Ready(Err(PublishError::Closed(()))); // and what was staged went with it
+        };
+        // Woken when somebody publishes it, and when there may be room to do so ourselves.
+        let sleeper = Sleeper::task(context.waker());
+        let resolved = batch.resolved.register(&sleeper);
+        let room = topic.shard(lane.shard).channel.room().register(&sleeper);
+        before_sleep();
+        drop(lane.try_drain(&topic));
+        match self.outcome() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => {
+                resolved.stay();
+                room.stay();
+                Poll::Pending
+            }
+        }
+    }
+}

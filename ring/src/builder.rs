@@ -1,0 +1,76 @@
+//! Making a ring.
+
+use crate::error::BuildError;
+use crate::ring::{Core, Ring};
+use crate::sequence::Sequence;
+use crate::sequencer::{Multi, Sequencer, Single, SingleProducer};
+use crate::wait::WaitStrategy;
+use std::sync::Arc;
+
+/// Settings of a ring to be made.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub struct Builder {
+    capacity: usize,
+    start: Sequence,
+    wait: WaitStrategy,
+}
+
+impl Builder {
+    /// A ring of `capacity` slots, a power of two from 1 to 2^30.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, start: Sequence::new(0), wait: WaitStrategy::default() }
+    }
+
+    /// The first sequence, 0 unless set. For testing what happens near the end of the number range.
+    pub fn start(mut self, start: Sequence) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// How producers and readers wait.
+    pub fn wait(mut self, wait: WaitStrategy) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Makes a ring for any number of producers; every slot begins with a `value()`.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the capacity is not a power of two.
+    pub fn multi<T: Send + Sync + 'static>(
+        self,
+        value: impl FnMut() -> T,
+    ) -> Result<Ring<T, Multi>, BuildError> {
+        self.build(value)
+    }
+
+    /// Makes a ring and its only producer; every slot begins with a `value()`.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the capacity is not a power of two.
+    pub fn single<T: Send + Sync + 'static>(
+        self,
+        value: impl FnMut() -> T,
+    ) -> Result<(SingleProducer<T>, Ring<T, Single>), BuildError> {
+        let ring = self.build(value)?;
+        Ok((SingleProducer::new(&ring), ring))
+    }
+
+    fn build<T, S: Sequencer>(self, value: impl FnMut() -> T) -> Result<Ring<T, S>, BuildError> {
+        if !self.capacity.is_power_of_two() || self.capacity > 1 << 30 {
+            return Err(BuildError::Capacity { capacity: self.capacity });
+        }
+        if self.wait.parks() {
+            crate::sync::prepare_fences();
+        }
+        let mask = self.capacity - 1;
+        let begin = self.start.index(mask);
+        let stamp = |index: usize| {
+            let first = self.start.plus((index.wrapping_sub(begin) & mask) as u64);
+            S::unpublished(first, self.capacity as u64)
+        };
+        let core = Core::new(self.capacity, self.start, self.wait, value, stamp);
+        Ok(Ring { core: Arc::new(core) })
+    }
+}
