@@ -26,11 +26,11 @@ pub struct Core<T, S: Sequencer> {
     room: Notify,
     wait: WaitStrategy,
     covers: Mutex<Vec<Weak<dyn CatchUp>>>,
-    /// How often a producer found no room.
-    looks: AtomicU64,
-    /// Whether there ever was one. Relaxed: set before the gate of its first cover is switched on, which is what a
-    /// producer that is held up by it has acquired.
+    /// Whether there ever was a cover. Relaxed: set before the cover's gate is switched on, which a producer that is held
+    /// up by it has acquired.
     any_cover: AtomicBool,
+    /// How often a producer found no room. Relaxed: a pace.
+    looks: AtomicU64,
 }
 
 /// How often a producer finds no room before it looks after covers that seem to be run.
@@ -119,7 +119,7 @@ impl<T, S: Sequencer> Core<T, S> {
         }
         // A cover that is run moves by itself, and is not to be disturbed, but for once in a long while: whoever ran it
         // may have stopped.
-        let patient = patient && self.looks.fetch_add(1, Ordering::Relaxed) % PATIENCE != PATIENCE - 1;
+        let patient = patient && !self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(PATIENCE);
         // Waits for the mutex, which is held for as long as this takes, or a cover's attaching: the one who has it need
         // not be another producer, who would look after the covers for us.
         let covers: Vec<_> = lock(&self.covers).iter().filter_map(Weak::upgrade).collect();

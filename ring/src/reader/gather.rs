@@ -5,7 +5,7 @@
 //! is nothing but delay when the writer was not hindered. Which of the two it is cannot be told from a batch's size; it
 //! shows in the rate. So the reader tries it: it takes the rate of a stretch without pauses, then of a stretch with
 //! pauses, and goes on pausing only if that was faster by [`GAIN`]. If not, the next try comes twice as late. A writer
-//! that keeps its own pace, however fast, is thus left alone but for one look in a thousand, and an idle ring never
+//! that keeps its own pace, however fast, is thus left alone but for eight looks in a thousand, and an idle ring never
 //! pauses anybody. (Measured: docs/decisions/0010.)
 
 use crate::sync;
@@ -24,9 +24,10 @@ const FREE: u32 = 64;
 const TRIAL: u32 = 8;
 /// Pauses before the question is asked again.
 const GATHER: u32 = 1_024;
-/// Looks without a pause after a trial in vain: at first, and at most.
-const REST: u32 = 1 << 10;
-const LONGEST_REST: u32 = 1 << 16;
+/// Looks without a pause after a trial in vain: at first, and at most. Not longer: a reader that rests while the writer
+/// is hindered lets it fall behind by all that time.
+const REST: u32 = 1 << 9;
+const LONGEST_REST: u32 = 1 << 10;
 /// Looks in vain, one after another, that make a ring idle.
 const IDLE: u32 = 16;
 
@@ -215,6 +216,6 @@ mod tests {
     #[test]
     fn pauses_in_vain_become_rare() {
         let mut gather = Gather::default();
-        assert!(run(&mut gather, 100_000, 0) <= TRIAL * 8);
+        assert!(run(&mut gather, 100_000, 0) <= TRIAL * (100_000 / LONGEST_REST + 2));
     }
 }
