@@ -68,6 +68,10 @@ struct Arguments {
     /// Only contenders whose name contains this, and no ratios: for profiles.
     #[arg(long)]
     contender: Option<String>,
+    /// How long a sample takes, in milliseconds; 300 when absent.
+    #[arg(long)]
+    sample_ms: Option<u64>,
+
     /// Samples of 60 ms instead of 300.
     #[arg(long)]
     quick: bool,
@@ -92,7 +96,8 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     if cfg!(debug_assertions) {
         return Err("this is a debug build, whose figures mean nothing; build with --release".into());
     }
-    let sample = Duration::from_millis(if arguments.quick { 60 } else { 300 });
+    let default = if arguments.quick { 60 } else { 300 };
+    let sample = Duration::from_millis(arguments.sample_ms.unwrap_or(default));
     let repeats = arguments.repeats.map_or(if arguments.quick { 3 } else { 5 }, usize::from);
     let bench = Bench { cpus: Cpus::find()?, ticker: Ticker::new(), plan: Plan { repeats, sample } };
     let mut all_hold = true;
