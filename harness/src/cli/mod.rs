@@ -127,7 +127,7 @@ pub(crate) struct Arguments {
     /// Consumers per subscription
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) consumers: usize,
-    /// Messages per iteration and publisher, at least four rings' worth [throughput]
+    /// Messages per iteration and publisher, at least four rings' worth (throughput)
     #[arg(long, conflicts_with = "duration", value_name = "N")]
     pub(crate) messages: Option<u64>,
     /// Length of a sample, at least 2s [default: 2s; 500ms with --quick]

@@ -2,7 +2,7 @@
 //!
 //! Times are in milliseconds, names in camelCase, and the fields that other tools read keep their names and types
 //! (see the documentation of the format). A figure that was not measured is absent; it is never 0 and never null,
-//! and [`write`] refuses to write a file in which it is.
+//! and [`write()`] refuses to write a file in which it is.
 
 mod books;
 
