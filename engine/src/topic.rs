@@ -27,8 +27,6 @@ pub(crate) struct Shard {
     pub(crate) lanes: Lanes,
     /// Where its numbers began, for counting.
     start: u64,
-    /// Numbers that were taken with nothing kept. (They are counted as published all the same.)
-    unstored: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -134,10 +132,7 @@ impl TopicInner {
     /// Takes the next numbers of a ring, as padding.
     fn skip(&self, shard: &Shard, index: usize, count: u64) -> Result<Option<MessageId>, PublishError<()>> {
         match shard.channel.try_claim(count) {
-            Ok(claim) => {
-                shard.unstored.fetch_add(count, Ordering::Relaxed);
-                Ok(Some(MessageId::new(claim.start(), index, self.config.shards)))
-            }
+            Ok(claim) => Ok(Some(MessageId::new(claim.start(), index, self.config.shards))),
             Err(ClaimError::Closed) => Err(PublishError::Closed(())),
             Err(_) => Ok(None),
         }
@@ -156,7 +151,7 @@ impl TopicInner {
                 .start(Sequence::new(start))
                 .wait(self.config.wait)
                 .build(Record::default)?;
-            Ok(Shard { channel, lanes: Lanes::new(), start, unstored: AtomicU64::new(0) })
+            Ok(Shard { channel, lanes: Lanes::new(), start })
         };
         let shards = (0..count).map(shard).collect::<Result<Box<[Shard]>, Error>>()?;
         Ok(self.shards.get_or_init(|| shards))

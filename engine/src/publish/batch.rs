@@ -30,19 +30,18 @@ impl Publisher {
             return invalid(Invalid::Setting { setting: "a batch's count", rule, actual: count.to_string() });
         }
         self.flush_lane(self.shard, Wait::Forever)?;
-        let mut own = self.spares.try_lock();
-        let mut fresh = Spares::default();
-        let spares = own.as_deref_mut().unwrap_or(&mut fresh);
-        let time = self.topic.publish_time();
-        let mut records: Vec<Record> = (0..count)
-            .map(|index| {
-                let mut draft = spares.take(len);
-                write(index, draft.resize(len));
-                draft.publish_time = time;
-                Record::new(draft)
-            })
-            .collect();
-        self.claim_and_publish(self.shard, &mut records, spares)
+        self.with_spares(|spares| {
+            let time = self.topic.publish_time();
+            let mut records: Vec<Record> = (0..count)
+                .map(|index| {
+                    let mut draft = spares.take(len);
+                    write(index, draft.resize(len));
+                    draft.publish_time = time;
+                    Record::new(draft)
+                })
+                .collect();
+            self.claim_and_publish(self.shard, &mut records, spares)
+        })
     }
 
     /// Publishes all messages, a claim of at most the topic's `batch_messages` at a time, waiting for room. The iterator
@@ -56,43 +55,42 @@ impl Publisher {
     ) -> Result<Vec<MessageId>, BatchError<Message>> {
         let mut published = Vec::new();
         let mut messages = messages.into_iter().peekable();
-        let mut own = self.spares.try_lock();
-        let mut fresh = Spares::default();
-        let spares = own.as_deref_mut().unwrap_or(&mut fresh);
-        let mut records = Vec::with_capacity(self.topic.largest_batch());
-        while let Some(next) = messages.peek() {
-            let shard = self.shard_of(next.ordering_key.as_deref());
-            let time = self.topic.publish_time();
-            // As many as go to one shard, and are good.
-            let mut refused = None;
-            while records.len() < self.topic.largest_batch() && refused.is_none() {
-                let same = |message: &Message| self.shard_of(message.ordering_key.as_deref()) == shard;
-                match messages.next_if(same) {
-                    None => break,
-                    Some(message) => match message.check() {
-                        Ok(()) => records.push(Record::from_message(spares.take(0), message, time)),
-                        Err(reason) => refused = Some(PublishError::Invalid { message, reason }),
-                    },
-                }
-            }
-            let count = records.len() as u64;
-            if count > 0 {
-                match self.claim_and_publish(shard, &mut records, spares) {
-                    Ok(first) => published.extend((0..count).map(|index| self.nth_after(first, index))),
-                    Err(error) => {
-                        let mut rest = records.into_iter().map(Record::into_message);
-                        let failed = rest.next().unwrap_or_default();
-                        let rest =
-                            rest.chain(refused.map(PublishError::into_message)).chain(messages).collect();
-                        return Err(BatchError { published, error: error.map(|()| failed), rest });
+        self.with_spares(|spares| {
+            let mut records = Vec::with_capacity(self.topic.largest_batch());
+            while let Some(next) = messages.peek() {
+                let shard = self.shard_of(next.ordering_key.as_deref());
+                let time = self.topic.publish_time();
+                // As many as go to one shard, and are good.
+                let mut refused = None;
+                while records.len() < self.topic.largest_batch() && refused.is_none() {
+                    let same = |message: &Message| self.shard_of(message.ordering_key.as_deref()) == shard;
+                    match messages.next_if(same) {
+                        None => break,
+                        Some(message) => match message.check() {
+                            Ok(()) => records.push(Record::from_message(spares.take(0), message, time)),
+                            Err(reason) => refused = Some(PublishError::Invalid { message, reason }),
+                        },
                     }
                 }
+                let count = records.len() as u64;
+                if count > 0 {
+                    match self.claim_and_publish(shard, &mut records, spares) {
+                        Ok(first) => published.extend((0..count).map(|index| self.nth_after(first, index))),
+                        Err(error) => {
+                            let mut rest = records.into_iter().map(Record::into_message);
+                            let failed = rest.next().unwrap_or_default();
+                            let rest =
+                                rest.chain(refused.map(PublishError::into_message)).chain(messages).collect();
+                            return Err(BatchError { published, error: error.map(|()| failed), rest });
+                        }
+                    }
+                }
+                if let Some(error) = refused {
+                    return Err(BatchError { published, error, rest: messages.collect() });
+                }
             }
-            if let Some(error) = refused {
-                return Err(BatchError { published, error, rest: messages.collect() });
-            }
-        }
-        Ok(published)
+            Ok(published)
+        })
     }
 
     /// The id `index` claims after `first`, in one claim.

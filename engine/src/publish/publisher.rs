@@ -25,7 +25,7 @@ pub struct Publisher {
     /// The buffers of the thread that publishes first, which in practice is the only one.
     own: OwnerCell<Spares>,
     /// Those of all others.
-    pub(super) spares: TryLock<Spares>,
+    spares: TryLock<Spares>,
     /// A lane a shard, opened by the first `enqueue`.
     lanes: Box<[OnceLock<Arc<Lane>>]>,
 }
@@ -209,7 +209,7 @@ impl Publisher {
 
     /// Runs `publish` with this publisher's spares, or, while another thread uses those, with none.
     #[inline]
-    fn with_spares<R>(&self, publish: impl FnOnce(&mut Spares) -> R) -> R {
+    pub(super) fn with_spares<R>(&self, publish: impl FnOnce(&mut Spares) -> R) -> R {
         if let Some(mut own) = self.own.enter() {
             return publish(&mut own);
         }
