@@ -3,7 +3,6 @@
 use crate::overflow::{Overflow, Position};
 use crate::receiver::Receiver;
 use crate::registry::{Registry, Slowest};
-use ringmain_ring::sync::{Ordering, fence};
 use ringmain_ring::{
     BuildError, Builder, Claim, ClaimError, Closed, Multi, Notify, Ring, Sequence, TryPublishError,
     WaitStrategy,
@@ -133,23 +132,17 @@ impl<T: Send + Sync + 'static> Channel<T> {
         self.registry.slowest(self.ring.tail())
     }
 
-    /// Refuses publishing from now on and wakes everybody who waits. What was published stays readable.
+    /// Refuses publishing from now on and wakes everybody who waits. What was accepted will be read: receivers end only
+    /// after the last claim that succeeded.
     pub fn close(&self) {
-        // Release: pairs with the acquire fence in `is_closed`: what was published before is seen by who sees the close.
-        fence(Ordering::Release);
         self.ring.close();
     }
 
-    /// Whether [`close`](Self::close) was called. If so, whatever was published before it is there to be read.
+    /// Whether [`close`](Self::close) was called. If so, [`tail`](Self::tail) is final.
     #[must_use]
     #[inline]
     pub fn is_closed(&self) -> bool {
-        let closed = self.ring.is_closed();
-        if closed {
-            // Acquire: pairs with the release fence in `close`.
-            fence(Ordering::Acquire);
-        }
-        closed
+        self.ring.is_closed()
     }
 
     /// How many slots there are.

@@ -153,7 +153,7 @@ impl<T: Send + Sync + 'static> Position<T> {
     /// Whether the channel is closed and everything that was claimed on it has been taken. (What is claimed and not yet
     /// published was accepted, so the end comes after it.)
     pub(crate) fn is_at_end(&self, channel: &Channel<T>) -> bool {
-        channel.is_closed() && self.sequence() == channel.tail()
+        channel.ring().is_at_end(self.sequence())
     }
 }
 

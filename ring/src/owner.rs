@@ -199,6 +199,21 @@ impl Bias {
         }
     }
 
+    /// Revokes the bias, whoever had it; nobody stores from the return on.
+    pub(crate) fn end(&self, cursor: &Cursor) {
+        loop {
+            match self.owner.load(Ordering::Acquire) {
+                REVOKED => return,
+                REVOKING => thread::yield_now(),
+                0 => {
+                    // Release: as in `revoke`, though there is nothing yet that it could make visible.
+                    let _ = self.owner.compare_exchange(0, REVOKED, Ordering::Release, Ordering::Relaxed);
+                }
+                owner => self.revoke(owner, cursor),
+            }
+        }
+    }
+
     /// Takes the bias from `owner`, and waits until it has noticed or cannot be in the way.
     fn revoke(&self, owner: u64, cursor: &Cursor) {
         if self.owner.compare_exchange(owner, REVOKING, Ordering::Relaxed, Ordering::Relaxed).is_err() {

@@ -74,18 +74,32 @@ impl<T, S: Sequencer> Core<T, S> {
         self.slots.0.capacity()
     }
 
-    /// The gate as last scanned, and whether the ring is closed.
+    /// The gate as last scanned.
     #[inline(always)]
-    pub(crate) fn cached_gate(&self) -> (Sequence, bool) {
+    pub(crate) fn cached_gate(&self) -> Sequence {
         // Acquire: pairs with the release store in `reread_gate`: the scanner's acquired reads become ours.
-        let seen = self.gate.seen.load(ordering("gate.cache.acquire", Ordering::Acquire));
-        (Sequence::from_raw(seen), self.is_closed())
+        Sequence::from_raw(self.gate.seen.load(ordering("gate.cache.acquire", Ordering::Acquire)))
     }
 
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
-        // Relaxed: closing promises nothing about a publish that is already under way.
-        self.gate.closed.load(Ordering::Relaxed)
+        // Acquire: pairs with the release store in `close`: the end of claims is there to be seen.
+        self.gate.closed.load(ordering("closed.acquire", Ordering::Acquire))
+    }
+
+    /// Whether nothing is left to be read from `position` on, and never will be.
+    pub(crate) fn is_at_end(&self, position: Sequence) -> bool {
+        self.is_closed() && (position == self.sequencer.end_of_claims() || broken("close.end_unseen"))
+    }
+
+    fn close(&self) {
+        self.sequencer.seal();
+        // Release: pairs with the acquire load in `is_closed`.
+        self.gate.closed.store(true, ordering("closed.release", Ordering::Release));
+        if !broken("close.not_notified") {
+            self.data.notify();
+            self.room.notify();
+        }
     }
 
     /// Scans the gates, pushing lossy ones on as far as a claim up to `end` needs and the others allow.
@@ -96,7 +110,7 @@ impl<T, S: Sequencer> Core<T, S> {
     pub(crate) fn reread_gate(&self, end: Sequence, patient: bool) -> Sequence {
         let needed = end.minus(self.capacity());
         loop {
-            let (seen, _) = self.cached_gate();
+            let seen = self.cached_gate();
             let lossless = self.gates.scan(|| self.sequencer.published(&self.slots, seen, self.capacity()));
             let gate = if self.gates.lossy.is_empty() {
                 lossless
@@ -288,19 +302,24 @@ impl<T: Send + Sync + 'static, S: Sequencer> Ring<T, S> {
         self.core.wait_for_room(self.tail().plus(count.min(self.core.capacity())), deadline)
     }
 
-    /// The end of what is claimed: an upper bound of what was ever published.
+    /// The end of what is claimed (with many producers) or published (with one).
     #[must_use]
     pub fn tail(&self) -> Sequence {
         self.core.sequencer.tail()
     }
 
-    /// Refuses publishing from now on, and wakes everybody who waits. What was published stays readable.
+    /// Whether the ring is closed, and a reader at `position` has read all that was ever accepted.
+    #[must_use]
+    pub fn is_at_end(&self, position: Sequence) -> bool {
+        self.core.is_at_end(position)
+    }
+
+    /// Refuses publishing from now on, and wakes everybody who waits. What was accepted stays readable, and will be read:
+    /// a reader comes to the end only after the last claim that succeeded.
+    ///
+    /// Does not wait for claims under way.
     pub fn close(&self) {
-        self.core.gate.closed.store(true, Ordering::Relaxed);
-        if !broken("close.not_notified") {
-            self.core.data.notify();
-            self.core.room.notify();
-        }
+        self.core.close();
     }
 
     /// Whether [`close`](Self::close) was called.

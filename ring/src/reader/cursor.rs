@@ -96,11 +96,10 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cursor<T, S> {
     /// passed (`false`).
     pub fn wait(&mut self, deadline: Option<Instant>) -> bool {
         let core = Arc::clone(&self.core);
-        let mut ready = || self.available != self.position || self.look() || core.is_closed();
+        let mut ready = || self.available != self.position || self.look() || core.is_at_end(self.position);
         if !spin_until(core.wait_strategy(), deadline, &mut ready) {
             core.data().wait_until(deadline, ready);
         }
-        // Once more: closed may have been seen before the last publish was.
         self.available != self.position || self.look()
     }
 

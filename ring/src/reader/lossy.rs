@@ -184,16 +184,17 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
     /// `deadline` has passed (`false`).
     #[must_use]
     pub fn wait(&self, deadline: Option<Instant>) -> bool {
-        let ready = || self.has_work() || self.core.is_closed();
+        let at_end = || self.core.is_at_end(self.position());
+        let ready = || self.has_work() || at_end();
         loop {
             let in_time = spin_until(self.core.wait_strategy(), deadline, ready)
                 || self.core.data().wait_until(deadline, ready);
-            // In this order: what was published before the close is still to be read.
-            let closed = self.core.is_closed();
+            // In this order: at the end there may still be a loss to be told.
+            let ended = at_end() || !in_time;
             if self.has_work() {
                 return true;
             }
-            if closed || !in_time {
+            if ended {
                 return false;
             }
             // Another consumer of this cursor was faster.

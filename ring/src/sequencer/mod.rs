@@ -37,6 +37,14 @@ pub trait Sequencer: sealed::Sealed + Debug + Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn tail(&self) -> Sequence;
 
+    /// Refuses every claim from the return on. Those that succeeded lie before `end_of_claims` to whoever learns of it.
+    #[doc(hidden)]
+    fn seal(&self);
+
+    /// Once sealed: where the last claim ends. Everything before it is published, or will be; nothing else will.
+    #[doc(hidden)]
+    fn end_of_claims(&self) -> Sequence;
+
     /// The end of the run of published slots that begins at `from`, looked for no further than `limit` slots. What
     /// lies before the answer happened before the return.
     #[doc(hidden)]

@@ -6,6 +6,8 @@
 //! While a ring has had one producing thread only, that thread claims with plain stores (see `owner`); the second one
 //! to come revokes that, once.
 //!
+//! Closing sets the tag of the claim cursor, so a claim either lies before the close, and will be published, or fails.
+//!
 //! A slot is readable when its stamp equals its sequence. A batch stamps each slot as it is written, but for the first,
 //! which it stamps last: a reader waits at the first, and then finds all of the batch at once.
 //!
@@ -24,7 +26,8 @@ use crossbeam_utils::CachePadded;
 /// The sequencer of a ring with any number of producers, who publish through the [`Ring`] itself.
 #[derive(Debug)]
 pub struct Multi {
-    /// Everything before this is claimed. Compare-and-swapped by the producers; stored by a lone one.
+    /// Everything before this is claimed. Compare-and-swapped by the producers; stored by a lone one. Its tag closes the
+    /// ring, for good: no claim can follow it.
     cursor: CachePadded<Cursor>,
     bias: Bias,
 }
@@ -46,6 +49,20 @@ impl Sequencer for Multi {
     fn tail(&self) -> Sequence {
         // Relaxed: what attaching needs of it comes from the fences in `Gates`.
         Sequence::from_raw(self.cursor.claimed.load(Ordering::Relaxed))
+    }
+
+    fn seal(&self) {
+        if !broken("multi.seal.bias_kept") {
+            self.bias.end(&self.cursor);
+        }
+        // Relaxed: claims are refused by this word's own order. Who must see the last of them acquires `Core::closed`.
+        if !broken("multi.seal.forgotten") {
+            self.cursor.claimed.fetch_or(TAG, Ordering::Relaxed);
+        }
+    }
+
+    fn end_of_claims(&self) -> Sequence {
+        self.tail()
     }
 
     #[inline]
@@ -187,23 +204,24 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
         }
         // Relaxed: the claim itself orders nothing. What the claimant may overwrite is ordered by the gate, what
         // readers may read by the stamps, and attaching by the fences in `Gates`.
-        let mut start = Sequence::from_raw(claimed.load(Ordering::Relaxed));
+        let mut seen = claimed.load(Ordering::Relaxed);
         loop {
-            let (gate, closed) = self.core.cached_gate();
-            if closed {
+            if seen & TAG != 0 {
                 return Err(ClaimError::Closed);
             }
+            let start = Sequence::from_raw(seen);
+            let gate = self.core.cached_gate();
             let end = start.plus(count);
             // Signed: with a stale `start` the gate may be ahead of it; then the swap fails and we look again.
             if end.minus(capacity).distance_from(gate) > 0
                 && end.minus(capacity).distance_from(self.core.reread_gate(end, patient)) > 0
                 && !broken("multi.gate.ignored")
             {
-                let now = Sequence::from_raw(claimed.load(Ordering::Relaxed));
-                if now == start {
+                let now = claimed.load(Ordering::Relaxed);
+                if now == seen {
                     return Err(ClaimError::Full);
                 }
-                start = now;
+                seen = now;
                 continue;
             }
             if broken("multi.claim.not_swapped") {
@@ -216,13 +234,12 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
                     return Ok(start);
                 }
                 alone = false;
-                start = Sequence::from_raw(claimed.load(Ordering::Relaxed));
+                seen = claimed.load(Ordering::Relaxed);
                 continue;
             }
-            match claimed.compare_exchange_weak(start.raw(), end.raw(), Ordering::Relaxed, Ordering::Relaxed)
-            {
+            match claimed.compare_exchange_weak(seen, end.raw(), Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Ok(start),
-                Err(now) => start = Sequence::from_raw(now),
+                Err(now) => seen = now,
             }
         }
     }

@@ -3,13 +3,16 @@
 //! What the producer needs per message it keeps to itself (the next sequence, the last gate that it saw), so that in
 //! the steady state it writes one shared line, the cursor's, and reads none. An unfinished claim is simply not
 //! published: the next claim takes the same slots, and no padding is ever needed.
+//!
+//! Each claim is announced in a line that nobody else reads until the ring is closed; then readers stay until the last
+//! announced claim is published, or taken back.
 
 use super::{Sequencer, SlotsOf, sealed::Sealed};
 use crate::claim::{Claim, Claimant};
 use crate::error::{ClaimError, Closed, TryPublishError};
 use crate::ring::{Core, Ring};
 use crate::sequence::Sequence;
-use crate::sync::{AtomicU64, Ordering, ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, broken, heavy_fence, light_fence, ordering};
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
 
@@ -18,6 +21,16 @@ use std::sync::Arc;
 pub struct Single {
     /// Everything before this is readable. Written by the producer alone.
     published: CachePadded<AtomicU64>,
+    own: CachePadded<Own>,
+}
+
+/// What the producer writes and reads per claim, and everybody else when the ring is closed.
+#[derive(Debug)]
+struct Own {
+    /// The end of the last claim, announced before `sealed` is looked at: either the producer sees the seal, or whoever
+    /// sealed sees the claim.
+    claimed: AtomicU64,
+    sealed: AtomicBool,
 }
 
 impl Sealed for Single {}
@@ -26,7 +39,8 @@ impl Sequencer for Single {
     type Stamp = ();
 
     fn new(start: Sequence) -> Self {
-        Self { published: CachePadded::new(AtomicU64::new(start.raw())) }
+        let own = Own { claimed: AtomicU64::new(start.raw()), sealed: AtomicBool::new(false) };
+        Self { published: CachePadded::new(AtomicU64::new(start.raw())), own: CachePadded::new(own) }
     }
 
     fn unpublished(_first: Sequence, _capacity: u64) {}
@@ -34,6 +48,18 @@ impl Sequencer for Single {
     fn tail(&self) -> Sequence {
         // Relaxed: what attaching needs of it comes from the fences in `Gates`, and readers look at `published`.
         Sequence::from_raw(self.published.load(Ordering::Relaxed))
+    }
+
+    fn seal(&self) {
+        self.own.sealed.store(true, Ordering::Relaxed);
+        if !broken("single.seal.no_fence") {
+            heavy_fence(); // pairs with the light fence in `SingleProducer::reserve`
+        }
+    }
+
+    fn end_of_claims(&self) -> Sequence {
+        // Relaxed: the fences in `seal` and `reserve` see to it that this is the last claim, or a later word on it.
+        Sequence::from_raw(self.own.claimed.load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -86,13 +112,13 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     /// As [`try_publish`](Self::try_publish).
     #[inline]
     pub fn try_exchange(&mut self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
-        match self.has_room(1) {
+        match self.reserve(1) {
             Ok(()) => {}
             Err(ClaimError::Closed) => return Err(TryPublishError::Closed(value)),
             Err(_) => return Err(TryPublishError::Full(value)),
         }
         let sequence = self.next;
-        // SAFETY: we are the only producer, and `has_room` acquired a gate past the last lap of this slot.
+        // SAFETY: we are the only producer, and `reserve` acquired a gate past the last lap of this slot.
         let old = unsafe { self.core.slots.0.slot(sequence).replace(value) };
         self.publish_to(sequence.plus(1));
         Ok((sequence, old))
@@ -121,7 +147,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     /// [`ClaimError::Closed`], or [`ClaimError::TooLarge`] for more than the ring has.
     #[inline]
     pub fn claim(&mut self, count: u64) -> Result<Claim<T, &mut Self>, ClaimError> {
-        while let Err(error) = self.has_room(count) {
+        while let Err(error) = self.reserve(count) {
             match error {
                 ClaimError::Full => {
                     let _room = self.core.wait_for_room(self.next.plus(count), None);
@@ -139,7 +165,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     /// As [`claim`](Self::claim), and [`ClaimError::Full`].
     #[inline]
     pub fn try_claim(&mut self, count: u64) -> Result<Claim<T, &mut Self>, ClaimError> {
-        self.has_room(count)?;
+        self.reserve(count)?;
         let start = self.next;
         Ok(Claim::new(self, start, count))
     }
@@ -150,11 +176,35 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
         Ring { core: Arc::clone(&self.core) }
     }
 
+    /// Makes the next `count` slots ours to write; `publish_to` or `take_back` follows.
     #[inline]
-    fn has_room(&mut self, count: u64) -> Result<(), ClaimError> {
-        if self.core.is_closed() {
+    fn reserve(&mut self, count: u64) -> Result<(), ClaimError> {
+        let room = self.has_room(count);
+        let own = &self.core.sequencer.own;
+        if room.is_ok() && !broken("single.claim.unannounced") {
+            own.claimed.store(self.next.plus(count).raw(), Ordering::Relaxed);
+        }
+        if !broken("single.seal.no_fence") {
+            light_fence(); // pairs with the heavy fence in `Single::seal`
+        }
+        if own.sealed.load(Ordering::Relaxed) {
+            self.take_back();
             return Err(ClaimError::Closed);
         }
+        room
+    }
+
+    /// Ends a claim at what is published of it, and tells readers, who may be waiting for the rest.
+    #[cold]
+    fn take_back(&self) {
+        if !broken("single.claim.not_taken_back") {
+            self.core.sequencer.own.claimed.store(self.next.raw(), Ordering::Relaxed);
+        }
+        self.core.notify_readers();
+    }
+
+    #[inline]
+    fn has_room(&mut self, count: u64) -> Result<(), ClaimError> {
         let capacity = self.core.slots.0.capacity();
         let end = self.next.plus(count);
         if count <= capacity && end.minus(capacity).distance_from(self.gate) <= 0 {
@@ -189,10 +239,13 @@ impl<T: Send + Sync + 'static> Claimant<T> for &mut SingleProducer<T> {
     fn written(&self, _sequence: Sequence) {}
 
     #[inline]
-    fn publish(&mut self, start: Sequence, written: u64, _count: u64) {
+    fn publish(&mut self, start: Sequence, written: u64, count: u64) {
         // What was not written was never published: the next claim begins there.
         if written > 0 {
             self.publish_to(start.plus(written));
+        }
+        if written < count {
+            self.take_back();
         }
     }
 }

@@ -117,6 +117,11 @@ pub fn spinning_single(capacity: usize) -> (SingleProducer<u64>, Ring<u64, Singl
     Builder::new(capacity).wait(WaitStrategy::Spin).single(|| 0).expect("a power of two")
 }
 
+/// A ring of `u64`s for one producer, whose waiters park.
+pub fn parking_single(capacity: usize) -> (SingleProducer<u64>, Ring<u64, Single>) {
+    Builder::new(capacity).wait(WaitStrategy::Park).single(|| 0).expect("a power of two")
+}
+
 /// Reads the next value, waiting for it.
 pub fn next<S: Sequencer>(cursor: &mut Cursor<u64, S>) -> u64 {
     let mut next = None;
