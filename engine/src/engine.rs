@@ -50,9 +50,23 @@ impl EngineInner {
         }
     }
 
+    /// Closes `topic`, whose first subscription somebody may be making just now.
+    fn close_topic(&self, topic: &Topic) {
+        // Under the lock that subscriptions are made under: each is made before, with rings that `close` finds, or not
+        // at all.
+        let subscriptions = lock(&self.subscriptions);
+        topic.inner().refuse();
+        drop(subscriptions);
+        topic.inner().close();
+    }
+
     fn close(&self, how: Close) -> CloseReport {
-        self.closed.store(true, Ordering::Relaxed);
-        let topics: Vec<_> = lock(&self.topics).values().cloned().collect();
+        let topics: Vec<_> = {
+            let topics = lock(&self.topics);
+            let _subscriptions = lock(&self.subscriptions);
+            self.closed.store(true, Ordering::Relaxed);
+            topics.values().cloned().collect()
+        };
         let deadline = match how {
             Close::Drain(timeout) => now().checked_add(timeout),
             Close::Now => None,
@@ -61,7 +75,7 @@ impl EngineInner {
             if matches!(how, Close::Drain(_)) {
                 topic.inner().flush(deadline); // what is staged was accepted
             }
-            topic.inner().close();
+            self.close_topic(topic);
         }
         let subscriptions: Vec<_> = lock(&self.subscriptions).values().cloned().collect();
         if matches!(how, Close::Drain(_)) {
@@ -174,7 +188,7 @@ impl Engine {
     /// [`Error::NotFound`].
     pub fn delete_topic(&self, name: &str) -> Result<(), Error> {
         let topic = lock(&self.handle.0.topics).remove(name);
-        topic.ok_or_else(|| Error::NotFound(name.to_owned()))?.inner().close();
+        self.handle.0.close_topic(&topic.ok_or_else(|| Error::NotFound(name.to_owned()))?);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::stats::TopicStats;
 use crate::subscription::{Subscription, SubscriptionInner};
 use foldhash::fast::FixedState;
 use ringmain_fanout::{Channel, ChannelBuilder, ClaimError, Sequence};
-use ringmain_ring::sync::{AtomicU64, AtomicUsize, Ordering};
+use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
@@ -41,7 +41,7 @@ pub(crate) struct TopicInner {
     /// How many subscriptions there are that are not detached.
     active: AtomicUsize,
     next_shard: AtomicUsize,
-    closed: AtomicUsize,
+    closed: AtomicBool,
 }
 
 const RINGS_EXIST: u64 = 1 << 63;
@@ -57,7 +57,7 @@ impl TopicInner {
             before: AtomicU64::new(0),
             active: AtomicUsize::new(0),
             next_shard: AtomicUsize::new(0),
-            closed: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -158,12 +158,16 @@ impl TopicInner {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed) != 0
+        self.closed.load(Ordering::Relaxed)
     }
 
-    /// Refuses publishing from now on. Subscriptions drain what they hold.
+    /// Refuses new subscriptions, and publishing while there are none.
+    pub(crate) fn refuse(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Refuses publishing from now on, having [refused](Self::refuse). Subscriptions drain what they hold.
     pub(crate) fn close(&self) {
-        self.closed.store(1, Ordering::Relaxed);
         for shard in self.shards().unwrap_or(&[]) {
             // What is staged was accepted: it goes first, as far as there is room.
             shard.lanes.run_dry(shard);
@@ -230,10 +234,10 @@ impl Topic {
         name::check(name)?;
         config.check(!self.inner.clock.runs())?;
         let engine = self.inner.engine.upgrade().ok_or(Error::Closed)?;
-        if self.inner.is_closed() {
-            return Err(Error::Closed);
-        }
         engine.add_subscription(name, || {
+            if self.inner.is_closed() {
+                return Err(Error::Closed);
+            }
             // Counted first: whoever sees the count finds the rings, or waits for them.
             let shards = self.inner.make_shards()?;
             self.inner.active.fetch_add(1, Ordering::Relaxed);

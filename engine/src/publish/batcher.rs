@@ -19,7 +19,7 @@ use super::receipt::{BatchState, CLOSED, Receipt};
 use super::spares::Spares;
 use crate::error::PublishError;
 use crate::message::Message;
-use crate::record::{MessageId, Record};
+use crate::record::Record;
 use crate::subscription::serving;
 use crate::topic::{Shard, TopicInner};
 use arc_swap::ArcSwap;
@@ -33,8 +33,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Lanes {
     hungry: AtomicBool,
-    /// Whether a lane was ever opened: without any, looking for staged messages is one load.
-    opened: AtomicBool,
+    /// How many lanes have messages staged: one load tells a consumer that there is nothing to fetch.
+    staged: AtomicUsize,
     lanes: ArcSwap<Vec<Arc<Lane>>>,
 }
 
@@ -43,7 +43,7 @@ impl Lanes {
         // Hungry until somebody has a backlog, so that an idle topic publishes at once.
         Self {
             hungry: AtomicBool::new(true),
-            opened: AtomicBool::new(false),
+            staged: AtomicUsize::new(0),
             lanes: ArcSwap::from_pointee(Vec::new()),
         }
     }
@@ -97,8 +97,8 @@ impl Lanes {
 
     /// Whether a message is staged. For a consumer's last look before it sleeps, too.
     pub(crate) fn has_staged(&self) -> bool {
-        // Relaxed: a publisher opens its lane before it stages, and fences before it relies on being seen.
-        self.opened.load(Ordering::Relaxed) && self.lanes.load().iter().any(|lane| lane.has_staged())
+        // Relaxed: a publisher counts its lane before it fences, and fences before it relies on being seen.
+        self.staged.load(Ordering::Relaxed) != 0
     }
 
     fn wants(&self, shard: &Shard) -> bool {
@@ -115,7 +115,6 @@ impl Lanes {
             next.push(Arc::clone(&lane));
             next
         });
-        self.opened.store(true, Ordering::Relaxed);
         lane
     }
 }
@@ -170,20 +169,19 @@ impl Lane {
         self.count.load(Ordering::Acquire) != 0
     }
 
-    /// Stages a message, or publishes it at once when somebody has nothing to read.
+    /// Whether the next message may wait here: others do, or nobody wants it now.
+    #[inline]
+    pub(crate) fn may_gather(&self, shard: &Shard) -> bool {
+        self.has_staged() || !shard.lanes.wants(shard)
+    }
+
+    /// Stages a message; publishes all that is staged when that fills a batch, or somebody has nothing to read.
     pub(crate) fn enqueue(
         self: &Arc<Self>,
         topic: &TopicInner,
         message: Message,
-        publish: impl FnOnce(Message) -> Result<MessageId, PublishError<Message>>,
     ) -> Result<Receipt, PublishError<Message>> {
         let shard = topic.shard(self.shard);
-        if !self.has_staged() && shard.lanes.wants(shard) {
-            return publish(message).map(Receipt::ready);
-        }
-        if shard.channel.is_closed() {
-            return Err(PublishError::Closed(message));
-        }
         let bytes = message.data.len();
         let mut staged = loop {
             let staged = self.staged.lock();
@@ -197,12 +195,19 @@ impl Lane {
                 return Err(error.map(|()| message));
             }
         };
+        // Under the lock: either this sees the close, or `give_up` comes after it and sees the message.
+        if shard.channel.is_closed() {
+            return Err(PublishError::Closed(message));
+        }
         let draft = staged.spares.take(0);
         staged.records.push(Record::from_message(draft, message, topic.publish_time()));
         staged.bytes += bytes;
         let count = staged.records.len();
         let receipt = Receipt::pending(&staged.batch, self, count - 1);
         self.count.store(count, Ordering::Relaxed);
+        if count == 1 {
+            shard.lanes.staged.fetch_add(1, Ordering::Relaxed);
+        }
         let full = count >= topic.largest_batch() || staged.bytes >= topic.config.batch_bytes;
         drop(staged);
         if full || shard.lanes.wants(shard) {
@@ -264,7 +269,7 @@ impl Lane {
             Err(ClaimError::Closed) => {
                 records.clear();
                 *bytes = 0;
-                self.count.store(0, Ordering::Release);
+                self.emptied(shard);
                 batch.resolve(CLOSED);
                 *batch = BatchState::new();
                 return Drained::Closed;
@@ -277,10 +282,15 @@ impl Lane {
         // What came back is looked at only now: to drop it may run code of its owner's.
         records.drain(..).for_each(|old| spares.put(old));
         *bytes = 0;
-        // Release: pairs with the acquire load in `has_staged`.
-        self.count.store(0, Ordering::Release);
+        self.emptied(shard);
         batch.resolve(first.number() << 1);
         BatchState::renew(batch);
         Drained::Everything
+    }
+
+    fn emptied(&self, shard: &Shard) {
+        // Release: pairs with the acquire load in `has_staged`.
+        self.count.store(0, Ordering::Release);
+        shard.lanes.staged.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -133,12 +133,16 @@ impl Publisher {
             return Err(PublishError::Invalid { message, reason });
         }
         // (With no subscription left, nobody would ever fetch it.)
-        let Some(shards) = self.topic.stored() else {
-            return self.publish(message).map(Receipt::ready);
-        };
         let shard = self.shard_of(message.ordering_key.as_deref());
+        let Some(shards) = self.topic.stored() else {
+            return self.publish_checked(shard, message, Wait::Forever).map(Receipt::ready);
+        };
         let lane = self.lanes[shard].get_or_init(|| shards[shard].lanes.open(&self.topic, shard));
-        lane.enqueue(&self.topic, message, |message| self.publish(message))
+        if lane.may_gather(&shards[shard]) {
+            lane.enqueue(&self.topic, message)
+        } else {
+            self.publish_checked(shard, message, Wait::Forever).map(Receipt::ready)
+        }
     }
 
     /// Returns when everything enqueued on this publisher before is readable; at once when there is nothing.
@@ -177,6 +181,15 @@ impl Publisher {
             return Err(PublishError::Invalid { message, reason });
         }
         let shard = self.shard_of(message.ordering_key.as_deref());
+        self.publish_checked(shard, message, wait)
+    }
+
+    fn publish_checked(
+        &self,
+        shard: usize,
+        message: Message,
+        wait: Wait,
+    ) -> Result<MessageId, PublishError<Message>> {
         self.with_spares(|spares| {
             let mut record = Record::from_message(spares.take(0), message, self.topic.publish_time());
             self.commit(shard, &mut record, wait, spares).map_err(|refusal| refusal.of(record.into_message()))
