@@ -36,6 +36,25 @@ model!(close_wakes_a_producer_and_gives_the_value_back, broken by ["close.not_no
 });
 
 model!(
+    /// Closed during a publish: the value is published and readable, or it comes back.
+    close_against_publish, broken by ["close.not_notified"], {
+        let ring = parking(2);
+        let mut cursor = ring.cursor();
+        let other = ring.clone();
+        let producer = spawn(move || other.publish(1).is_ok());
+        let closer = spawn(move || ring.close());
+        let mut seen = 0;
+        while cursor.wait(None) {
+            seen += cursor.poll(9, |_, _| ());
+        }
+        let published = producer.join().unwrap();
+        closer.join().unwrap();
+        seen += cursor.poll(9, |_, _| ());
+        assert_eq!(seen, usize::from(published));
+    }
+);
+
+model!(
     /// The thread that has published alone so far goes on, with plain stores, while another closes: what it publishes is
     /// read, or comes back. So does a claim that is given up.
     close_against_a_lone_producer,
