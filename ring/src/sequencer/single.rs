@@ -5,7 +5,8 @@
 //! published: the next claim takes the same slots, and no padding is ever needed.
 //!
 //! Each claim is announced in a line that nobody else reads until the ring is closed; then readers stay until the last
-//! announced claim is published, or taken back.
+//! announced claim is published, or taken back. (The light fence in between is free where the system has `membarrier`, and
+//! costs a full one elsewhere.)
 
 use super::{Sequencer, SlotsOf, sealed::Sealed};
 use crate::claim::{Claim, Claimant};
@@ -101,7 +102,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     ///
     /// # Errors
     /// [`TryPublishError::Full`] or [`TryPublishError::Closed`], with the value.
-    #[inline]
+    #[inline(always)]
     pub fn try_publish(&mut self, value: T) -> Result<Sequence, TryPublishError<T>> {
         self.try_exchange(value).map(|(sequence, _old)| sequence)
     }
@@ -110,7 +111,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     ///
     /// # Errors
     /// As [`try_publish`](Self::try_publish).
-    #[inline]
+    #[inline(always)]
     pub fn try_exchange(&mut self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
         match self.reserve(1) {
             Ok(()) => {}
@@ -128,16 +129,24 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     ///
     /// # Errors
     /// [`Closed`] with the value when the ring is closed.
-    #[inline]
+    #[inline(always)]
     pub fn publish(&mut self, value: T) -> Result<Sequence, Closed<T>> {
-        let mut value = value;
+        match self.try_publish(value) {
+            Ok(sequence) => Ok(sequence),
+            Err(TryPublishError::Closed(back)) => Err(Closed(back)),
+            Err(TryPublishError::Full(back)) => self.publish_waiting(back),
+        }
+    }
+
+    #[cold]
+    fn publish_waiting(&mut self, mut value: T) -> Result<Sequence, Closed<T>> {
         loop {
+            let _room = self.core.wait_for_room(self.next.plus(1), None);
             match self.try_publish(value) {
                 Ok(sequence) => return Ok(sequence),
                 Err(TryPublishError::Closed(back)) => return Err(Closed(back)),
                 Err(TryPublishError::Full(back)) => value = back,
             }
-            let _room = self.core.wait_for_room(self.next.plus(1), None);
         }
     }
 
@@ -177,12 +186,16 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     }
 
     /// Makes the next `count` slots ours to write; `publish_to` or `take_back` follows.
-    #[inline]
+    #[inline(always)]
     fn reserve(&mut self, count: u64) -> Result<(), ClaimError> {
-        let room = self.has_room(count);
+        let capacity = self.core.slots.0.capacity();
+        let end = self.next.plus(count);
+        if count > capacity || end.minus(capacity).distance_from(self.gate) > 0 {
+            self.look_for_room(count)?;
+        }
         let own = &self.core.sequencer.own;
-        if room.is_ok() && !broken("single.claim.unannounced") {
-            own.claimed.store(self.next.plus(count).raw(), Ordering::Relaxed);
+        if !broken("single.claim.unannounced") {
+            own.claimed.store(end.raw(), Ordering::Relaxed);
         }
         if !broken("single.seal.no_fence") {
             light_fence(); // pairs with the heavy fence in `Single::seal`
@@ -191,7 +204,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
             self.take_back();
             return Err(ClaimError::Closed);
         }
-        room
+        Ok(())
     }
 
     /// Ends a claim at what is published of it, and tells readers, who may be waiting for the rest.
@@ -203,16 +216,16 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
         self.core.notify_readers();
     }
 
-    #[inline]
-    fn has_room(&mut self, count: u64) -> Result<(), ClaimError> {
+    #[cold]
+    fn look_for_room(&mut self, count: u64) -> Result<(), ClaimError> {
         let capacity = self.core.slots.0.capacity();
-        let end = self.next.plus(count);
-        if count <= capacity && end.minus(capacity).distance_from(self.gate) <= 0 {
-            return Ok(());
+        if self.core.sequencer.own.sealed.load(Ordering::Relaxed) {
+            return Err(ClaimError::Closed);
         }
         if count > capacity {
             return Err(ClaimError::TooLarge { count, capacity });
         }
+        let end = self.next.plus(count);
         self.gate = self.core.reread_gate(end, false);
         if end.minus(capacity).distance_from(self.gate) <= 0 { Ok(()) } else { Err(ClaimError::Full) }
     }
