@@ -4,7 +4,7 @@ mod common;
 
 use common::{assert_balanced, message, subscribe, topic, until};
 use ringmain::{Close, Dispatcher, Engine, PublishError, Publisher, Verdict};
-use std::sync::atomic::{AtomicU64, Ordering};
+use ringmain_ring::sync::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
