@@ -14,12 +14,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-type Directory<T> = Mutex<HashMap<String, T, RandomState>>;
+/// By name.
+pub(crate) type Directory<T> = HashMap<String, T, RandomState>;
 
 pub(crate) struct EngineInner {
     pub(crate) clock: Clock,
-    topics: Directory<Topic>,
-    subscriptions: Directory<Arc<SubscriptionInner>>,
+    topics: Mutex<Directory<Topic>>,
+    subscriptions: Mutex<Directory<Arc<SubscriptionInner>>>,
     housekeeper: Arc<Housekeeper>,
     closed: AtomicBool,
 }
@@ -28,7 +29,7 @@ impl EngineInner {
     pub(crate) fn add_subscription(
         &self,
         name: &str,
-        make: impl FnOnce() -> Result<Arc<SubscriptionInner>, Error>,
+        make: impl FnOnce(&Directory<Arc<SubscriptionInner>>) -> Result<Arc<SubscriptionInner>, Error>,
     ) -> Result<Subscription, Error> {
         let mut subscriptions = lock(&self.subscriptions);
         if self.closed.load(Ordering::Relaxed) {
@@ -37,10 +38,26 @@ impl EngineInner {
         if subscriptions.contains_key(name) {
             return Err(Error::AlreadyExists(name.to_owned()));
         }
-        let subscription = make()?;
+        let subscription = make(&subscriptions)?;
         self.housekeeper.watch(&subscription);
         subscriptions.insert(name.to_owned(), Arc::clone(&subscription));
         Ok(Subscription::new(subscription))
+    }
+
+    /// Whether `topic` is one of this engine's, and not deleted.
+    pub(crate) fn check_exists(&self, topic: &Topic) -> Result<(), Error> {
+        let topics = lock(&self.topics);
+        let here = topics.get(topic.name()).is_some_and(|other| Arc::ptr_eq(other.inner(), topic.inner()));
+        if here { Ok(()) } else { Err(Error::NotFound(topic.name().to_owned())) }
+    }
+
+    /// The names of the subscriptions that `of` says.
+    pub(crate) fn subscription_names(&self, of: impl Fn(&SubscriptionInner) -> bool) -> Vec<String> {
+        let subscriptions = lock(&self.subscriptions);
+        let mut names: Vec<_> =
+            subscriptions.iter().filter(|(_, one)| of(one)).map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names
     }
 
     fn tick(&self) {
@@ -176,6 +193,20 @@ impl Engine {
         lock(&self.handle.0.topics).get(name).cloned()
     }
 
+    /// The names of all topics, in order.
+    #[must_use]
+    pub fn topics(&self) -> Vec<String> {
+        let mut names: Vec<_> = lock(&self.handle.0.topics).keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The names of all subscriptions, in order.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<String> {
+        self.handle.0.subscription_names(|_| true)
+    }
+
     /// The subscription of this name.
     #[must_use]
     pub fn subscription(&self, name: &str) -> Option<Subscription> {
@@ -262,8 +293,8 @@ impl EngineBuilder {
         let housekeeper = Housekeeper::new(clock.clone(), self.housekeeping && clock.runs());
         let inner = EngineInner {
             clock,
-            topics: Directory::default(),
-            subscriptions: Directory::default(),
+            topics: Mutex::default(),
+            subscriptions: Mutex::default(),
             housekeeper,
             closed: AtomicBool::new(false),
         };

@@ -40,6 +40,24 @@ pub enum Invalid {
     /// An ordering key of no bytes.
     #[error("an ordering key has 1 to 1024 bytes, and this has 0; leave it out instead")]
     EmptyOrderingKey,
+    /// A subscription's filter.
+    #[error("the filter is wrong at column {column}: {rule}")]
+    Filter {
+        /// Where, counted in bytes from 1.
+        column: usize,
+        /// What is wrong, or was expected.
+        rule: &'static str,
+    },
+    /// A chain of dead-letter topics that leads back to where it began.
+    #[error(
+        "messages of topic {topic:?} would come back to it as dead letters, through {dead_letter:?}; use a topic that is no source of them"
+    )]
+    DeadLetterCycle {
+        /// The subscription's topic.
+        topic: String,
+        /// Its dead-letter topic.
+        dead_letter: String,
+    },
     /// A setting.
     #[error("{setting} must be {rule}, and {actual} is not")]
     Setting {
@@ -108,6 +126,16 @@ pub enum PublishError<M> {
         "the topic is full, and waiting inside a handler of one of its own subscriptions would never end"
     )]
     WouldDeadlock(M),
+    /// A publish of this ordering key failed before.
+    #[error(
+        "an earlier publish of this ordering key failed; see to that message first, then resume_publishing"
+    )]
+    OrderingKeyPaused(M),
+    /// The publisher has as much outstanding as it may, and refuses more rather than wait.
+    #[error(
+        "the publisher has as many messages or bytes outstanding as it may; wait for receipts, or choose LimitExceeded::Block"
+    )]
+    LimitExceeded(M),
 }
 
 impl<M> PublishError<M> {
@@ -117,7 +145,9 @@ impl<M> PublishError<M> {
             Self::Invalid { message, .. }
             | Self::Full(message)
             | Self::Closed(message)
-            | Self::WouldDeadlock(message) => message,
+            | Self::WouldDeadlock(message)
+            | Self::OrderingKeyPaused(message)
+            | Self::LimitExceeded(message) => message,
         }
     }
 
@@ -128,6 +158,8 @@ impl<M> PublishError<M> {
             Self::Full(message) => PublishError::Full(other(message)),
             Self::Closed(message) => PublishError::Closed(other(message)),
             Self::WouldDeadlock(message) => PublishError::WouldDeadlock(other(message)),
+            Self::OrderingKeyPaused(message) => PublishError::OrderingKeyPaused(other(message)),
+            Self::LimitExceeded(message) => PublishError::LimitExceeded(other(message)),
         }
     }
 }
@@ -140,6 +172,8 @@ impl<M> fmt::Debug for PublishError<M> {
             Self::Full(_) => f.write_str("Full(..)"),
             Self::Closed(_) => f.write_str("Closed(..)"),
             Self::WouldDeadlock(_) => f.write_str("WouldDeadlock(..)"),
+            Self::OrderingKeyPaused(_) => f.write_str("OrderingKeyPaused(..)"),
+            Self::LimitExceeded(_) => f.write_str("LimitExceeded(..)"),
         }
     }
 }
@@ -178,7 +212,7 @@ pub enum RecvError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {
-    /// The deadline has passed, or the id belongs to an earlier delivery: the message is, or will be, redelivered.
-    #[error("the lease has expired; the message is or will be redelivered")]
+    /// This delivery has ended before: its deadline passed, or it was acked or nacked. What ended it stands.
+    #[error("this delivery has ended before: its deadline passed, or it was acked or nacked already")]
     Expired,
 }

@@ -28,6 +28,7 @@ mod clock;
 mod config;
 mod engine;
 mod error;
+mod filter;
 mod message;
 mod name;
 mod publish;
@@ -38,7 +39,7 @@ mod topic;
 
 pub use bytes::Bytes;
 pub use clock::{Clock, ManualClock};
-pub use config::{SubscriptionConfig, TopicConfig};
+pub use config::{LimitExceeded, PublisherConfig, RetryPolicy, SubscriptionConfig, TopicConfig};
 pub use engine::{Close, CloseReport, Engine, EngineBuilder};
 pub use error::{AckError, BatchError, Error, Invalid, PublishError, RecvError};
 pub use message::Message;
@@ -46,6 +47,8 @@ pub use publish::{Publisher, Receipt};
 pub use record::{InPlace, MessageId, Received};
 pub use ringmain_fanout::{Overflow, Slowest, WaitStrategy};
 pub use stats::{SubscriptionStats, TopicStats};
+#[cfg(feature = "async")]
+pub use subscription::DeliveryStream;
 pub use subscription::{AckId, Deliveries, Delivery, Dispatcher, StopHandle, Subscription, Verdict};
 pub use topic::Topic;
 

@@ -70,6 +70,21 @@ impl Record {
         self.0?.into_unique().ok()
     }
 
+    /// Data and attribute bytes.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        let buffer = self.buffer();
+        let data = buffer.external.as_ref().map_or_else(|| buffer.bytes().len(), Bytes::len);
+        let of = |extras: &Extras| extras.attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
+        data + buffer.extras.as_deref().map_or(0, of)
+    }
+
+    /// The attributes.
+    #[inline]
+    pub(crate) fn attributes(&self) -> &[(String, String)] {
+        self.buffer().extras.as_ref().map_or(&[], |extras| &extras.attributes)
+    }
+
     /// The message. A slot that a reader is shown always has one.
     #[inline]
     fn buffer(&self) -> &Buffer<Header> {
@@ -112,6 +127,32 @@ impl Received {
         InPlace { record: &self.record, id: self.id, attempt: 1 }
     }
 
+    /// Data and attribute bytes.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.record.size()
+    }
+
+    /// When it was published, in nanoseconds since 1970.
+    #[inline]
+    pub(crate) fn published_at(&self) -> u64 {
+        self.record.buffer().publish_time
+    }
+
+    /// A copy to be published elsewhere, with other attributes: the payload by reference, the publish time as it is.
+    pub(crate) fn forwarded(&self, draft: Draft, more: &[(&str, String)]) -> Record {
+        let kept =
+            self.attributes().iter().filter(|(key, _)| more.iter().all(|(new, _)| new != key)).cloned();
+        let message = Message {
+            data: self.bytes(),
+            attributes: kept
+                .chain(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())))
+                .collect(),
+            ordering_key: self.ordering_key().map(str::to_owned),
+        };
+        Record::from_message(draft, message, self.published_at())
+    }
+
     /// The payload.
     #[must_use]
     pub fn data(&self) -> &[u8] {
@@ -142,7 +183,7 @@ impl Received {
     /// The attributes, in the order in which they were added.
     #[must_use]
     pub fn attributes(&self) -> &[(String, String)] {
-        self.record.buffer().extras.as_ref().map_or(&[], |extras| &extras.attributes)
+        self.record.attributes()
     }
 
     /// The value of an attribute.
@@ -219,7 +260,7 @@ impl<'a> InPlace<'a> {
     /// The attributes, in the order in which they were added.
     #[must_use]
     pub fn attributes(&self) -> &'a [(String, String)] {
-        self.record.buffer().extras.as_ref().map_or(&[], |extras| &extras.attributes)
+        self.record.attributes()
     }
 
     /// The value of an attribute.

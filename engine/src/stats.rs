@@ -3,6 +3,7 @@
 use crossbeam_utils::CachePadded;
 use ringmain_fanout::Slowest;
 use ringmain_ring::sync::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What a topic has done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,7 +17,8 @@ pub struct TopicStats {
     pub slowest: Option<Slowest>,
 }
 
-/// What a subscription has done. At rest, `accepted = acked + dropped + discarded + outstanding + held + unread`.
+/// What a subscription has done. At rest,
+/// `accepted = acked + dead_lettered + filtered + dropped + discarded + outstanding + held + unread`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SubscriptionStats {
@@ -32,6 +34,10 @@ pub struct SubscriptionStats {
     pub expired: u64,
     /// Deliveries that were not the first of their message.
     pub redelivered: u64,
+    /// Messages forwarded to the dead-letter topic.
+    pub dead_lettered: u64,
+    /// Messages that the filter did not let through.
+    pub filtered: u64,
     /// Messages lost to the overflow policy.
     pub dropped: u64,
     /// Messages given up by a detach or a close.
@@ -40,10 +46,26 @@ pub struct SubscriptionStats {
     pub panics: u64,
     /// Leased and not yet ended.
     pub outstanding: u64,
-    /// Nacked or expired, and waiting for redelivery.
+    /// Their bytes.
+    pub outstanding_bytes: u64,
+    /// Off the ring and not leased: nacked, expired, in backoff, behind their key, or parked.
     pub held: u64,
+    /// Their bytes.
+    pub held_bytes: u64,
+    /// Of those held, dead letters that their topic would not take. They are tried again.
+    pub parked: u64,
     /// On the ring and not yet taken.
     pub unread: u64,
+    /// How long ago the oldest message was published that is outstanding, held or unread.
+    pub oldest_unacked: Option<Duration>,
+}
+
+impl SubscriptionStats {
+    /// What is still to be delivered: unread and held.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.unread + self.held
+    }
 }
 
 /// The counters behind [`SubscriptionStats`]. Relaxed throughout: each is a sum that orders nothing.
@@ -55,6 +77,8 @@ pub(crate) struct Counters {
     pub(crate) nacked: AtomicU64,
     pub(crate) expired: AtomicU64,
     pub(crate) redelivered: AtomicU64,
+    pub(crate) dead_lettered: AtomicU64,
+    pub(crate) filtered: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) discarded: AtomicU64,
     pub(crate) panics: AtomicU64,

@@ -7,11 +7,12 @@ use crate::clock::Clock;
 use crate::config::{SubscriptionConfig, TopicConfig};
 use crate::engine::EngineInner;
 use crate::error::{Error, PublishError};
+use crate::filter::Filter;
 use crate::name;
 use crate::publish::{Lanes, Publisher};
 use crate::record::{MessageId, Record};
 use crate::stats::TopicStats;
-use crate::subscription::{Subscription, SubscriptionInner};
+use crate::subscription::{Subscription, SubscriptionInner, dead_letter};
 use foldhash::fast::FixedState;
 use ringmain_fanout::{Channel, ChannelBuilder, ClaimError, Sequence};
 use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -229,19 +230,27 @@ impl Topic {
     /// returned before.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`], [`Error::AlreadyExists`] when the engine has one of that name, [`Error::Closed`].
+    /// [`Error::InvalidArgument`], [`Error::AlreadyExists`] when the engine has one of that name, [`Error::NotFound`] when
+    /// the dead-letter topic does not exist, [`Error::Closed`].
     pub fn create_subscription(&self, name: &str, config: SubscriptionConfig) -> Result<Subscription, Error> {
         name::check(name)?;
         config.check(!self.inner.clock.runs())?;
+        let filter = config.filter.as_deref().map(Filter::parse).transpose()?;
         let engine = self.inner.engine.upgrade().ok_or(Error::Closed)?;
-        engine.add_subscription(name, || {
+        if let Some(policy) = &config.dead_letter {
+            engine.check_exists(&policy.topic)?;
+        }
+        engine.add_subscription(name, |others| {
             if self.inner.is_closed() {
                 return Err(Error::Closed);
+            }
+            if let Some(policy) = &config.dead_letter {
+                dead_letter::check(&self.inner, &policy.topic, others)?;
             }
             // Counted first: whoever sees the count finds the rings, or waits for them.
             let shards = self.inner.make_shards()?;
             self.inner.active.fetch_add(1, Ordering::Relaxed);
-            Ok(SubscriptionInner::new(name, config, &self.inner, shards))
+            Ok(SubscriptionInner::new(name, config, filter, &self.inner, shards))
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod batch;
 mod batcher;
+mod forward;
 mod publisher;
 mod receipt;
 mod refusal;

@@ -237,7 +237,7 @@ impl Publisher {
     /// What this returns fits into two registers, and must: a result that is passed through memory and read in wider
     /// pieces than it was written in waits for every store before it, the whole payload's among them.
     #[inline]
-    fn commit(
+    pub(super) fn commit(
         &self,
         shard: usize,
         record: &mut Record,

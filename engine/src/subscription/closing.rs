@@ -4,7 +4,8 @@ use super::inner::SubscriptionInner;
 use crate::stats::{SubscriptionStats, add, read};
 use ringmain_fanout::Receiver;
 use ringmain_ring::now;
-use ringmain_ring::sync::Ordering;
+use ringmain_ring::sync::{Ordering, lock};
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 impl SubscriptionInner {
@@ -23,8 +24,9 @@ impl SubscriptionInner {
         }
         add(&self.given_up, unread);
         let mut unacked = self.held.clear() as u64;
-        self.leases.expire(None, |_, _| {
+        self.leases.expire(None, |_, lease| {
             add(&self.counters.nacked, 1);
+            self.credit.give_back(lease.message.size());
             unacked += 1;
         });
         add(&self.counters.discarded, unread + unacked);
@@ -37,13 +39,44 @@ impl SubscriptionInner {
 
     /// Waits until everything accepted is received and acked, or `deadline`.
     pub(crate) fn wait_until_settled(&self, deadline: Option<Instant>) {
-        let settled = || self.is_shut() || (!self.has_work(true) && self.leases.live() == 0);
         let late = || deadline.is_some_and(|deadline| now() >= deadline);
-        // In-place readers notify nobody but publishers, so look every now and then.
-        while !settled() && !late() {
-            let soon = now() + Duration::from_millis(1);
-            self.changed.wait_until(Some(deadline.map_or(soon, |deadline| deadline.min(soon))), settled);
+        while !late() {
+            if self.is_shut() {
+                return;
+            }
+            if self.has_work(true) || self.is_outstanding() {
+                self.pause(deadline, || self.is_shut() || !(self.has_work(true) || self.is_outstanding()));
+                continue;
+            }
+            // What was taken in place, and is being handled just now, may come back yet.
+            let returned = self.held.returned();
+            let turns: Vec<_> = lock(&self.dispatchers).iter().filter_map(Weak::upgrade).collect();
+            let turns: Vec<_> = turns
+                .into_iter()
+                .filter_map(|turns| turns.under_way().map(|number| (turns, number)))
+                .collect();
+            let over = || turns.iter().all(|(turns, number)| turns.under_way() != Some(*number));
+            while !over() && !late() {
+                self.pause(deadline, over);
+            }
+            if self.held.returned() == returned {
+                return;
+            }
         }
+    }
+
+    /// Whether something is leased, or about to be, or held and to be delivered yet.
+    fn is_outstanding(&self) -> bool {
+        // In this order: whoever receives has its credit before it takes, and until what it took is leased.
+        self.receiving.load(Ordering::Acquire) > 0
+            || self.leases.live() > 0
+            || self.held.len() > self.held.parked()
+    }
+
+    /// Waits for a moment, or until `ready`: in-place readers notify nobody but publishers.
+    fn pause(&self, deadline: Option<Instant>, ready: impl FnMut() -> bool) {
+        let soon = now() + Duration::from_millis(1);
+        self.changed.wait_until(Some(deadline.map_or(soon, |deadline| deadline.min(soon))), ready);
     }
 
     fn unread(&self) -> u64 {
@@ -60,20 +93,32 @@ impl SubscriptionInner {
         }
         let counters = &self.counters;
         let in_place = read(&counters.in_place);
-        let (unread, dropped) = (self.unread(), read(&counters.dropped));
+        let (unread, dropped, filtered) = (self.unread(), read(&counters.dropped), read(&counters.filtered));
         SubscriptionStats {
-            accepted: read(&counters.taken) + in_place + dropped + unread + read(&self.given_up),
+            accepted: read(&counters.taken) + in_place + filtered + dropped + unread + read(&self.given_up),
             delivered: read(&counters.delivered) + in_place,
             acked: read(&counters.acked) + in_place,
             nacked: read(&counters.nacked),
             expired: read(&counters.expired),
             redelivered: read(&counters.redelivered),
+            dead_lettered: read(&counters.dead_lettered),
+            filtered,
             dropped,
             discarded: read(&counters.discarded),
             panics: read(&counters.panics),
             outstanding: self.leases.live() as u64,
+            outstanding_bytes: self.credit.outstanding() as u64,
             held: self.held.len() as u64,
+            held_bytes: self.held.bytes() as u64,
+            parked: self.held.parked() as u64,
             unread,
+            oldest_unacked: self.oldest_unacked(),
         }
+    }
+
+    /// How long ago the oldest message was published that is outstanding, held or unread.
+    fn oldest_unacked(&self) -> Option<Duration> {
+        let oldest = [self.leases.least_mark(), self.held.oldest()].into_iter().flatten().min()?;
+        Some(Duration::from_nanos(self.topic.publish_time().saturating_sub(oldest)))
     }
 }

@@ -1,7 +1,73 @@
-//! How many more leases there may be.
+//! How many more leases there may be, in messages and in bytes.
 
 use super::inner::SubscriptionInner;
-use ringmain_ring::sync::Ordering;
+use crossbeam_utils::CachePadded;
+use ringmain_ring::sync::{AtomicUsize, Ordering};
+
+/// Bytes of what is leased. Counted by side, as the leases are: those who receive and those who ack are often different
+/// threads, and seldom need each other's count.
+#[derive(Debug)]
+pub(crate) struct ByteCredit {
+    max: usize,
+    /// Whether one call may go beyond the limit with what it took.
+    allow_excess: bool,
+    begun: CachePadded<AtomicUsize>,
+    ended: CachePadded<AtomicUsize>,
+    /// The size of a message for which there was not enough. A hint: what to wait for.
+    wanted: AtomicUsize,
+}
+
+impl ByteCredit {
+    pub(super) fn new(max: usize, allow_excess: bool) -> Self {
+        Self {
+            max,
+            allow_excess,
+            begun: CachePadded::default(),
+            ended: CachePadded::default(),
+            wanted: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many bytes are leased.
+    pub(crate) fn outstanding(&self) -> usize {
+        // In this order, so that the difference is never too small.
+        let ended = self.ended.load(Ordering::Acquire);
+        self.begun.load(Ordering::Relaxed).wrapping_sub(ended)
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.outstanding() >= self.max
+    }
+
+    /// Whether the next message may be admitted, as far as is known.
+    pub(super) fn may_admit(&self) -> bool {
+        let outstanding = self.outstanding();
+        outstanding < self.max
+            && (outstanding == 0 || outstanding + self.wanted.load(Ordering::Relaxed) <= self.max)
+    }
+
+    /// Takes credit for `size` bytes, if there is enough; for a message larger than the limit, if nothing else is out.
+    #[inline]
+    pub(super) fn admit(&self, size: usize) -> bool {
+        let begun = self.begun.fetch_add(size, Ordering::Relaxed).wrapping_add(size);
+        let outstanding = begun.wrapping_sub(self.ended.load(Ordering::Acquire));
+        if outstanding <= self.max || outstanding == size || self.allow_excess {
+            if self.wanted.load(Ordering::Relaxed) != 0 {
+                self.wanted.store(0, Ordering::Relaxed);
+            }
+            return true;
+        }
+        self.wanted.store(size, Ordering::Relaxed);
+        self.begun.fetch_sub(size, Ordering::Relaxed);
+        false
+    }
+
+    #[inline]
+    pub(super) fn give_back(&self, size: usize) {
+        // Release: pairs with the acquire loads above, so that an end that is counted comes with its beginning.
+        self.ended.fetch_add(size, Ordering::Release);
+    }
+}
 
 /// Credit for leases, held while a call receives: calls at the same time do not exceed the limit together.
 pub(super) struct Credit<'a> {
@@ -14,7 +80,7 @@ impl<'a> Credit<'a> {
     #[inline]
     pub(super) fn reserve(subscription: &'a SubscriptionInner, max: usize) -> Self {
         let limit = subscription.config.max_outstanding_messages;
-        let reserved = max.min(limit);
+        let reserved = if subscription.credit.is_used_up() { 0 } else { max.min(limit) };
         // Acquire: pairs with the release in `drop`. Whose reservation we do not see, their leases we do.
         let others = subscription.receiving.fetch_add(reserved, Ordering::Acquire);
         let unreserved = limit.saturating_sub(others.saturating_add(reserved));

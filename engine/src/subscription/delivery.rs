@@ -1,11 +1,9 @@
 //! A message under lease.
 
-use super::inner::{Owner, SubscriptionInner};
-use crate::clock::nanos;
+use super::inner::Owner;
 use crate::error::AckError;
 use crate::record::Received;
-use crate::stats::add;
-use ringmain_ring::{LeaseId, StaleLease};
+use ringmain_ring::LeaseId;
 use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
@@ -70,10 +68,16 @@ impl Delivery {
         AckId(self.lease.to_bits())
     }
 
-    /// The id, for acking later: the delivery goes without being nacked.
+    /// The id, for acking later: the delivery goes without being nacked. With
+    /// [`max_lease`](crate::SubscriptionConfig::max_lease), nothing keeps the lease alive any more: it ends after the
+    /// subscription's ack deadline, from now.
     #[must_use]
     pub fn into_ack_id(mut self) -> AckId {
         self.settled = true;
+        if self.subscription.config.max_lease.is_some() {
+            // Expired already: then so it stays.
+            let _ = self.subscription.modify_ack_deadline(self.lease, self.subscription.config.ack_deadline);
+        }
         self.ack_id()
     }
 }
@@ -103,36 +107,4 @@ impl fmt::Debug for Delivery {
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }
-}
-
-impl SubscriptionInner {
-    #[inline]
-    pub(crate) fn ack(&self, lease: LeaseId) -> Result<(), AckError> {
-        self.leases.take(lease, Some(self.topic.clock.now())).map_err(expired)?;
-        add(&self.counters.acked, 1);
-        self.changed.notify();
-        Ok(())
-    }
-
-    pub(crate) fn nack(&self, lease: LeaseId) -> Result<(), AckError> {
-        let lease = self.leases.take(lease, Some(self.topic.clock.now())).map_err(expired)?;
-        add(&self.counters.nacked, 1);
-        self.hold(lease.message, lease.attempt);
-        Ok(())
-    }
-
-    pub(crate) fn modify_ack_deadline(&self, lease: LeaseId, from_now: Duration) -> Result<(), AckError> {
-        if from_now.is_zero() {
-            return self.nack(lease);
-        }
-        let now = self.topic.clock.now();
-        let deadline = now + nanos(from_now.min(Duration::from_secs(600)));
-        self.leases.extend(lease, now, deadline).map_err(expired)?;
-        self.is_due_at(deadline);
-        Ok(())
-    }
-}
-
-fn expired(_: StaleLease) -> AckError {
-    AckError::Expired
 }

@@ -2,15 +2,17 @@
 //!
 //! Subscriptions are grouped by ring: one set of cursors a ring, whose lossless members stand behind one gate, so that
 //! publishing costs the same with ten thousand of them as with one, and a message brought into cache once is handled
-//! by all.
+//! by all. Subscriptions with message ordering go by themselves: they take counted references, key by key.
 
 use super::handle::Subscription;
 use super::in_place::{Handler, Verdict};
 use super::inner::SubscriptionInner;
-use crate::record::{InPlace, Record};
+use super::turns::Turns;
+use crate::error::RecvError;
+use crate::record::{Held, InPlace, Received, Record};
 use crate::stats::add;
 use ringmain_fanout::{CursorSet, Event, WaitStrategy};
-use ringmain_ring::sync::{AtomicBool, Ordering};
+use ringmain_ring::sync::{AtomicBool, Ordering, lock};
 use ringmain_ring::{Notify, spin_until, wait_any};
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +42,7 @@ pub struct Dispatcher {
     sets: Vec<Set>,
     served: Vec<Served>,
     stop: StopHandle,
+    turns: Arc<Turns>,
     limit: usize,
 }
 
@@ -59,6 +62,8 @@ struct Served {
     subscription: Arc<SubscriptionInner>,
     handler: Box<dyn Handler>,
     lagged: Option<Box<dyn FnMut(u64) + Send>>,
+    /// Messages being handled, with message ordering.
+    taken: Vec<Received>,
 }
 
 impl Dispatcher {
@@ -67,7 +72,7 @@ impl Dispatcher {
     pub fn new() -> Self {
         let stop =
             StopHandle { inner: Arc::new(Stop { stopped: AtomicBool::new(false), notify: Notify::new() }) };
-        Self { sets: Vec::new(), served: Vec::new(), stop, limit: TURN }
+        Self { sets: Vec::new(), served: Vec::new(), stop, turns: Arc::default(), limit: TURN }
     }
 
     /// Slots that a subscription gets in one turn, 256 unless set.
@@ -109,7 +114,9 @@ impl Dispatcher {
     ) -> Self {
         let subscription = Arc::clone(subscription.inner());
         let index = self.served.len();
-        for (shard, receiver) in subscription.receivers.iter().enumerate() {
+        subscription.is_served_by(&self.turns);
+        let ordered = subscription.config.message_ordering;
+        for (shard, receiver) in subscription.receivers.iter().enumerate().filter(|_| !ordered) {
             let known = self.sets.iter().position(|set| set.cursors.channel().is_same(receiver.channel()));
             let known = known.unwrap_or_else(|| {
                 let cursors = CursorSet::new(receiver.channel());
@@ -121,7 +128,7 @@ impl Dispatcher {
             debug_assert!(added.is_ok(), "the set was chosen by the receiver's channel");
             set.members.push(Member { served: index, subscription: Arc::clone(&subscription) });
         }
-        self.served.push(Served { subscription, handler, lagged });
+        self.served.push(Served { subscription, handler, lagged, taken: Vec::new() });
         self
     }
 
@@ -129,10 +136,14 @@ impl Dispatcher {
     /// redeliveries were handled. Never waits.
     #[inline]
     pub fn poll(&mut self) -> usize {
-        let Self { sets, served, limit, .. } = self;
+        let Self { sets, served, limit, turns, .. } = self;
+        let _turn = turns.begin();
         let mut count = 0;
         for served in served.iter_mut() {
             count += served.again();
+            if served.subscription.config.message_ordering {
+                count += served.in_order(*limit);
+            }
         }
         for set in sets.iter_mut() {
             let Set { cursors, shard, members } = set;
@@ -219,7 +230,12 @@ impl Dispatcher {
                 notifies.push(set.cursors.channel().room());
             }
         }
-        notifies.extend(served.iter().map(|served| &served.subscription.changed));
+        for served in served {
+            notifies.push(&served.subscription.changed);
+            if served.subscription.config.message_ordering {
+                served.subscription.add_notifies(stuck, &mut notifies);
+            }
+        }
         wait_any(&notifies, None, &mut ready);
     }
 
@@ -238,13 +254,32 @@ impl Served {
         if let Some(lost) = self.subscription.take_lagged() {
             self.tell_lagged(lost);
         }
-        let most = self.subscription.held.len();
+        let most = self.subscription.held.ready();
         let mut count = 0;
         while count < most
             && let Some(held) = self.subscription.held.next_of_round()
         {
             self.handler.again(&self.subscription, held);
             count += 1;
+        }
+        count
+    }
+
+    /// With message ordering: takes what may be delivered now and handles it. Returns how many there were.
+    fn in_order(&mut self, limit: usize) -> usize {
+        let Self { subscription, handler, taken, .. } = self;
+        match subscription.take(subscription.room_to_hold().min(limit), false, |message| taken.push(message))
+        {
+            Ok(_) => {}
+            Err(RecvError::Lagged(lost)) => {
+                self.tell_lagged(lost);
+                return 1;
+            }
+            Err(_) => return 0, // detached, and shut by now
+        }
+        let count = taken.len();
+        for message in taken.drain(..) {
+            handler.again(subscription, Held { message, attempt: 1 });
         }
         count
     }
@@ -277,7 +312,14 @@ impl SubscriptionInner {
     /// How many more messages may be held, all of which a handler may nack at once.
     #[inline]
     fn room_to_hold(&self) -> usize {
-        self.config.max_held_messages.saturating_sub(self.held.len())
+        if self.holds_enough() { 0 } else { self.config.max_held_messages - self.held.len() }
+    }
+
+    /// A dispatcher whose turns these are handles messages of this.
+    fn is_served_by(&self, turns: &Arc<Turns>) {
+        let mut dispatchers = lock(&self.dispatchers);
+        dispatchers.retain(|other| other.strong_count() > 0);
+        dispatchers.push(Arc::downgrade(turns));
     }
 }
 

@@ -4,6 +4,8 @@ use super::delivery::{AckId, Delivery};
 use super::dispatcher::Dispatcher;
 use super::in_place::Verdict;
 use super::inner::{Owner, SubscriptionInner};
+#[cfg(feature = "async")]
+use super::stream::DeliveryStream;
 use crate::error::{AckError, RecvError};
 use crate::record::InPlace;
 use crate::stats::SubscriptionStats;
@@ -125,6 +127,13 @@ impl Subscription {
         Deliveries { subscription: self }
     }
 
+    /// Every message, as it comes, for any executor. Cancel-safe: a message is delivered when the stream yields it, and
+    /// not before. Ends as [`iter`](Self::iter) does.
+    #[cfg(feature = "async")]
+    pub fn stream(&self) -> DeliveryStream {
+        DeliveryStream::new(self.clone())
+    }
+
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Delivery, RecvError> {
         loop {
             if let Some(delivery) = self.try_recv()? {
@@ -169,6 +178,12 @@ impl Subscription {
     /// [`AckError::Expired`] when that delivery is over.
     pub fn modify_ack_deadline(&self, id: AckId, from_now: Duration) -> Result<(), AckError> {
         self.inner.modify_ack_deadline(LeaseId::from_bits(id.0), from_now)
+    }
+
+    /// Whether the topic was deleted: what is there is still delivered, and nothing new comes.
+    #[must_use]
+    pub fn is_topic_deleted(&self) -> bool {
+        self.inner.topic.is_closed()
     }
 
     /// What the subscription has done so far. Costs a look at every unread slot.

@@ -31,36 +31,12 @@ pub(super) trait Handler: Send {
 
 impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
     fn batch(&mut self, subscription: &SubscriptionInner, shard: usize, batch: &Batch<'_, Record>) {
-        let _serving = Serving::enter(&subscription.topic);
-        let shards = subscription.receivers.len();
-        let Some(start) = batch.start() else { return };
-        let mut tally = Tally::default();
-        let mut skip = 0;
-        loop {
-            // All that the loop keeps of a message is where it is, for the case of a panic.
-            let mut at = start;
-            let mut handled = 0;
-            let run = AssertUnwindSafe(|| {
-                handled = batch.for_each_after(skip, |sequence, record| {
-                    at = sequence;
-                    let id = MessageId::new(sequence, shard, shards);
-                    if self(InPlace::new(record, id, 1)) == Verdict::Nack {
-                        tally.nacked += 1;
-                        subscription.hold(Received { record: record.clone(), id }, 1);
-                    }
-                });
-            });
-            if catch_unwind(run).is_ok() {
-                tally.handled += handled as u64;
-                break;
-            }
-            add(&subscription.counters.panics, 1);
-            let (before, next) = hold_one(subscription, shard, batch, skip, at);
-            tally.handled += before + 1;
-            tally.nacked += 1;
-            skip = next;
+        // A subscription without a filter has a loop without one.
+        if subscription.filter.is_none() {
+            handle_batch(self, subscription, shard, batch, |_| true);
+        } else {
+            handle_batch(self, subscription, shard, batch, |record| subscription.matches(record));
         }
-        tally.book(subscription);
     }
 
     fn again(&mut self, subscription: &SubscriptionInner, held: Held) {
@@ -73,15 +49,61 @@ impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
         });
         let counters = &subscription.counters;
         add(&counters.delivered, 1);
-        add(&counters.redelivered, 1);
+        add(&counters.redelivered, u64::from(attempt > 1));
         match verdict {
-            Verdict::Ack => add(&counters.acked, 1),
+            Verdict::Ack => {
+                add(&counters.acked, 1);
+                subscription.settle(&message);
+            }
             Verdict::Nack => {
                 add(&counters.nacked, 1);
-                subscription.hold(message, attempt);
+                subscription.failed(message, attempt);
             }
         }
     }
+}
+
+fn handle_batch(
+    handler: &mut impl FnMut(InPlace<'_>) -> Verdict,
+    subscription: &SubscriptionInner,
+    shard: usize,
+    batch: &Batch<'_, Record>,
+    lets_through: impl Fn(&Record) -> bool,
+) {
+    let _serving = Serving::enter(&subscription.topic);
+    let shards = subscription.receivers.len();
+    let Some(start) = batch.start() else { return };
+    let mut tally = Tally::default();
+    let mut skip = 0;
+    loop {
+        // All that the loop keeps of a message is where it is, for the case of a panic.
+        let mut at = start;
+        let mut handled = 0;
+        let run = AssertUnwindSafe(|| {
+            handled = batch.for_each_after(skip, |sequence, record| {
+                at = sequence;
+                if !lets_through(record) {
+                    tally.filtered += 1;
+                    return;
+                }
+                let id = MessageId::new(sequence, shard, shards);
+                if handler(InPlace::new(record, id, 1)) == Verdict::Nack {
+                    tally.nacked += 1;
+                    subscription.failed(Received { record: record.clone(), id }, 1);
+                }
+            });
+        });
+        if catch_unwind(run).is_ok() {
+            tally.handled += handled as u64;
+            break;
+        }
+        add(&subscription.counters.panics, 1);
+        let (before, next) = hold_one(subscription, shard, batch, skip, at);
+        tally.handled += before + 1;
+        tally.nacked += 1;
+        skip = next;
+    }
+    tally.book(subscription);
 }
 
 /// Holds the message at `at`. Returns how many messages lie before it, after the first `skip` slots of the batch, and
@@ -100,7 +122,7 @@ fn hold_one(
         if sequence.is_before(at) {
             before += 1;
         } else if sequence == at {
-            subscription.hold(Received { record: record.clone(), id }, 1);
+            subscription.failed(Received { record: record.clone(), id }, 1);
         }
     });
     let next = if batch.is_in_place() {
@@ -114,21 +136,25 @@ fn hold_one(
 
 #[derive(Debug, Default)]
 struct Tally {
+    /// All of them.
     handled: u64,
     nacked: u64,
+    filtered: u64,
 }
 
 impl Tally {
     /// One addition a batch when everything was acked.
     fn book(self, subscription: &SubscriptionInner) {
         let counters = &subscription.counters;
+        let delivered = self.handled - self.filtered;
+        add(&counters.filtered, self.filtered);
         if self.nacked == 0 {
-            add(&counters.in_place, self.handled);
+            add(&counters.in_place, delivered);
             return;
         }
-        add(&counters.taken, self.handled);
-        add(&counters.delivered, self.handled);
-        add(&counters.acked, self.handled - self.nacked);
+        add(&counters.taken, delivered);
+        add(&counters.delivered, delivered);
+        add(&counters.acked, delivered - self.nacked);
         add(&counters.nacked, self.nacked);
     }
 }

@@ -1,20 +1,27 @@
 //! The way out: a subscription's cursor, and the two ways of receiving from it.
 //!
-//! [`inner`] is the subscription itself: what it takes from the rings, its leases and its counters; [`closing`] is
-//! how it ends. [`handle`] is what
-//! users call to receive leased; [`dispatcher`] is in-place processing, for one subscription or many. [`redelivery`]
-//! holds what came back, and [`housekeeper`] is the thread that expires leases when nobody polls.
+//! [`inner`] is the subscription itself, and how one waits for it; [`receiving`] what it takes from the rings; [`settling`]
+//! how a delivery ends; [`closing`] how the subscription does. [`handle`] is what users call to receive leased, and
+//! [`stream`] the same without a thread; [`dispatcher`] is in-place processing, for one subscription or many. [`held`]
+//! keeps what is off the ring and not leased, [`dead_letter`] forwards what failed too often, [`credit`] bounds what is
+//! leased, and [`housekeeper`] is the thread that expires leases when nobody polls.
 
 mod closing;
 mod credit;
+pub(crate) mod dead_letter;
 mod delivery;
 mod dispatcher;
 mod handle;
+mod held;
 mod housekeeper;
 mod in_place;
 mod inner;
-mod redelivery;
+mod receiving;
 pub(crate) mod serving;
+mod settling;
+#[cfg(feature = "async")]
+mod stream;
+mod turns;
 
 pub use delivery::{AckId, Delivery};
 pub use dispatcher::{Dispatcher, StopHandle};
@@ -22,3 +29,5 @@ pub use handle::{Deliveries, Subscription};
 pub(crate) use housekeeper::Housekeeper;
 pub use in_place::Verdict;
 pub(crate) use inner::SubscriptionInner;
+#[cfg(feature = "async")]
+pub use stream::DeliveryStream;

@@ -1,0 +1,72 @@
+//! Settings of a publisher.
+
+use super::setting;
+use crate::error::Invalid;
+
+/// What a publisher does with a message that would exceed its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum LimitExceeded {
+    /// Publishes all the same: the limits cost nothing then.
+    #[default]
+    Ignore,
+    /// Waits until enough is completed, first come, first served.
+    Block,
+    /// Refuses it: [`PublishError::LimitExceeded`](crate::PublishError::LimitExceeded).
+    Error,
+}
+
+/// Settings of a publisher.
+///
+/// ```
+/// use ringmain::{LimitExceeded, PublisherConfig};
+/// let config = PublisherConfig::default().max_outstanding_messages(100).limit_exceeded(LimitExceeded::Block);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
+pub struct PublisherConfig {
+    /// Messages in calls and receipts not yet completed, at most. 1,000.
+    pub max_outstanding_messages: usize,
+    /// Bytes, data and attributes, in calls and receipts not yet completed, at most. 10 MiB. A message larger than that
+    /// is admitted alone.
+    pub max_outstanding_bytes: usize,
+    /// What happens beyond these limits. [`LimitExceeded::Ignore`].
+    pub limit_exceeded: LimitExceeded,
+}
+
+impl Default for PublisherConfig {
+    fn default() -> Self {
+        Self {
+            max_outstanding_messages: 1_000,
+            max_outstanding_bytes: 10 << 20,
+            limit_exceeded: LimitExceeded::default(),
+        }
+    }
+}
+
+impl PublisherConfig {
+    /// Sets how many messages may be outstanding.
+    pub fn max_outstanding_messages(mut self, messages: usize) -> Self {
+        self.max_outstanding_messages = messages;
+        self
+    }
+
+    /// Sets how many bytes may be outstanding.
+    pub fn max_outstanding_bytes(mut self, bytes: usize) -> Self {
+        self.max_outstanding_bytes = bytes;
+        self
+    }
+
+    /// Sets what happens beyond the limits.
+    pub fn limit_exceeded(mut self, action: LimitExceeded) -> Self {
+        self.limit_exceeded = action;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let messages = self.max_outstanding_messages;
+        setting("max_outstanding_messages", "1 or more", messages, |messages| messages > 0)?;
+        setting("max_outstanding_bytes", "1 or more", self.max_outstanding_bytes, |bytes| bytes > 0)
+    }
+}

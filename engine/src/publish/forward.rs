@@ -1,0 +1,17 @@
+//! Publishing what another subscription gave up: a dead letter, with its payload by reference and its publish time.
+
+use super::publisher::Publisher;
+use super::refusal::Wait;
+use crate::record::Received;
+
+impl Publisher {
+    /// Publishes a copy of `message` with more attributes, if there is room now; says whether. The payload is not
+    /// copied. An attribute of the message with a key among `more` is replaced.
+    pub(crate) fn forward(&self, message: &Received, more: &[(&str, String)]) -> bool {
+        let shard = self.shard_of(message.ordering_key());
+        self.with_spares(|spares| {
+            let mut record = message.forwarded(spares.take(0), more);
+            self.commit(shard, &mut record, Wait::Never, spares).is_ok()
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Dead letters: messages that failed too often, forwarded to another topic.
+//!
+//! Forwarding never waits. When the topic is full, or gone, the message is *parked*: it is held, counted, no longer in
+//! the way of its ordering key, and tried again at each poll and tick.
+
+use super::inner::SubscriptionInner;
+use crate::clock::nanos;
+use crate::config::DeadLetterPolicy;
+use crate::engine::Directory;
+use crate::error::Invalid;
+use crate::publish::Publisher;
+use crate::record::{Held, Received};
+use crate::stats::add;
+use crate::topic::{Topic, TopicInner};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How soon a parked message is tried again when nobody polls.
+pub(super) const RETRY: Duration = Duration::from_millis(100);
+
+/// Attributes of a dead letter, as Google Cloud Pub/Sub names them, where it has them.
+const SUBSCRIPTION: &str = "CloudPubSubDeadLetterSourceSubscription";
+const COUNT: &str = "CloudPubSubDeadLetterSourceDeliveryCount";
+const ID: &str = "CloudPubSubDeadLetterSourceMessageId";
+
+#[derive(Debug)]
+pub(crate) struct DeadLetters {
+    publisher: Publisher,
+    pub(super) max_delivery_attempts: u32,
+}
+
+impl DeadLetters {
+    pub(super) fn new(policy: &DeadLetterPolicy) -> Self {
+        Self { publisher: policy.topic.publisher(), max_delivery_attempts: policy.max_delivery_attempts }
+    }
+
+    /// Publishes a copy to the dead-letter topic, if there is room now. The payload is not copied.
+    fn forward(&self, subscription: &str, message: &Received, attempts: u32) -> bool {
+        let more = [
+            (SUBSCRIPTION, subscription.to_owned()),
+            (COUNT, attempts.to_string()),
+            (ID, message.id().to_string()),
+        ];
+        self.publisher.forward(message, &more)
+    }
+}
+
+/// Whether a subscription of `topic` may have `dead_letters` as its dead-letter topic: no chain of such topics, by the
+/// subscriptions that exist, may lead back.
+pub(crate) fn check(
+    topic: &Arc<TopicInner>,
+    dead_letters: &Topic,
+    others: &Directory<Arc<SubscriptionInner>>,
+) -> Result<(), Invalid> {
+    let mut next = vec![dead_letters.inner()];
+    let mut seen: Vec<&Arc<TopicInner>> = Vec::new();
+    while let Some(at) = next.pop() {
+        if Arc::ptr_eq(at, topic) {
+            let (topic, dead_letter) = (topic.name.clone(), dead_letters.name().to_owned());
+            return Err(Invalid::DeadLetterCycle { topic, dead_letter });
+        }
+        if seen.iter().any(|other| Arc::ptr_eq(other, at)) {
+            continue;
+        }
+        seen.push(at);
+        let here = others.values().filter(|other| Arc::ptr_eq(&other.topic, at));
+        next.extend(here.filter_map(|other| Some(other.config.dead_letter.as_ref()?.topic.inner())));
+    }
+    Ok(())
+}
+
+impl SubscriptionInner {
+    /// Forwards a message that failed `attempts` times, or parks it.
+    #[cold]
+    pub(super) fn bury(&self, message: Received, attempts: u32) {
+        let Some(letters) = &self.dead_letter else { return };
+        let forwarded = letters.forward(&self.name, &message, attempts);
+        self.settle(&message);
+        if forwarded {
+            add(&self.counters.dead_lettered, 1);
+        } else {
+            self.held.park(Held { message, attempt: attempts });
+            self.is_due_at(self.topic.clock.now() + nanos(RETRY));
+        }
+    }
+
+    /// Forwards what is parked, as far as the dead-letter topic takes it now.
+    #[cold]
+    pub(super) fn try_parked(&self, time: u64) {
+        let Some(letters) = &self.dead_letter else { return };
+        while let Some(held) = self.held.unpark() {
+            if letters.forward(&self.name, &held.message, held.attempt) {
+                add(&self.counters.dead_lettered, 1);
+            } else {
+                self.held.park_again(held);
+                self.held_after_all();
+                self.is_due_at(time + nanos(RETRY));
+                return;
+            }
+        }
+        self.changed.notify();
+    }
+}

@@ -1,0 +1,314 @@
+//! What is off the ring and not leased: nacked, expired, in backoff, behind its key, or parked as a dead letter.
+//!
+//! A message is *ready*, or *waiting* out its backoff, or *behind* another of its ordering key, or *parked* since its
+//! dead-letter topic would not take it. What is ready goes before anything further is taken from the ring, but in
+//! rounds: a round is what is ready when it begins, each message of it goes once, and the next begins only when the ring
+//! has had its turn, so that a handler that always nacks starves nobody.
+//!
+//! With message ordering, a key has an entry while one of its messages is delivered, ready or waiting; those that follow
+//! queue in that entry. So a key has one message under way at a time, in the order in which they were taken from the
+//! ring, which then happens under this lock.
+//!
+//! A message here is rare, so a mutex will do; whether there is any is one load.
+
+use crate::record::{Held, Received};
+use ringmain_ring::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+#[derive(Debug)]
+pub(crate) struct HeldMessages {
+    /// All of them.
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+    ready: AtomicUsize,
+    parked: AtomicUsize,
+    /// How many ever came back. Tells whether something did between two looks.
+    returned: AtomicUsize,
+    /// Whether the ring had its turn since the last round began.
+    ring_had_turn: AtomicBool,
+    store: Mutex<Store>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    ready: VecDeque<Held>,
+    /// How many of those that are ready may still go in this round.
+    round: usize,
+    waiting: BinaryHeap<Reverse<Waiting>>,
+    /// How many ever waited: ties go first come, first served.
+    waited: u64,
+    parked: VecDeque<Held>,
+    keys: HashMap<Box<str>, VecDeque<Held>, foldhash::fast::RandomState>,
+    /// How many queue behind others of their key.
+    behind: usize,
+    bytes: usize,
+}
+
+/// A message in backoff.
+#[derive(Debug)]
+struct Waiting {
+    due: u64,
+    number: u64,
+    held: Held,
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.number).cmp(&(other.due, other.number))
+    }
+}
+
+impl Default for HeldMessages {
+    fn default() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            ready: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
+            returned: AtomicUsize::new(0),
+            ring_had_turn: AtomicBool::new(true),
+            store: Mutex::new(Store::default()),
+        }
+    }
+}
+
+impl Store {
+    fn len(&self) -> usize {
+        self.ready.len() + self.waiting.len() + self.parked.len() + self.behind
+    }
+
+    /// Whether `message` may be delivered now; if not, it queues behind others of its key.
+    pub(crate) fn admit(&mut self, message: Received) -> Option<Received> {
+        let Some(key) = message.ordering_key() else { return Some(message) };
+        match self.keys.get_mut(key) {
+            None => {
+                self.keys.insert(key.into(), VecDeque::new());
+                Some(message)
+            }
+            Some(queue) => {
+                self.bytes += message.size();
+                self.behind += 1;
+                queue.push_back(Held { message, attempt: 1 });
+                None
+            }
+        }
+    }
+
+    /// The message of `key` that was under way is done with here: the next one is ready. Returns whether there is one.
+    fn settle(&mut self, key: &str) -> bool {
+        let Some(queue) = self.keys.get_mut(key) else { return false };
+        match queue.pop_front() {
+            Some(next) => {
+                self.behind -= 1;
+                self.ready.push_back(next);
+                true
+            }
+            None => {
+                self.keys.remove(key);
+                false
+            }
+        }
+    }
+}
+
+impl HeldMessages {
+    /// How many are held.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many may be delivered now.
+    #[inline]
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// How many are dead letters that their topic would not take.
+    #[inline]
+    pub(crate) fn parked(&self) -> usize {
+        self.parked.load(Ordering::Relaxed)
+    }
+
+    /// How many ever came back.
+    pub(crate) fn returned(&self) -> usize {
+        self.returned.load(Ordering::Acquire)
+    }
+
+    fn locked<R>(&self, change: impl FnOnce(&mut Store) -> R) -> R {
+        let mut store = lock(&self.store);
+        let result = change(&mut store);
+        self.count(&store);
+        result
+    }
+
+    fn count(&self, store: &Store) {
+        self.count.store(store.len(), Ordering::Relaxed);
+        self.bytes.store(store.bytes, Ordering::Relaxed);
+        self.ready.store(store.ready.len(), Ordering::Relaxed);
+        self.parked.store(store.parked.len(), Ordering::Relaxed);
+    }
+
+    /// Takes messages from the ring while nobody else does, for their keys' sake.
+    pub(crate) fn in_order<R>(&self, take: impl FnOnce(&mut Store) -> R) -> R {
+        self.locked(take)
+    }
+
+    /// A delivery failed: the message is ready again, or when `due` has come.
+    pub(crate) fn push(&self, held: Held, due: Option<u64>) {
+        self.locked(|store| {
+            store.bytes += held.message.size();
+            match due {
+                None => store.ready.push_back(held),
+                Some(due) => {
+                    store.waited += 1;
+                    store.waiting.push(Reverse(Waiting { due, number: store.waited, held }));
+                }
+            }
+        });
+        // Release: pairs with the acquire load in `returned`.
+        self.returned.fetch_add(1, Ordering::Release);
+    }
+
+    /// These were taken and could not be delivered: they are the next ones.
+    pub(crate) fn put_back(&self, messages: Vec<Held>) {
+        if messages.is_empty() {
+            return;
+        }
+        self.locked(|store| {
+            for held in messages.into_iter().rev() {
+                store.bytes += held.message.size();
+                store.ready.push_front(held);
+            }
+        });
+    }
+
+    /// This one was next, and there is no credit for it yet: it is still next.
+    #[cold]
+    pub(crate) fn put_back_into_round(&self, held: Held) {
+        self.locked(|store| {
+            store.bytes += held.message.size();
+            store.ready.push_front(held);
+            store.round += 1;
+        });
+    }
+
+    /// A dead letter that its topic would not take.
+    pub(crate) fn park(&self, held: Held) {
+        self.locked(|store| {
+            store.bytes += held.message.size();
+            store.parked.push_back(held);
+        });
+    }
+
+    /// The dead letter that was parked first.
+    pub(crate) fn unpark(&self) -> Option<Held> {
+        self.locked(|store| {
+            let held = store.parked.pop_front()?;
+            store.bytes -= held.message.size();
+            Some(held)
+        })
+    }
+
+    /// It would still not be taken.
+    pub(crate) fn park_again(&self, held: Held) {
+        self.locked(|store| {
+            store.bytes += held.message.size();
+            store.parked.push_front(held);
+        });
+    }
+
+    /// The message of `key` that was under way is acked or forwarded. Returns whether another one is ready now.
+    pub(crate) fn settle(&self, key: &str) -> bool {
+        self.locked(|store| store.settle(key))
+    }
+
+    /// The next of this round, or of a new one if the ring had its turn.
+    #[inline]
+    pub(crate) fn next_of_round(&self) -> Option<Held> {
+        if self.ready() == 0 { None } else { self.pop() }
+    }
+
+    /// The ring had its turn: a message was taken, or there was none.
+    #[inline]
+    pub(crate) fn ring_had_turn(&self) {
+        if !self.ring_had_turn.load(Ordering::Relaxed) {
+            self.ring_had_turn.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn pop(&self) -> Option<Held> {
+        self.locked(|store| {
+            if store.round == 0 {
+                if !self.ring_had_turn.swap(false, Ordering::Relaxed) {
+                    return None;
+                }
+                store.round = store.ready.len();
+            }
+            let held = store.ready.pop_front()?;
+            store.round = store.round.saturating_sub(1);
+            store.bytes -= held.message.size();
+            Some(held)
+        })
+    }
+
+    /// Moves what is due at `now` to what is ready. Returns whether there was any, and when the next one is due.
+    pub(crate) fn release_due(&self, now: u64) -> (bool, Option<u64>) {
+        if self.len() == 0 {
+            return (false, None);
+        }
+        self.locked(|store| {
+            let mut any = false;
+            while let Some(Reverse(first)) = store.waiting.peek() {
+                if first.due > now {
+                    return (any, Some(first.due));
+                }
+                if let Some(Reverse(first)) = store.waiting.pop() {
+                    store.ready.push_back(first.held);
+                    any = true;
+                }
+            }
+            (any, None)
+        })
+    }
+
+    /// When the oldest was published.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        let store: MutexGuard<'_, Store> = lock(&self.store);
+        let waiting = store.waiting.iter().map(|Reverse(waiting)| &waiting.held);
+        let behind = store.keys.values().flatten();
+        let all = store.ready.iter().chain(&store.parked).chain(waiting).chain(behind);
+        all.map(|held| held.message.published_at()).min()
+    }
+
+    /// Gives everything up; returns how many that were.
+    pub(crate) fn clear(&self) -> usize {
+        let dropped = {
+            let mut store = lock(&self.store);
+            let dropped = std::mem::take(&mut *store);
+            self.count(&store);
+            dropped
+        };
+        dropped.len()
+    }
+}

@@ -1,0 +1,229 @@
+//! Receiving: what came back first, then the rings.
+
+use super::credit::Credit;
+use super::delivery::Delivery;
+use super::inner::{Lease, Owner, SubscriptionInner};
+use crate::clock::nanos;
+use crate::error::RecvError;
+use crate::record::{Held, MessageId, Received, Record};
+use crate::stats::add;
+use ringmain_fanout::{ReceiveError, Receiver};
+use ringmain_ring::sync::Ordering;
+use std::time::Duration;
+
+impl SubscriptionInner {
+    /// Takes up to `max` messages under lease and gives them to `deliver`. Never waits. Returns how many there were.
+    pub(crate) fn receive(
+        &self,
+        owner: &Owner,
+        max: usize,
+        mut deliver: impl FnMut(Delivery),
+    ) -> Result<usize, RecvError> {
+        let time = self.topic.clock.now();
+        self.expire_due_at(|| time);
+        let credit = Credit::reserve(self, max);
+        let max = credit.granted;
+        let deadline =
+            time + nanos(self.config.max_lease.unwrap_or(Duration::ZERO).max(self.config.ack_deadline));
+        let (mut count, mut full) = self.redeliver(owner, max, deadline, &mut deliver);
+        if count < max && !full {
+            let mut excess = Vec::new();
+            let mut delivered = 0;
+            let taken = self.take(max - count, count > 0, |message| {
+                if excess.is_empty() && self.credit.admit(message.size()) {
+                    delivered += 1;
+                    deliver(self.lease(owner, message, 1, deadline));
+                } else {
+                    excess.push(Held { message, attempt: 1 });
+                }
+            });
+            full = !excess.is_empty();
+            self.held.put_back(excess);
+            self.held.ring_had_turn();
+            count += delivered;
+            taken?;
+            if count == 0 && !full {
+                (count, _) = self.redeliver(owner, max, deadline, &mut deliver);
+            }
+        }
+        add(&self.counters.delivered, count as u64);
+        Ok(count)
+    }
+
+    /// Delivers at most `max` of what came back. Returns how many there were, and whether there is no credit for more.
+    #[inline]
+    fn redeliver(
+        &self,
+        owner: &Owner,
+        max: usize,
+        deadline: u64,
+        deliver: &mut impl FnMut(Delivery),
+    ) -> (usize, bool) {
+        let mut count = 0;
+        while count < max
+            && let Some(held) = self.held.next_of_round()
+        {
+            if !self.credit.admit(held.message.size()) {
+                self.held.put_back_into_round(held);
+                return (count, true);
+            }
+            let Held { message, attempt } = held;
+            add(&self.counters.redelivered, u64::from(attempt > 1));
+            deliver(self.lease(owner, message, attempt, deadline));
+            count += 1;
+        }
+        (count, false)
+    }
+
+    #[inline]
+    fn lease(&self, owner: &Owner, message: Received, attempt: u32, deadline: u64) -> Delivery {
+        let published = message.published_at();
+        let id = self.leases.insert_marked(Lease { message: message.clone(), attempt }, deadline, published);
+        self.is_due_at(deadline);
+        Delivery::new(owner.clone(), message, attempt, id)
+    }
+
+    /// Takes up to `max` messages from the rings that may be delivered now. A gap is an error if nothing else is
+    /// delivered at the same time (`already`); otherwise it is told next time, since the messages come before it.
+    pub(crate) fn take(
+        &self,
+        max: usize,
+        already: bool,
+        mut take: impl FnMut(Received),
+    ) -> Result<usize, RecvError> {
+        if max == 0 || self.holds_enough() {
+            return Ok(0);
+        }
+        if self.lagged.load(Ordering::Relaxed) != 0 {
+            return if already {
+                Ok(0)
+            } else {
+                self.take_lagged().map_or(Ok(0), |lost| Err(RecvError::Lagged(lost)))
+            };
+        }
+        let shards = self.receivers.len();
+        let mut count = 0;
+        // Slots that a filter or a key may pass over in one call.
+        let mut looks = self.topic.config.ring_slots;
+        'taking: for _ in 0..2 {
+            for _ in 0..shards {
+                let shard = if shards == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) % shards };
+                let receiver = &self.receivers[shard];
+                // Again while there is nothing but padding, and what is not to be delivered now.
+                while count < max && looks > 0 && receiver.has_work() {
+                    let most = (max - count).min(looks);
+                    match self.take_from(receiver, shard, most, &mut take) {
+                        Ok(taken) => {
+                            count += taken;
+                            looks = looks.saturating_sub(most);
+                            if taken == 0 && self.holds_enough() {
+                                break 'taking;
+                            }
+                        }
+                        Err(error) => match self.receive_error(error) {
+                            error if count == 0 && !already => return Err(error),
+                            RecvError::Lagged(lost) => {
+                                self.lagged.fetch_add(lost, Ordering::Relaxed);
+                                break 'taking;
+                            }
+                            _ => break 'taking, // told again next time
+                        },
+                    }
+                }
+                if count == max {
+                    break;
+                }
+            }
+            if count > 0 {
+                break;
+            }
+            if !self.run_dry() {
+                break;
+            }
+        }
+        if count > 0 {
+            self.topic.shards().unwrap_or(&[]).iter().for_each(|shard| shard.lanes.run_busy());
+        }
+        Ok(count)
+    }
+
+    /// Takes up to `max` messages from one ring. Returns how many may be delivered now.
+    #[inline]
+    fn take_from(
+        &self,
+        receiver: &Receiver<Record>,
+        shard: usize,
+        max: usize,
+        take: &mut impl FnMut(Received),
+    ) -> Result<usize, ReceiveError> {
+        let shards = self.receivers.len();
+        if self.filter.is_none() && !self.config.message_ordering {
+            let taken = receiver.take(max, |sequence, record| {
+                take(Received { record: record.clone(), id: MessageId::new(sequence, shard, shards) });
+            })?;
+            add(&self.counters.taken, taken as u64);
+            return Ok(taken);
+        }
+        let mut chosen = Vec::new();
+        let matched = |sequence, record: &Record| {
+            self.matches(record)
+                .then(|| Received { record: record.clone(), id: MessageId::new(sequence, shard, shards) })
+        };
+        let mut kept = 0;
+        let seen = if self.config.message_ordering {
+            // Whoever takes a message of a key also says that it is under way, before anybody takes the next.
+            self.held.in_order(|store| {
+                receiver.take(max, |sequence, record| {
+                    if let Some(message) = matched(sequence, record) {
+                        kept += 1;
+                        chosen.extend(store.admit(message));
+                    }
+                })
+            })?
+        } else {
+            receiver.take(max, |sequence, record| {
+                if let Some(message) = matched(sequence, record) {
+                    kept += 1;
+                    chosen.push(message);
+                }
+            })?
+        };
+        add(&self.counters.taken, kept);
+        add(&self.counters.filtered, seen as u64 - kept);
+        let count = chosen.len();
+        chosen.into_iter().for_each(take);
+        Ok(count)
+    }
+
+    /// Whether the filter, if there is one, lets it through.
+    #[inline]
+    pub(super) fn matches(&self, record: &Record) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches(record.attributes()))
+    }
+
+    /// Whether so much is held that nothing more is taken from the rings.
+    pub(super) fn holds_enough(&self) -> bool {
+        self.held.len() >= self.config.max_held_messages || self.held.bytes() >= self.config.max_held_bytes
+    }
+
+    fn receive_error(&self, error: ReceiveError) -> RecvError {
+        match error {
+            ReceiveError::Lagged(lost) => {
+                add(&self.counters.dropped, lost);
+                RecvError::Lagged(lost)
+            }
+            _ => {
+                self.shut();
+                RecvError::Detached
+            }
+        }
+    }
+
+    /// A gap that is still to be told.
+    pub(crate) fn take_lagged(&self) -> Option<u64> {
+        if self.lagged.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        Some(self.lagged.swap(0, Ordering::Relaxed)).filter(|lost| *lost > 0)
+    }
+}

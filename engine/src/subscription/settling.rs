@@ -1,0 +1,144 @@
+//! How a delivery ends: acked, nacked, expired; and where the message goes then.
+
+use super::dead_letter::RETRY;
+use super::inner::{Lease, SubscriptionInner};
+use crate::clock::nanos;
+use crate::error::AckError;
+use crate::record::{Held, Received};
+use crate::stats::add;
+use ringmain_ring::sync::{Ordering, heavy_fence, light_fence};
+use ringmain_ring::{LeaseId, StaleLease};
+use std::time::Duration;
+
+impl SubscriptionInner {
+    #[inline]
+    pub(crate) fn ack(&self, lease: LeaseId) -> Result<(), AckError> {
+        let lease = self.end(lease)?;
+        add(&self.counters.acked, 1);
+        self.settle(&lease.message);
+        self.changed.notify();
+        Ok(())
+    }
+
+    pub(crate) fn nack(&self, lease: LeaseId) -> Result<(), AckError> {
+        let lease = self.end(lease)?;
+        add(&self.counters.nacked, 1);
+        self.failed(lease.message, lease.attempt);
+        Ok(())
+    }
+
+    /// Ends a lease that is not late, and gives its credit back.
+    #[inline]
+    fn end(&self, lease: LeaseId) -> Result<Lease, AckError> {
+        let lease = self.leases.take(lease, Some(self.topic.clock.now())).map_err(ended)?;
+        self.credit.give_back(lease.message.size());
+        Ok(lease)
+    }
+
+    pub(crate) fn modify_ack_deadline(&self, lease: LeaseId, from_now: Duration) -> Result<(), AckError> {
+        if from_now.is_zero() {
+            return self.nack(lease);
+        }
+        let now = self.topic.clock.now();
+        let deadline = now + nanos(from_now.min(Duration::from_secs(600)));
+        self.leases.extend(lease, now, deadline).map_err(ended)?;
+        self.is_due_at(deadline);
+        Ok(())
+    }
+
+    /// A message is done with here: the next one of its ordering key may go.
+    #[inline]
+    pub(super) fn settle(&self, message: &Received) {
+        if self.config.message_ordering
+            && let Some(key) = message.ordering_key()
+        {
+            self.held.settle(key);
+        }
+    }
+
+    /// The delivery numbered `attempt` failed: the message is to be delivered again, or is a dead letter.
+    pub(crate) fn failed(&self, message: Received, attempt: u32) {
+        if self.dead_letter.as_ref().is_some_and(|policy| attempt >= policy.max_delivery_attempts) {
+            self.bury(message, attempt);
+        } else {
+            let backoff = self.config.retry.map_or(Duration::ZERO, |retry| retry.backoff(attempt));
+            let due = (!backoff.is_zero()).then(|| self.topic.clock.now() + nanos(backoff));
+            self.held.push(Held { message, attempt: attempt.saturating_add(1) }, due);
+            if let Some(due) = due {
+                self.is_due_at(due);
+            }
+        }
+        self.held_after_all();
+        self.changed.notify();
+    }
+
+    /// Something was held: if the subscription was shut meanwhile, that may have missed it.
+    pub(super) fn held_after_all(&self) {
+        if self.is_shut() {
+            add(&self.counters.discarded, self.held.clear() as u64);
+        }
+    }
+
+    /// Something is due at `time`: a lease ends, or a backoff. Whoever sets the earliest time tells the housekeeper, and
+    /// nobody else needs to.
+    #[inline]
+    pub(crate) fn is_due_at(&self, time: u64) {
+        // Pairs with the heavy fence in `expire_at`: the scan sees what is due, or we see that nothing is planned.
+        light_fence();
+        if time < self.due.load(Ordering::Relaxed) {
+            self.due.fetch_min(time, Ordering::Relaxed);
+            if let Some(housekeeper) = self.housekeeper.get() {
+                housekeeper.is_due_at(time);
+            }
+        }
+    }
+
+    /// Expires what is due. Reads no clock while nothing can be.
+    #[inline]
+    pub(crate) fn expire_due(&self) {
+        self.expire_due_at(|| self.topic.clock.now());
+    }
+
+    #[inline]
+    pub(super) fn expire_due_at(&self, time: impl FnOnce() -> u64) {
+        let due = self.due.load(Ordering::Relaxed);
+        if due != u64::MAX {
+            let time = time();
+            if time >= due {
+                self.expire_at(time);
+            }
+            if self.held.parked() > 0 {
+                self.try_parked(time);
+            }
+        }
+    }
+
+    #[cold]
+    fn expire_at(&self, time: u64) {
+        if self.expiring.swap(true, Ordering::Acquire) {
+            return; // somebody is at it
+        }
+        // What begins during the scan lowers this again.
+        self.due.store(u64::MAX, Ordering::Relaxed);
+        // Pairs with the light fence in `is_due_at`.
+        heavy_fence();
+        let lease = self.leases.expire(Some(time), |_, lease| {
+            add(&self.counters.expired, 1);
+            self.credit.give_back(lease.message.size());
+            self.failed(lease.message, lease.attempt);
+        });
+        let (released, backoff) = self.held.release_due(time);
+        let parked = (self.held.parked() > 0).then(|| time + nanos(RETRY));
+        for next in [lease, backoff, parked].into_iter().flatten() {
+            self.is_due_at(next);
+        }
+        self.expiring.store(false, Ordering::Release);
+        if released {
+            self.changed.notify();
+        }
+    }
+}
+
+fn ended(_: StaleLease) -> AckError {
+    AckError::Expired
+}
