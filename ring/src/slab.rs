@@ -10,7 +10,7 @@
 //! ```
 //!
 //! An extension swaps the deadline in the same word, so it races with expiry by the same rule. A generation is used
-//! once; an entry that has used all 2^24 is retired, which costs 24 bytes for every 16 million leases and makes a stale
+//! once; an entry that has used all 2^24 is retired, which costs 32 bytes for every 16 million leases and makes a stale
 //! id stale for ever. Deadlines wrap and are compared by signed difference: they must lie within 26 days of now.
 //!
 //! New leases take entries round robin, so that the receiver works ahead of the acks and seldom on the same lines.
@@ -90,12 +90,15 @@ pub enum StaleLease {
 
 struct Entry<T> {
     word: AtomicU64,
+    /// A number beside the value, readable by anybody at any time.
+    mark: AtomicU64,
     value: UnsafeCell<Option<T>>,
 }
 
 impl<T> Default for Entry<T> {
     fn default() -> Self {
-        Self { word: AtomicU64::new(word(0, 0, VACANT)), value: UnsafeCell::new(None) }
+        let (word, mark) = (AtomicU64::new(word(0, 0, VACANT)), AtomicU64::new(0));
+        Self { word, mark, value: UnsafeCell::new(None) }
     }
 }
 
@@ -170,6 +173,11 @@ impl<T: Send> Slab<T> {
     /// Begins a lease of `value` until `deadline` (nanoseconds since the caller's epoch). Grows the table, under a
     /// mutex, when more than half of it is in use.
     pub fn insert(&self, value: T, deadline: u64) -> LeaseId {
+        self.insert_marked(value, deadline, 0)
+    }
+
+    /// As [`insert`](Self::insert), with a number beside it for [`least_mark`](Self::least_mark).
+    pub fn insert_marked(&self, value: T, deadline: u64, mark: u64) -> LeaseId {
         let begun = self.begun.count.fetch_add(1, Ordering::Relaxed);
         let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
         let live = self.live_at_most(len / 2);
@@ -198,6 +206,8 @@ impl<T: Send> Slab<T> {
                 }
                 // SAFETY: reserved just now.
                 let _vacant: Option<T> = unsafe { entry.exchange(Some(value)) };
+                // Relaxed: goes with the word, below.
+                entry.mark.store(mark, Ordering::Relaxed);
                 let generation = generation(vacant);
                 // Release: pairs with the acquire swap in `take_at`; the value goes with it.
                 let release = ordering("slab.insert.release", Ordering::Release);
@@ -286,6 +296,21 @@ impl<T: Send> Slab<T> {
                 Err(now) => seen = now,
             }
         }
+    }
+
+    /// The least mark of a live lease: exact while none begins or ends.
+    #[must_use]
+    pub fn least_mark(&self) -> Option<u64> {
+        let mut least: Option<u64> = None;
+        let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
+        self.entries.for_each(len, |_, entry| {
+            // Acquire: pairs with the release store in `insert`; the mark goes with the word.
+            if entry.word.load(Ordering::Acquire) & STATE == LIVE {
+                let mark = entry.mark.load(Ordering::Relaxed);
+                least = Some(least.map_or(mark, |least| least.min(mark)));
+            }
+        });
+        least
     }
 
     /// Ends every lease whose deadline has come at `now` (all of them for `None`), giving each value to `expired`.
