@@ -1,6 +1,6 @@
 //! A subscription's filter: which messages it wants, by their attributes.
 //!
-//! The language is the one of Google Cloud Pub/Sub. A filter has at most 256 bytes, and space between its parts is free:
+//! The language is that of Google Cloud Pub/Sub. A filter has at most 256 bytes, and space between its parts is free:
 //!
 //! ```text
 //! filter = group
@@ -18,10 +18,9 @@
 //!
 //! [`parse`](parse::parse) makes a tree of the text, and [`Filter::parse`] makes steps of the tree: one per test, and
 //! each says where to go on when it holds and when it does not. Negation and grouping are all in these targets, so
-//! evaluation is one loop without a stack, stops at the first test that decides, and allocates nothing. The steps are made
-//! from the last test to the first; a step leads only to steps made before it, or to a verdict, and so the loop ends.
-
-#![cfg_attr(not(test), expect(dead_code, reason = "subscriptions do not filter yet"))]
+//! evaluation is one loop without a stack; it stops at the first test that decides, and allocates nothing. The steps
+//! are made from the last test to the first; a step leads only to steps made before it, or to a verdict, and so the
+//! loop ends.
 
 mod parse;
 #[cfg(test)]
@@ -104,8 +103,8 @@ impl Test {
     }
 }
 
-/// Adds the steps of a term, which goes on at `yes` or at `no`, and returns where it begins. Recursion is as deep as groups
-/// of two terms or more are nested: 256 bytes have room for fewer than 20.
+/// Adds the steps of a term, which goes on at `yes` or at `no`, and returns where it begins. Recursion is as deep as
+/// groups of two terms or more are nested: 256 bytes have room for fewer than 20.
 fn add(term: Term, yes: usize, no: usize, steps: &mut Vec<Step>) -> usize {
     let (yes, no) = if term.negated { (no, yes) } else { (yes, no) };
     match term.node {

@@ -1,8 +1,8 @@
 //! From the text of a filter to a tree of terms.
 //!
-//! One loop over the terms, which keeps the groups that are open on a list of its own: the depth of the parentheses costs
-//! no stack. Negation is a mark on a term, so that two of them are none, and parentheses around a single term leave
-//! nothing behind: what is nested in the tree holds at least two tests a level.
+//! One loop over the terms, which keeps the groups that are open on a list of its own: the depth of the parentheses
+//! costs no stack. Negation is a mark on a term, so that two of them are none, and parentheses around a single term
+//! leave nothing behind: every level of the tree joins two terms or more.
 
 use super::scan::Scanner;
 use super::{Test, Value, rule};
