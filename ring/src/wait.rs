@@ -124,7 +124,9 @@ impl Notify {
     #[inline]
     #[must_use]
     pub fn has_sleepers(&self) -> bool {
-        sync::light_fence();
+        if !broken("has_sleepers.no_fence") {
+            sync::light_fence();
+        }
         self.sleepers.load(Ordering::Relaxed) != 0
     }
 

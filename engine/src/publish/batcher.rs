@@ -24,7 +24,7 @@ use crate::subscription::serving;
 use crate::topic::{Shard, TopicInner};
 use arc_swap::ArcSwap;
 use ringmain_fanout::ClaimError;
-use ringmain_ring::sync::{AtomicBool, AtomicUsize, Ordering};
+use ringmain_ring::sync::{AtomicBool, AtomicUsize, Ordering, broken, ordering, spin_hint};
 use ringmain_ring::{TryLock, TryLockGuard, spin_until, wait_any};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -63,7 +63,11 @@ impl Lanes {
             if lane.has_staged() {
                 drained |= match lane.staged.try_lock() {
                     Some(staged) => lane.drain(staged, shard) == Drained::Everything,
-                    None => true, // somebody is at it: worth another look
+                    None => {
+                        // Somebody is at it: worth another look, in a moment.
+                        spin_hint();
+                        true
+                    }
                 };
             }
         }
@@ -98,7 +102,7 @@ impl Lanes {
     /// Whether a message is staged. For a consumer's last look before it sleeps, too.
     pub(crate) fn has_staged(&self) -> bool {
         // Relaxed: a publisher counts its lane before it fences, and fences before it relies on being seen.
-        self.staged.load(Ordering::Relaxed) != 0
+        self.staged.load(Ordering::Relaxed) != 0 && !broken("lanes.no_last_look")
     }
 
     fn wants(&self, shard: &Shard) -> bool {
@@ -166,7 +170,7 @@ impl Lane {
     pub(crate) fn has_staged(&self) -> bool {
         // Acquire: pairs with the release store in `drain`, so that a publisher which finds nothing staged claims
         // behind what was.
-        self.count.load(Ordering::Acquire) != 0
+        self.count.load(ordering("lane.count.acquire", Ordering::Acquire)) != 0
     }
 
     /// Whether the next message may wait here: others do, or nobody wants it now.
@@ -210,7 +214,7 @@ impl Lane {
         }
         let full = count >= topic.largest_batch() || staged.bytes >= topic.config.batch_bytes;
         drop(staged);
-        if full || shard.lanes.wants(shard) {
+        if full || (shard.lanes.wants(shard) && !broken("enqueue.no_second_look")) {
             // Closed meanwhile: the receipt says so. Inside a handler that would wait for itself: whoever reads next
             // fetches it.
             drop(self.drain_until(topic, None));
@@ -290,7 +294,7 @@ impl Lane {
 
     fn emptied(&self, shard: &Shard) {
         // Release: pairs with the acquire load in `has_staged`.
-        self.count.store(0, Ordering::Release);
+        self.count.store(0, ordering("lane.count.release", Ordering::Release));
         shard.lanes.staged.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -3,7 +3,7 @@
 use super::batcher::Lane;
 use crate::error::PublishError;
 use crate::record::MessageId;
-use ringmain_ring::sync::{AtomicU64, Ordering};
+use ringmain_ring::sync::{AtomicU64, Ordering, ordering};
 use ringmain_ring::{Notify, Sleeper, before_sleep};
 use std::future::Future;
 use std::pin::Pin;
@@ -38,7 +38,7 @@ impl BatchState {
 
     pub(super) fn resolve(&self, first: u64) {
         // Release: pairs with the acquire load in `Receipt::outcome`.
-        self.first.store(first, Ordering::Release);
+        self.first.store(first, ordering("receipt.release", Ordering::Release));
         self.resolved.notify();
     }
 }
@@ -84,13 +84,19 @@ impl Receipt {
         self.outcome().unwrap_or(Err(PublishError::Closed(())))
     }
 
+    /// Whether the message is readable, or will never be: [`wait`](Self::wait) would return at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.outcome().is_some()
+    }
+
     fn outcome(&self) -> Option<Result<MessageId, PublishError<()>>> {
         let (batch, lane, index) = match &self.0 {
             State::Ready(id) => return Some(Ok(*id)),
             State::Pending { batch, lane, index } => (batch, lane, *index),
         };
         // Acquire: pairs with the release store in `resolve`.
-        match batch.first.load(Ordering::Acquire) {
+        match batch.first.load(ordering("receipt.acquire", Ordering::Acquire)) {
             PENDING => None,
             CLOSED => Some(Err(PublishError::Closed(()))),
             first => {
