@@ -111,6 +111,31 @@ fn a_handler_that_would_wait_for_itself_is_told_so() {
 }
 
 #[test]
+fn a_handler_within_a_handler_that_would_wait_for_the_outer_one_is_told_so() {
+    let (engine, _clock, publisher, subscription) = single(4);
+    let other = engine.create_topic("other", TopicConfig::default()).unwrap();
+    let inner = other.create_subscription("inner", SubscriptionConfig::default()).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (inside, notes) = (publisher.clone(), Arc::clone(&told));
+    let within = move |_: ringmain::InPlace<'_>| {
+        let error = (0..).find_map(|_| inside.publish(message(1)).err()).expect("the topic fills up");
+        notes.lock().unwrap().push(matches!(error, PublishError::WouldDeadlock(_)));
+        Verdict::Ack
+    };
+    let mut nested = Dispatcher::new().add(&inner, within);
+    let mut dispatcher = Dispatcher::new().add(&subscription, move |_| {
+        nested.poll();
+        Verdict::Ack
+    });
+    other.publisher().publish(message(0)).unwrap();
+    publisher.publish(message(0)).unwrap();
+    dispatcher.poll();
+    assert_eq!(*told.lock().unwrap(), [true]);
+    // Outside again, waiting is waiting.
+    assert!(matches!(publisher.try_publish(message(2)), Err(PublishError::Full(_)) | Ok(_)));
+}
+
+#[test]
 fn names_are_checked_and_unique() {
     let (engine, _clock) = manual();
     let topic = topic(&engine, 8);

@@ -1,9 +1,14 @@
-//! Which topic's messages this thread is handling, so that a handler that would wait for itself is told so.
+//! Which topics' messages this thread is handling, so that a handler that would wait for itself is told so.
 
 use crate::topic::TopicInner;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-thread_local!(static TOPIC: Cell<usize> = const { Cell::new(0) });
+thread_local! {
+    /// The innermost.
+    static TOPIC: Cell<usize> = const { Cell::new(0) };
+    /// Those around it: a handler may run a dispatcher of its own.
+    static OUTER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
 
 fn address(topic: &TopicInner) -> usize {
     std::ptr::from_ref(topic).addr()
@@ -11,7 +16,8 @@ fn address(topic: &TopicInner) -> usize {
 
 /// Whether the calling thread is inside a handler of a subscription of `topic`.
 pub(crate) fn is(topic: &TopicInner) -> bool {
-    TOPIC.get() == address(topic)
+    let (innermost, topic) = (TOPIC.get(), address(topic));
+    innermost == topic || (innermost != 0 && OUTER.with_borrow(|outer| outer.contains(&topic)))
 }
 
 /// Marks the calling thread as inside a handler until dropped.
@@ -22,7 +28,11 @@ pub(crate) struct Serving {
 impl Serving {
     #[inline]
     pub(crate) fn enter(topic: &TopicInner) -> Self {
-        Self { outer: TOPIC.replace(address(topic)) }
+        let outer = TOPIC.replace(address(topic));
+        if outer != 0 {
+            OUTER.with_borrow_mut(|all| all.push(outer));
+        }
+        Self { outer }
     }
 }
 
@@ -30,5 +40,8 @@ impl Drop for Serving {
     #[inline]
     fn drop(&mut self) {
         TOPIC.set(self.outer);
+        if self.outer != 0 {
+            OUTER.with_borrow_mut(Vec::pop);
+        }
     }
 }
