@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::TopicConfig;
 use crate::error::Error;
 use crate::name;
+use crate::observe::event;
 use crate::subscription::{Housekeeper, Subscription, SubscriptionInner};
 use crate::topic::Topic;
 use foldhash::fast::RandomState;
@@ -41,6 +42,8 @@ impl EngineInner {
         let subscription = make(&subscriptions)?;
         self.housekeeper.watch(&subscription);
         subscriptions.insert(name.to_owned(), Arc::clone(&subscription));
+        drop(subscriptions);
+        event!(info, "subscription created", subscription = name, topic = subscription.topic.name);
         Ok(Subscription::new(subscription))
     }
 
@@ -78,11 +81,10 @@ impl EngineInner {
     }
 
     fn close(&self, how: Close) -> CloseReport {
-        let topics: Vec<_> = {
+        let (again, topics): (bool, Vec<_>) = {
             let topics = lock(&self.topics);
             let _subscriptions = lock(&self.subscriptions);
-            self.closed.store(true, Ordering::Relaxed);
-            topics.values().cloned().collect()
+            (self.closed.swap(true, Ordering::Relaxed), topics.values().cloned().collect())
         };
         let deadline = match how {
             Close::Drain(timeout) => now().checked_add(timeout),
@@ -107,6 +109,9 @@ impl EngineInner {
             report.unacked += unacked;
         }
         self.housekeeper.stop();
+        if !again {
+            event!(info, "engine closed", unread = report.unread, unacked = report.unacked);
+        }
         report
     }
 }
@@ -184,6 +189,8 @@ impl Engine {
         }
         let topic = Topic::new(name, config, &self.handle.0);
         topics.insert(name.to_owned(), topic.clone());
+        drop(topics);
+        event!(info, "topic created", topic = name);
         Ok(topic)
     }
 
@@ -220,6 +227,7 @@ impl Engine {
     pub fn delete_topic(&self, name: &str) -> Result<(), Error> {
         let topic = lock(&self.handle.0.topics).remove(name);
         self.handle.0.close_topic(&topic.ok_or_else(|| Error::NotFound(name.to_owned()))?);
+        event!(info, "topic deleted", topic = name);
         Ok(())
     }
 

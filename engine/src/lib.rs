@@ -23,6 +23,13 @@
 //! thread: the handler reads the message in the ring and returns a [`Verdict`]).
 //!
 //! Everything lives in memory: not durable, not distributed.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `async` (default) | [`Subscription::stream`], a `futures_core::Stream` for any executor |
+//! | `serde` | settings, ids and counters can be read and written |
+//! | `tracing` | life-cycle events: created, deleted, detached, closed, parked. Never one a message |
+//! | `metrics` | `Engine::record_metrics`: the counters, handed to the recorder that the program has installed |
 
 mod clock;
 mod config;
@@ -31,6 +38,7 @@ mod error;
 mod filter;
 mod message;
 mod name;
+mod observe;
 mod publish;
 mod record;
 mod stats;

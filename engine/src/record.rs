@@ -94,6 +94,7 @@ impl Record {
 
 /// A message's number, unique in its topic; within a shard it rises in publish order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MessageId(pub(crate) u64);
 
 impl MessageId {

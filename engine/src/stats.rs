@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// What a topic has done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct TopicStats {
     /// Messages published, those that no subscription was there for included.
@@ -20,6 +21,7 @@ pub struct TopicStats {
 /// What a subscription has done. At rest,
 /// `accepted = acked + dead_lettered + filtered + dropped + discarded + outstanding + held + unread`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct SubscriptionStats {
     /// Messages published to the topic since the subscription was made.

@@ -5,6 +5,7 @@ use crate::error::Invalid;
 
 /// What a publisher does with a message that would exceed its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum LimitExceeded {
     /// Publishes all the same: the limits cost nothing then.
@@ -23,6 +24,7 @@ pub enum LimitExceeded {
 /// let config = PublisherConfig::default().max_outstanding_messages(100).limit_exceeded(LimitExceeded::Block);
 /// ```
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 #[must_use]
 pub struct PublisherConfig {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// How long a nacked or expired message waits before it is delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// After the first failed delivery; doubled after each further one.
@@ -48,6 +49,7 @@ pub(crate) struct DeadLetterPolicy {
 /// let config = SubscriptionConfig::default().ack_deadline(Duration::from_secs(30)).overflow(Overflow::DropOldest);
 /// ```
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 #[must_use]
 pub struct SubscriptionConfig {
@@ -58,6 +60,8 @@ pub struct SubscriptionConfig {
     pub max_lease: Option<Duration>,
     /// How long a nacked or expired message waits. Not at all: it comes next.
     pub retry: Option<RetryPolicy>,
+    // A topic is no setting that could be read from a file: `dead_letter` sets it.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) dead_letter: Option<DeadLetterPolicy>,
     /// Whether messages of one ordering key are delivered one after the other. False.
     pub message_ordering: bool,

@@ -11,6 +11,7 @@ use ringmain_fanout::WaitStrategy;
 /// let config = TopicConfig::default().ring_slots(1 << 14).shards(2).wait(WaitStrategy::Spin);
 /// ```
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 #[must_use]
 pub struct TopicConfig {

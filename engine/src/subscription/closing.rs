@@ -1,6 +1,7 @@
 //! How a subscription ends, and the account that it gives of itself.
 
 use super::inner::SubscriptionInner;
+use crate::observe::event;
 use crate::stats::{SubscriptionStats, add, read};
 use ringmain_fanout::Receiver;
 use ringmain_ring::now;
@@ -34,6 +35,7 @@ impl SubscriptionInner {
         for receiver in &self.receivers {
             receiver.channel().data().notify();
         }
+        event!(info, "subscription detached", subscription = self.name, unread = unread, unacked = unacked);
         (unread, unacked)
     }
 

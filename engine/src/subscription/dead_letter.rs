@@ -8,6 +8,7 @@ use crate::clock::nanos;
 use crate::config::DeadLetterPolicy;
 use crate::engine::Directory;
 use crate::error::Invalid;
+use crate::observe::event;
 use crate::publish::Publisher;
 use crate::record::{Held, Received};
 use crate::stats::add;
@@ -79,6 +80,13 @@ impl SubscriptionInner {
         if forwarded {
             add(&self.counters.dead_lettered, 1);
         } else {
+            event!(
+                warn,
+                "dead letter parked: its topic is full or deleted",
+                subscription = self.name,
+                message = message.id().get(),
+                attempts = attempts,
+            );
             self.held.park(Held { message, attempt: attempts });
             self.is_due_at(self.topic.clock.now() + nanos(RETRY));
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Stands for one delivery of one message, for ever: the id of an earlier delivery of the same message has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AckId(pub(crate) u64);
 
 /// A message, owned, to be acked before its deadline. It may be sent to another thread, and acked there, in any order.

@@ -1,0 +1,124 @@
+//! The optional features: settings from a file, counters for a recorder. (Life-cycle events have a process of their own.)
+
+#[cfg(feature = "serde")]
+mod serde {
+    use ringmain::{
+        Engine, LimitExceeded, Overflow, PublisherConfig, SubscriptionConfig, SubscriptionStats, TopicConfig,
+        WaitStrategy,
+    };
+    use std::time::Duration;
+
+    #[test]
+    fn settings_are_read_and_what_is_left_out_is_as_by_default() {
+        let topic: TopicConfig = serde_json::from_str(r#"{"ring_slots": 64, "wait": "Park"}"#).unwrap();
+        assert_eq!((topic.ring_slots, topic.wait, topic.shards), (64, WaitStrategy::Park, 1));
+        let subscription: SubscriptionConfig = serde_json::from_str(
+            r#"{"overflow": "DropOldest", "filter": "attributes:k", "message_ordering": true,
+                "retry": {"minimum_backoff": {"secs": 1, "nanos": 0}, "maximum_backoff": {"secs": 9, "nanos": 0}}}"#,
+        )
+        .unwrap();
+        assert_eq!(subscription.overflow, Overflow::DropOldest);
+        assert_eq!(subscription.retry.unwrap().maximum_backoff, Duration::from_secs(9));
+        assert_eq!(subscription.max_outstanding_messages, 1_000);
+        let publisher: PublisherConfig = serde_json::from_str(r#"{"limit_exceeded": "Block"}"#).unwrap();
+        assert_eq!(publisher.limit_exceeded, LimitExceeded::Block);
+        // A value that breaks a rule is found when it is used, with the rule.
+        let wrong: TopicConfig = serde_json::from_str(r#"{"ring_slots": 63}"#).unwrap();
+        let refused = Engine::new().create_topic("topic", wrong).unwrap_err();
+        assert!(refused.to_string().contains("ring_slots must be a power of two"), "{refused}");
+    }
+
+    #[test]
+    fn settings_and_counters_survive_a_round_trip() {
+        let written = serde_json::to_string(&SubscriptionConfig::default().filter("attributes:k")).unwrap();
+        let read: SubscriptionConfig = serde_json::from_str(&written).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
+        let stats = SubscriptionStats::default();
+        let read: SubscriptionStats = serde_json::from_str(&serde_json::to_string(&stats).unwrap()).unwrap();
+        assert_eq!(read, stats);
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod metrics {
+    use metrics::{
+        Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    };
+    use ringmain::{Engine, Message, SubscriptionConfig, TopicConfig};
+    use std::collections::HashMap;
+    use std::sync::{Arc, Mutex};
+
+    /// The last value of each metric, by name and label.
+    #[derive(Clone, Default)]
+    struct Last(Arc<Mutex<HashMap<String, f64>>>);
+
+    struct One(Last, String);
+
+    impl One {
+        fn of(last: &Last, key: &Key) -> Arc<Self> {
+            let labels: Vec<_> =
+                key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            Arc::new(Self(last.clone(), format!("{}{{{}}}", key.name(), labels.join(","))))
+        }
+
+        fn set(&self, value: f64) {
+            self.0.0.lock().unwrap().insert(self.1.clone(), value);
+        }
+    }
+
+    impl CounterFn for One {
+        fn increment(&self, _: u64) {
+            unreachable!("counters are recorded as they are");
+        }
+        fn absolute(&self, value: u64) {
+            self.set(value as f64);
+        }
+    }
+
+    impl GaugeFn for One {
+        fn increment(&self, _: f64) {
+            unreachable!("gauges are set");
+        }
+        fn decrement(&self, _: f64) {
+            unreachable!("gauges are set");
+        }
+        fn set(&self, value: f64) {
+            Self::set(self, value);
+        }
+    }
+
+    impl Recorder for Last {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(One::of(self, key))
+        }
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::from_arc(One::of(self, key))
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn counters_are_recorded_when_asked_for() {
+        let last = Last::default();
+        metrics::with_local_recorder(&last, || {
+            let engine = Engine::new();
+            let topic = engine.create_topic("topic", TopicConfig::default()).unwrap();
+            let subscription = topic.create_subscription("sub", SubscriptionConfig::default()).unwrap();
+            for _ in 0..3 {
+                topic.publisher().publish(Message::new("x")).unwrap();
+            }
+            subscription.recv().unwrap().ack().unwrap();
+            assert!(last.0.lock().unwrap().is_empty(), "nothing is recorded in between");
+            engine.record_metrics();
+        });
+        let values = last.0.lock().unwrap();
+        assert_eq!(values["ringmain_published_total{topic=topic}"], 3.0);
+        assert_eq!(values["ringmain_acked_total{subscription=sub}"], 1.0);
+        assert_eq!(values["ringmain_unread{subscription=sub}"], 2.0);
+    }
+}
