@@ -79,6 +79,12 @@ impl Record {
         data + buffer.extras.as_deref().map_or(0, of)
     }
 
+    /// When it was published, in nanoseconds since 1970.
+    #[inline]
+    pub(crate) fn published_at(&self) -> u64 {
+        self.buffer().publish_time
+    }
+
     /// The attributes.
     #[inline]
     pub(crate) fn attributes(&self) -> &[(String, String)] {
@@ -137,7 +143,7 @@ impl Received {
     /// When it was published, in nanoseconds since 1970.
     #[inline]
     pub(crate) fn published_at(&self) -> u64 {
-        self.record.buffer().publish_time
+        self.record.published_at()
     }
 
     /// A copy to be published elsewhere, with other attributes: the payload by reference, the publish time as it is.

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{assert_balanced, message, number, receive_all, single};
-use ringmain::{Dispatcher, Overflow, RecvError, SubscriptionConfig, Verdict};
+use common::{assert_balanced, manual, message, number, receive_all, single};
+use ringmain::{Dispatcher, Overflow, RecvError, SubscriptionConfig, TopicConfig, Verdict};
 use std::sync::{Arc, Mutex};
 
 type Log<T> = Arc<Mutex<Vec<T>>>;
@@ -119,4 +119,42 @@ fn a_handler_that_always_nacks_holds_no_more_than_is_allowed() {
         assert!(subscription.stats().held <= 10, "{:?}", subscription.stats());
     }
     assert_balanced(&subscription);
+}
+
+#[test]
+fn a_gap_does_not_count_what_the_filter_would_not_have_let_through() {
+    for shards in [1, 2] {
+        let (engine, _clock) = manual();
+        let config = TopicConfig::default().ring_slots(16).shards(shards);
+        let topic = engine.create_topic("topic", config).unwrap();
+        let config = SubscriptionConfig::default().overflow(Overflow::DropOldest).filter("attributes:odd");
+        let subscription = topic.create_subscription("sub", config).unwrap();
+        let publisher = topic.publisher();
+        let (mut received, mut lost) = (0, 0);
+        for round in 0..50 {
+            for value in 0..(round * 7) % 90 {
+                let plain = message(value);
+                publisher.publish(if value % 2 == 1 { plain.attribute("odd", "") } else { plain }).unwrap();
+            }
+            loop {
+                match subscription.try_recv() {
+                    Ok(Some(delivery)) => {
+                        assert_eq!(number(delivery.data()) % 2, 1);
+                        delivery.ack().unwrap();
+                        received += 1;
+                    }
+                    Ok(None) => break,
+                    Err(RecvError::Lagged(gap)) => lost += gap,
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            let stats = subscription.stats();
+            let published = topic.stats().published;
+            let odd = (0..=round).map(|round| (round * 7) % 90 / 2).sum::<u64>();
+            assert_eq!((stats.acked, stats.dropped), (received, lost), "{stats:?}");
+            assert_eq!(received + lost, odd, "{stats:?}");
+            assert_eq!((stats.filtered, stats.accepted), (published - odd, published), "{stats:?}");
+        }
+        assert!(lost > 0 && received > 0);
+    }
 }

@@ -121,6 +121,27 @@ impl<T: Send + Sync + 'static> Channel<T> {
         self.register(name.into(), Position::with_policy(&self.ring, overflow))
     }
 
+    /// As [`receiver_with`](Self::receiver_with), for a receiver that leaves out what does not match `predicate`: a gap
+    /// does not count that either, but [`take_skipped`](Receiver::take_skipped) does. What is received is not filtered:
+    /// the receiver looks at that itself, under [`Overflow::Block`] at everything. Under [`Overflow::Detach`] nothing is
+    /// dropped before the end.
+    ///
+    /// `predicate` is called by publishers that wait for room: it must be quick, and neither publish here nor wait for
+    /// anything. If it panics, the message counts as lost. It is dropped when the receiver is detached, under
+    /// [`Overflow::Block`] at once.
+    #[must_use]
+    pub fn receiver_where(
+        &self,
+        name: impl Into<String>,
+        overflow: Overflow,
+        predicate: impl Fn(&T) -> bool + Send + Sync + 'static,
+    ) -> Receiver<T>
+    where
+        T: Clone,
+    {
+        self.register(name.into(), Position::with_predicate(&self.ring, overflow, predicate))
+    }
+
     fn register(&self, name: String, position: Arc<Position<T>>) -> Receiver<T> {
         self.registry.add(name, &position);
         Receiver::new(self.clone(), position)

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 /// What happens when a receiver is a whole ring behind and a publisher needs the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Overflow {
     /// The publisher waits, or is told that the ring is full. Nothing is lost.
@@ -36,12 +37,36 @@ impl<T: Send + Sync + 'static> Position<T> {
     where
         T: Clone,
     {
+        Self::attach(ring, overflow, |on_full| ring.lossy_cursor(on_full))
+    }
+
+    /// As [`with_policy`](Self::with_policy); what is dropped and does not match `predicate` is not counted as lost. A
+    /// lossless position drops nothing, and does without.
+    pub(crate) fn with_predicate(
+        ring: &Ring<T, Multi>,
+        overflow: Overflow,
+        predicate: impl Fn(&T) -> bool + Send + Sync + 'static,
+    ) -> Arc<Self>
+    where
+        T: Clone,
+    {
+        Self::attach(ring, overflow, |on_full| ring.lossy_cursor_where(on_full, predicate))
+    }
+
+    fn attach(
+        ring: &Ring<T, Multi>,
+        overflow: Overflow,
+        lossy: impl FnOnce(OnFull) -> LossyCursor<T, Multi>,
+    ) -> Arc<Self>
+    where
+        T: Clone,
+    {
         let on_full = match overflow {
             Overflow::Block => return Self::lossless(ring),
             Overflow::DropOldest => OnFull::DropOldest,
             Overflow::Detach => OnFull::Detach,
         };
-        Arc::new(Self::Lossy { cursor: ring.lossy_cursor(on_full), clone: T::clone })
+        Arc::new(Self::Lossy { cursor: lossy(on_full), clone: T::clone })
     }
 
     /// The sequence that is read next.
@@ -77,6 +102,22 @@ impl<T: Send + Sync + 'static> Position<T> {
         match self {
             Self::Lossless(cursor) => cursor.unread(),
             Self::Lossy { cursor, .. } => cursor.unread() + cursor.lost(),
+        }
+    }
+
+    /// How many messages were dropped that the predicate did not match, since this was last asked.
+    pub(crate) fn take_skipped(&self) -> u64 {
+        match self {
+            Self::Lossless(_) => 0,
+            Self::Lossy { cursor, .. } => cursor.take_skipped(),
+        }
+    }
+
+    /// Shows the next unread message, if any, and leaves it unread.
+    pub(crate) fn peek<R>(&self, show: impl FnOnce(Sequence, &T) -> R) -> Option<R> {
+        match self {
+            Self::Lossless(cursor) => cursor.peek(show),
+            Self::Lossy { cursor, .. } => cursor.peek(show),
         }
     }
 

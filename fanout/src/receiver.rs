@@ -47,13 +47,22 @@ impl<T: Send + Sync + 'static> Receiver<T> {
     }
 
     /// Takes at most `limit` slots, showing each message in them to `take`, which should clone what it needs and do no work: the
-    /// publishers may be waiting, whatever the policy. Needs no `&mut`, so many threads may share one receiver.
+    /// publishers may be waiting, whatever the policy. Needs no `&mut`, so many threads may share one receiver. Under a
+    /// lossy policy, a call from within `take` takes nothing.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
     #[inline]
     pub fn take(&self, limit: usize, take: impl FnMut(Sequence, &T)) -> Result<usize, ReceiveError> {
         self.position.take(limit, take)
+    }
+
+    /// Shows the next unread message to `show`, if there is one, and leaves it unread. `show` should be quick: publishers
+    /// may be waiting, whatever the policy. Under a lossy policy, a loss that is still to be told is passed over.
+    ///
+    /// Never waits: under a lossy policy, `None` also while others read or publish just here.
+    pub fn peek<R>(&self, show: impl FnOnce(Sequence, &T) -> R) -> Option<R> {
+        self.position.peek(show)
     }
 
     /// Waits until there is something to read or to be told (`true`), or until the channel is closed and read to its
@@ -86,6 +95,14 @@ impl<T: Send + Sync + 'static> Receiver<T> {
     #[must_use]
     pub fn unread(&self) -> u64 {
         self.position.unread()
+    }
+
+    /// How many messages the overflow policy dropped, since this was last called, that the receiver's
+    /// [predicate](Channel::receiver_where) did not match: they are in no [`Lagged`](ReceiveError::Lagged). At rest,
+    /// published = read + lost + skipped + [`unread`](Self::unread).
+    #[must_use = "what is taken is not counted again"]
+    pub fn take_skipped(&self) -> u64 {
+        self.position.take_skipped()
     }
 
     /// Whether the position was given up.

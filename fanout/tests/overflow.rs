@@ -145,6 +145,80 @@ fn one_receivers_policy_costs_no_other_a_message() {
 }
 
 #[test]
+fn a_gap_does_not_count_what_the_predicate_leaves_out() {
+    let channel = channel(8);
+    let mut receiver = channel.receiver_where("filtered", Overflow::DropOldest, |value| value % 4 == 1);
+    for value in 1..=40 {
+        channel.try_publish(value).unwrap();
+    }
+    let told = story(&mut receiver);
+    assert_eq!(told, [-8, 33, 34, 35, 36, 37, 38, 39, 40], "what is received is not filtered");
+    assert_eq!((receiver.take_skipped(), receiver.take_skipped()), (24, 0));
+    for value in [2, 3, 4, 6, 7, 8, 10, 11, 12, 14, 15, 16] {
+        channel.try_publish(value).unwrap();
+    }
+    assert_eq!(receiver.unread() + receiver.take_skipped(), 12);
+    assert_eq!(story(&mut receiver)[0], 7, "nothing was lost, and nothing is told");
+}
+
+#[test]
+fn read_lost_skipped_and_unread_are_all_that_was_published() {
+    let channel = channel(8);
+    let receiver = channel.receiver_where("filtered", Overflow::DropOldest, |value| value % 3 == 0);
+    let (mut published, mut read, mut lost, mut skipped) = (0, 0, 0, 0);
+    for round in 0..60 {
+        let mut claim = channel.claim(1 + round % 4).unwrap();
+        for _ in 0..round % 3 {
+            published += u64::from(claim.push(published).is_ok());
+        }
+        drop(claim);
+        if round % 9 == 0 {
+            match receiver.take(2, |_, _| read += 1) {
+                Err(ReceiveError::Lagged(gap)) => lost += gap,
+                other => drop(other.unwrap()),
+            }
+        }
+        skipped += receiver.take_skipped();
+        assert_eq!(receiver.unread() + read + lost + skipped, published, "at rest, round {round}");
+    }
+    assert!(lost > 0 && skipped > 0);
+}
+
+#[test]
+fn a_blocking_receiver_has_no_use_for_a_predicate() {
+    let channel = channel(4);
+    let never = |_: &u64| -> bool { panic!("the receiver looks at everything itself") };
+    let mut receiver = channel.receiver_where("filtered", Overflow::Block, never);
+    for value in 0..4 {
+        channel.try_publish(value).unwrap();
+    }
+    assert!(matches!(channel.try_publish(4), Err(TryPublishError::Full(4))));
+    assert_eq!(story(&mut receiver), [0, 1, 2, 3]);
+    assert_eq!(receiver.take_skipped(), 0);
+    assert_eq!(channel.slowest().map(|slowest| slowest.name), Some("filtered".into()));
+}
+
+#[test]
+fn a_receiver_that_is_detached_when_full_is_so_whatever_its_predicate() {
+    let channel = channel(4);
+    let mut receiver = channel.receiver_where("short-tempered", Overflow::Detach, |_| false);
+    for value in 0..5 {
+        channel.try_publish(value).unwrap();
+    }
+    assert_eq!(receiver.poll(8, |_, _| ()), Err(ReceiveError::Detached));
+    assert_eq!((receiver.take_skipped(), receiver.unread(), receiver.backlog()), (0, 0, 5));
+}
+
+#[test]
+fn taking_from_within_a_take_takes_nothing_under_a_lossy_policy() {
+    let channel = channel(4);
+    let receiver = channel.receiver_with("lossy", Overflow::DropOldest);
+    channel.try_publish(1).unwrap();
+    let within = |_: &u64| receiver.take(1, |_, _| panic!("there is nothing to take"));
+    assert_eq!(receiver.take(1, |_, value| assert_eq!(within(value), Ok(0))), Ok(1));
+}
+
+#[test]
 fn a_dispatcher_serves_all_policies_and_tells_gaps_and_detaches() {
     let channel = channel(8);
     let told = Arc::new(Mutex::new(Vec::new()));

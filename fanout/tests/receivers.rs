@@ -1,6 +1,6 @@
 //! Receivers: each sees everything from its attach on, whoever else comes and goes; clones compete.
 
-use ringmain_fanout::{Channel, ChannelBuilder, ReceiveError, Receiver, Sequence};
+use ringmain_fanout::{Channel, ChannelBuilder, Overflow, ReceiveError, Receiver, Sequence};
 use ringmain_ring::sync::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -182,7 +182,7 @@ fn slowest_names_the_reader_that_publishers_wait_for() {
     let mut fast = channel.named_receiver("fast");
     let slow = channel.named_receiver("slow");
     let gone = channel.named_receiver("gone");
-    let lossy = channel.receiver_with("lossy", ringmain_fanout::Overflow::DropOldest);
+    let lossy = channel.receiver_with("lossy", Overflow::DropOldest);
     for value in 0..5 {
         channel.publish(value).unwrap();
     }
@@ -195,6 +195,29 @@ fn slowest_names_the_reader_that_publishers_wait_for() {
     drop(fast);
     assert_eq!(name(), None, "nobody waits for a lossy one");
     drop(lossy);
+}
+
+#[test]
+fn peeking_shows_the_next_message_and_leaves_it_unread() {
+    for overflow in [Overflow::Block, Overflow::DropOldest, Overflow::Detach] {
+        let channel = channel(8);
+        let mut receiver = channel.receiver_with("", overflow);
+        let peek = |receiver: &Receiver<u64>| receiver.peek(|sequence, value| (sequence.number(), *value));
+        assert_eq!(peek(&receiver), None);
+        drop(channel.claim(2).unwrap()); // padding
+        channel.publish(7).unwrap();
+        channel.publish(8).unwrap();
+        for _ in 0..2 {
+            assert_eq!((peek(&receiver), receiver.unread()), (Some((2, 7)), 2), "{overflow:?}");
+        }
+        assert_eq!(receiver.poll(3, |_, value| assert_eq!(*value, 7)), Ok(1));
+        assert_eq!(peek(&receiver.clone()), Some((3, 8)), "a clone stands where the others do");
+        assert_eq!(drain(&mut receiver), [8]);
+        assert_eq!(peek(&receiver), None);
+        channel.publish(9).unwrap();
+        receiver.detach();
+        assert_eq!(peek(&receiver), None, "{overflow:?}");
+    }
 }
 
 #[test]

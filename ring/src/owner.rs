@@ -16,14 +16,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-/// A number for the calling thread, never 0 and never used again.
+/// A number for the calling thread, at least 2 and never used again.
 #[inline]
-fn this_thread() -> u64 {
+pub(crate) fn this_thread() -> u64 {
     #[cfg(ringmain_loom)]
     {
         use std::hash::BuildHasher;
         let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
-        hasher.hash_one(thread::current().id()) | 1
+        hasher.hash_one(thread::current().id()) | 3
     }
     #[cfg(not(ringmain_loom))]
     {

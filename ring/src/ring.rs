@@ -3,6 +3,7 @@
 use crate::builder::Builder;
 use crate::error::BuildError;
 use crate::gating::Gates;
+use crate::gating::predicate::Predicates;
 use crate::reader::{CatchUp, Cover, Cursor, LossyCursor, OnFull, SharedCursor};
 use crate::sequence::Sequence;
 use crate::sequencer::{Multi, Sequencer, Single, SingleProducer, SlotsOf};
@@ -21,6 +22,8 @@ pub struct Core<T, S: Sequencer> {
     pub(crate) slots: SlotsOf<T, S>,
     pub(crate) sequencer: S,
     pub(crate) gates: Gates,
+    /// Of the lossy gates.
+    pub(crate) predicates: Predicates<T>,
     gate: CachePadded<GateCache>,
     data: Notify,
     room: Notify,
@@ -56,6 +59,7 @@ impl<T, S: Sequencer> Core<T, S> {
             slots: SlotsOf(Slots::new(capacity, value, stamp)),
             sequencer: S::new(start),
             gates: Gates::new(),
+            predicates: Predicates::new(),
             gate: CachePadded::new(GateCache {
                 seen: AtomicU64::new(start.raw()),
                 closed: AtomicBool::new(false),
@@ -286,7 +290,18 @@ impl<T: Send + Sync + 'static, S: Sequencer> Ring<T, S> {
     /// A new cursor that never holds producers back: what `on_full` says happens to it instead.
     #[must_use]
     pub fn lossy_cursor(&self, on_full: OnFull) -> LossyCursor<T, S> {
-        LossyCursor::attach(&self.core, on_full)
+        LossyCursor::attach(&self.core, on_full, None)
+    }
+
+    /// As [`lossy_cursor`](Self::lossy_cursor), for a reader that leaves out what does not match `predicate`: a gap does not
+    /// count that either. See [`LossyCursor`] for who calls it when.
+    #[must_use]
+    pub fn lossy_cursor_where(
+        &self,
+        on_full: OnFull,
+        predicate: impl Fn(&T) -> bool + Send + Sync + 'static,
+    ) -> LossyCursor<T, S> {
+        LossyCursor::attach(&self.core, on_full, Some(Box::new(predicate)))
     }
 
     /// A cover: one thread that serves many shared cursors, and one gate that stands for them all.

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 /// What a thread does while there is nothing to read, or no room to publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum WaitStrategy {
     /// Spins, giving way only when there are more spinners than CPUs. Lowest latency; a CPU a waiter.

@@ -6,6 +6,7 @@ mod models;
 use loom::thread::spawn;
 use models::{parking, spinning};
 use ringmain_ring::{LossyCursor, LossyRead, OnFull, Sequencer};
+use std::sync::Arc;
 
 /// Reads until there is nothing more: the values, and how many were lost.
 fn drain<S: Sequencer>(cursor: &LossyCursor<u64, S>) -> (Vec<u64>, u64) {
@@ -23,7 +24,7 @@ fn drain<S: Sequencer>(cursor: &LossyCursor<u64, S>) -> (Vec<u64>, u64) {
 model!(
     /// A producer that finds the cursor held does not push it, and does not wait.
     lossy_push_against_read,
-    broken by ["lossy.push_held", "lossy.not_pushed_is_ignored", "gate.position.release"], {
+    broken by ["lossy.push_held", "lossy.read_held", "lossy.not_pushed_is_ignored", "gate.position.release"], {
         let ring = spinning(1);
         let cursor = ring.lossy_cursor(OnFull::DropOldest);
         ring.try_publish(1).unwrap();
@@ -168,7 +169,7 @@ model!(
 model!(
     /// Read, and then detached by one producer that wants more room than another: the other finds it detached, and
     /// overwrites what was read.
-    lossy_detached_by_another, broken by ["lossy.detached.acquire"], {
+    lossy_detached_by_another, broken by ["lossy.detached.acquire", "lossy.detach.release"], {
         let ring = spinning(2);
         let cursor = ring.lossy_cursor(OnFull::Detach);
         ring.try_publish(1).unwrap();
@@ -180,6 +181,20 @@ model!(
         assert!(matches!(read, LossyRead::Read(1) | LossyRead::Detached));
         assert!(detaches.join().unwrap());
         producer.join().unwrap();
+    }
+);
+
+model!(
+    /// A thread that finds the cursor held by another waits for it, though it held the cursor before itself.
+    lossy_held_by_another_is_waited_for, broken by ["lossy.busy_is_mine", "lossy.read_held"], {
+        let ring = spinning(4);
+        let cursor = Arc::new(ring.lossy_cursor(OnFull::DropOldest));
+        (1..=3).for_each(|value| assert!(ring.try_publish(value).is_ok()));
+        let other = Arc::clone(&cursor);
+        let consumer = spawn(move || (0..2).for_each(|_| assert_eq!(other.read(1, |_, _| ()), LossyRead::Read(1))));
+        assert_eq!(cursor.read(1, |_, _| ()), LossyRead::Read(1));
+        consumer.join().unwrap();
+        assert_eq!(cursor.read(1, |_, _| ()), LossyRead::Read(0));
     }
 );
 

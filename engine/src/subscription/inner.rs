@@ -67,9 +67,14 @@ impl SubscriptionInner {
         topic: &Arc<TopicInner>,
         shards: &[Shard],
     ) -> Arc<Self> {
-        let receiver = |shard: &Shard| match config.overflow {
-            Overflow::Block => shard.channel.named_receiver(name),
-            lossy => shard.channel.receiver_with(name, lossy),
+        let receiver = |shard: &Shard| match (config.overflow, &filter) {
+            (Overflow::Block, _) => shard.channel.named_receiver(name),
+            (lossy, None) => shard.channel.receiver_with(name, lossy),
+            (lossy, Some(filter)) => {
+                // A gap does not count what the filter would not have let through.
+                let filter = filter.clone();
+                shard.channel.receiver_where(name, lossy, move |record| filter.matches(record.attributes()))
+            }
         };
         Arc::new(Self {
             name: name.to_owned(),

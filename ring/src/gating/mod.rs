@@ -28,77 +28,19 @@
 //! *Handing over* to a cover, and back, raises `version` between putting the new holder on and taking the old one off,
 //! so a scan that missed the first and noticed the second starts over.
 
+mod gate;
 mod pin;
+pub(crate) mod predicate;
 pub(crate) mod table;
 
 use crate::sequence::{Sequence, TAG};
-use crate::sync::{
-    AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, broken, fence, lock, ordering,
-};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, broken, fence, lock, ordering};
 use crossbeam_utils::CachePadded;
+use gate::ATTACHING;
+pub(crate) use gate::{DETACHED, DETACHES, FILTERS, GONE, Gate, LEAVES, NOBODY, held_by};
 pub(crate) use pin::Pin;
 use pin::hint;
 use table::Table;
-
-/// Nobody holds a lossy gate.
-pub(crate) const NOBODY: u32 = 0;
-/// Whoever attaches a lossy gate holds it until it stands where it starts.
-const ATTACHING: u32 = 4;
-
-/// A position that holds producers back, in a cache line of its own: its reader writes it, producers read it.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    position: AtomicU64,
-    /// Lossy gates only: who may move it, see [`crate::lossy`].
-    pub(crate) holder: AtomicU32,
-    /// Lossy gates only: what a producer does that finds it in the way.
-    pub(crate) policy: AtomicU32,
-    /// Lossy gates only: how many messages it was pushed past.
-    pub(crate) lost: AtomicU64,
-}
-
-impl Gate {
-    /// Acquire: pairs with the release store or swap of whoever moves it, so that their reads happened before.
-    #[inline]
-    pub(crate) fn position(&self) -> Sequence {
-        Sequence::from_raw(self.position.load(ordering("gate.position.acquire", Ordering::Acquire)))
-    }
-
-    /// Release: pairs with [`position`](Self::position); what this thread read lies before.
-    #[inline]
-    pub(crate) fn move_to(&self, position: Sequence) {
-        self.position.store(position.raw(), ordering("gate.position.release", Ordering::Release));
-    }
-
-    /// The position, unless the gate was [retired](Self::retire). Acquire, as [`position`](Self::position).
-    #[inline]
-    pub(crate) fn live_position(&self) -> Option<Sequence> {
-        let raw = self.position.load(ordering("gate.live.acquire", Ordering::Acquire));
-        (raw & TAG == 0).then_some(Sequence::from_raw(raw))
-    }
-
-    /// Moves it if it still stands at `from` and is not retired. Release: pairs with [`position`](Self::position), and
-    /// publishes the pin that was engaged before. Acquire: what others read under their pins lies before it too.
-    #[inline]
-    pub(crate) fn advance(&self, from: Sequence, to: Sequence) -> bool {
-        let release = if broken("gate.advance.release") { Ordering::Acquire } else { Ordering::AcqRel };
-        if broken("shared.advance.unchecked") {
-            self.move_to(to);
-            return true;
-        }
-        self.position.compare_exchange(from.raw(), to.raw(), release, Ordering::Relaxed).is_ok()
-    }
-
-    /// Tags the position, so that nobody can [advance](Self::advance) it any more. Returns false if it was already.
-    /// Acquire and release: whoever sees what the caller does next sees the pins of all who advanced it before.
-    pub(crate) fn retire(&self) -> bool {
-        if broken("shared.retire") {
-            return true;
-        }
-        let acquire = if broken("gate.retire.acquire") { Ordering::Release } else { Ordering::AcqRel };
-        self.position.fetch_or(TAG, acquire) & TAG == 0
-    }
-}
 
 /// Gates that are on or off, found by a bitmap.
 #[derive(Debug)]
@@ -119,16 +61,17 @@ impl GateList {
         self.gates.at(index).expect("a gate's index comes from `attach`, which made it")
     }
 
-    /// Visits every gate that is on.
+    /// Visits every gate that is on, with its index.
     #[inline]
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Gate)) {
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(usize, &Gate)) {
         // Acquire: pairs with the release store in `attach`; the bitmap reaches so far.
         let words = self.len.load(ordering("gates.len.acquire", Ordering::Acquire)).div_ceil(64);
         self.on.for_each(words, |word, bits| {
             // Acquire: pairs with the release in `set` and `clear`.
             let mut bits = bits.load(ordering("gates.on.acquire", Ordering::Acquire));
             while bits != 0 {
-                visit(self.gate(word * 64 + bits.trailing_zeros() as usize));
+                let index = word * 64 + bits.trailing_zeros() as usize;
+                visit(index, self.gate(index));
                 bits &= bits - 1;
             }
         });
@@ -210,7 +153,7 @@ impl Gates {
             let mut visit = |position: Sequence| {
                 earliest = Some(earliest.map_or(position, |e: Sequence| e.earlier(position)));
             };
-            self.gates.for_each(|gate| visit(gate.position()));
+            self.gates.for_each(|_, gate| visit(gate.position()));
             // After the gates: see "Pins" above.
             self.pins.for_each(
                 pins_first
@@ -256,6 +199,16 @@ impl Gates {
     /// Puts a new gate on the list, at the tail that `tail` reads when it is called. Until it stands there it may hold
     /// up producers for whom there is room, so the caller must notify them.
     pub(crate) fn attach(&self, kind: Kind, tail: impl Fn() -> Sequence) -> (usize, Sequence) {
+        self.attach_with(kind, tail, |_| ())
+    }
+
+    /// As [`attach`](Self::attach), and calls `prepare` with the gate's index while nobody else can hold it.
+    pub(crate) fn attach_with(
+        &self,
+        kind: Kind,
+        tail: impl Fn() -> Sequence,
+        prepare: impl FnOnce(usize),
+    ) -> (usize, Sequence) {
         let mut free = lock(&self.free);
         let list = self.list(kind);
         let index = free.of(kind).pop().unwrap_or_else(|| list.len.load(Ordering::Relaxed));
@@ -264,6 +217,7 @@ impl Gates {
         let provisional = tail();
         self.unproven.swap(provisional.tagged(), Ordering::Relaxed);
         gate.lost.store(0, Ordering::Relaxed);
+        gate.skipped.store(0, Ordering::Relaxed);
         if let Kind::Lossy { policy } = kind {
             gate.policy.store(policy, Ordering::Relaxed);
         }
@@ -271,6 +225,7 @@ impl Gates {
         // on the list yet, and a producer that still looks at it for its last owner's sake finds it detached or held.
         let holder = if broken("attach.lossy_not_held") { NOBODY } else { ATTACHING };
         gate.holder.store(holder, Ordering::Relaxed);
+        prepare(index);
         gate.move_to(provisional);
         list.set(index);
         if index >= list.len.load(Ordering::Relaxed) {

@@ -1,5 +1,6 @@
 //! A view of published slots, read in place.
 
+use crate::ring::Core;
 use crate::sequence::Sequence;
 use crate::sequencer::{Sequencer, SlotsOf};
 use crate::slots::Slot;
@@ -99,6 +100,27 @@ fn value<T, S: Sequencer>(slot: &Slot<T, S::Stamp>) -> Option<&T> {
     }
     // SAFETY: slots reach this function through a `View` only, whose maker vouched for them.
     Some(unsafe { slot.read() })
+}
+
+/// Shows the first value that is published at or after `from`, padding skipped, to `show`, if there is one. The caller
+/// vouches that producers are held back from `from` on until this returns.
+pub(super) fn show_first<T, S: Sequencer, R>(
+    core: &Core<T, S>,
+    from: Sequence,
+    show: impl FnOnce(Sequence, &T) -> R,
+) -> Option<R> {
+    let mut from = from;
+    loop {
+        let next = core.sequencer.published(&core.slots, from, 1);
+        if next == from {
+            return None;
+        }
+        // Published and acquired just now.
+        if let Some((sequence, value)) = View::new(&core.slots, from, next).iter().next() {
+            return Some(show(sequence, value));
+        }
+        from = next;
+    }
 }
 
 impl<T, S: Sequencer> fmt::Debug for View<'_, T, S> {

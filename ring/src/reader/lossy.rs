@@ -3,24 +3,25 @@
 //! A producer that needs the room pushes the cursor on, an eighth of a ring at a time, and counts what the cursor lost
 //! on the way while the slots still stand: values, not padding. So a gap is exact, whatever else happens.
 //!
-//! The cursor has a holder: nobody, a reader in the act, or a producer that pushes it. A reader holds it only while it
-//! clones a few values out, which bounds what a producer can ever wait for; a `try_publish` does not even wait for that.
+//! The cursor has a holder: nobody, a reader in the act, or a producer that pushes it (see `hold`, `push`). A reader holds
+//! it only while it clones a few values out, which bounds what a producer can ever wait for; a `try_publish` does not even
+//! wait for that.
 
-use crate::gating::{Gate, Kind, NOBODY};
+use super::batch::{View, show_first};
+use super::hold::{Denied, Hold, mark};
+use crate::gating::predicate::Predicate;
+use crate::gating::{DETACHED, DETACHES, FILTERS, GONE, Gate, Kind, LEAVES};
 use crate::ring::Core;
 use crate::sequence::Sequence;
 use crate::sequencer::Sequencer;
-use crate::sync::{Ordering, broken, ordering, spin_hint, thread};
+use crate::sync::{Ordering, broken, ordering, spin_hint};
 use crate::wait::spin_until;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::batch::View;
-
-const READER: u32 = 1;
-const PRODUCER: u32 = 2;
-const DETACHED: u32 = 3;
+/// How often a peek tries to hold a cursor that others hold.
+const TRIES: u32 = if cfg!(ringmain_loom) { 1 } else { 100 };
 
 /// What happens to a cursor that is a whole ring behind when a producer needs the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,42 +46,69 @@ pub enum LossyRead {
 }
 
 /// A reader that loses values rather than holding producers up. Several consumers may share it.
+///
+/// # Predicates
+///
+/// A reader that leaves some values out anyway can say which, by
+/// [`lossy_cursor_where`](crate::Ring::lossy_cursor_where). Then, of the values that a producer pushes the cursor past,
+/// those that match the predicate count as lost, and the others as [skipped](Self::take_skipped). What is *read* is not
+/// filtered: the reader looks at that itself. Under [`OnFull::Detach`] nothing is passed over, and so nothing looked at.
+///
+/// The predicate is called by producers that wait for room, one at a time: it must be quick, and neither publish on this
+/// ring nor wait for anything. If it panics, the value counts as lost. It is dropped when the cursor is detached, by
+/// whoever detaches it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ringmain_ring::{LossyRead, OnFull, Ring};
+/// let ring = Ring::multi(8, || 0u64)?;
+/// let cursor = ring.lossy_cursor_where(OnFull::DropOldest, |value| value % 4 == 0);
+/// for value in 0..16 {
+///     ring.publish(value)?;
+/// }
+/// assert_eq!(cursor.read(8, |_, _| ()), LossyRead::Lagged(2)); // 0 and 4
+/// assert_eq!(cursor.take_skipped(), 6); // 1, 2, 3, 5, 6 and 7
+/// assert_eq!(cursor.read(8, |sequence, value| assert_eq!(sequence.number(), *value)), LossyRead::Read(8));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # From within
+///
+/// What is called while the cursor is held, the closure of [`read`](Self::read) or [`peek`](Self::peek) and the
+/// predicate, should not come back to the same cursor, but may: it then reads and sees nothing, and if it detaches or
+/// drops the cursor, that takes effect when it returns.
 pub struct LossyCursor<T: Send + Sync + 'static, S: Sequencer> {
     core: Arc<Core<T, S>>,
     gate: usize,
 }
 
-/// The right to move the cursor.
-struct Hold<'a> {
-    gate: &'a Gate,
-    /// What the holder word becomes: `NOBODY`, or `DETACHED` for good.
-    then: u32,
-}
-
-impl Hold<'_> {
-    fn let_go(&self) {
-        // Release: pairs with the acquire of the next holder.
-        self.gate.holder.store(self.then, ordering("lossy.holder.release", Ordering::Release));
-    }
-}
-
-fn hold(gate: &Gate, who: u32) -> Result<Hold<'_>, u32> {
-    // Acquire: pairs with the release in `Hold::drop`: where the last holder left the position is where it is.
-    gate.holder
-        .compare_exchange(NOBODY, who, ordering("lossy.holder.acquire", Ordering::Acquire), Ordering::Relaxed)
-        .map(|_| Hold { gate, then: NOBODY })
-}
-
 impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
-    pub(crate) fn attach(core: &Arc<Core<T, S>>, on_full: OnFull) -> Self {
-        let kind = Kind::Lossy { policy: u32::from(on_full == OnFull::Detach) };
-        let (gate, _start) = core.gates.attach(kind, || core.sequencer.tail());
+    pub(crate) fn attach(core: &Arc<Core<T, S>>, on_full: OnFull, predicate: Option<Predicate<T>>) -> Self {
+        let detaches = if on_full == OnFull::Detach { DETACHES } else { 0 };
+        let filters = if predicate.is_some() { FILTERS } else { 0 };
+        let kind = Kind::Lossy { policy: detaches | filters };
+        let (gate, _start) = core.gates.attach_with(
+            kind,
+            || core.sequencer.tail(),
+            |gate| {
+                if predicate.is_some() {
+                    // SAFETY: whoever attaches a gate holds it, and has acquired it as its last owner left it.
+                    let _none: Option<Predicate<T>> = unsafe { core.predicates.exchange(gate, predicate) };
+                }
+            },
+        );
         core.notify_attached();
         Self { core: Arc::clone(core), gate }
     }
 
     fn gate(&self) -> &Gate {
         self.core.gates.lossy.gate(self.gate)
+    }
+
+    /// Holds the cursor, waiting for whoever else does.
+    fn hold(&self, twin: &str) -> Result<Hold<'_, T, S>, Denied> {
+        Hold::wait(&self.core, self.gate, self.gate(), twin)
     }
 
     /// The sequence that is read next.
@@ -91,9 +119,15 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
 
     /// Reads at most `limit` slots: `copy` takes what it needs of each (clone a handle, do no work; a producer may be
     /// waiting). If `copy` panics, nothing counts as read.
+    ///
+    /// Called from within its own `copy`, or the cursor's predicate, it reads nothing: `Read(0)`.
     pub fn read(&self, limit: usize, mut copy: impl FnMut(Sequence, &T)) -> LossyRead {
-        let gate = self.gate();
-        let Some(_hold) = self.hold() else { return LossyRead::Detached };
+        let hold = match self.hold("lossy.read_held") {
+            Ok(hold) => hold,
+            Err(Denied::Mine) => return LossyRead::Read(0),
+            Err(_) => return LossyRead::Detached,
+        };
+        let gate = hold.gate();
         // Relaxed: written by holders only.
         let lost = gate.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -109,6 +143,27 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
         let count = View::new(&self.core.slots, from, to).for_each(&mut copy);
         gate.move_to(to);
         LossyRead::Read(count)
+    }
+
+    /// Shows the next unread value to `show`, if there is one, without moving the cursor. Takes no notice of a loss that
+    /// is still to be told. As in [`read`](Self::read), a producer may be waiting for `show`.
+    ///
+    /// Never waits: `None` also when others hold the cursor, try after try.
+    pub fn peek<R>(&self, show: impl FnOnce(Sequence, &T) -> R) -> Option<R> {
+        let gate = self.gate();
+        for _ in 0..TRIES {
+            match Hold::take(&self.core, self.gate, gate, "lossy.peek_held") {
+                // Held until after `show`, so the position keeps producers off.
+                Ok(hold) => {
+                    let shown = show_first(&self.core, gate.position(), show);
+                    drop(hold);
+                    return shown;
+                }
+                Err(Denied::Busy) => spin_hint(),
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// Whether there is something to read, or to be told.
@@ -148,6 +203,14 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
         self.gate().lost.load(Ordering::Relaxed)
     }
 
+    /// How many values were passed over, since this was last called, that the predicate did not match: neither read nor
+    /// lost. Exact while nobody publishes.
+    #[must_use = "what is taken is not counted again"]
+    pub fn take_skipped(&self) -> u64 {
+        // Relaxed: a sum, and each addition to it is taken once.
+        self.gate().skipped.swap(0, Ordering::Relaxed)
+    }
+
     /// Whether the cursor was detached, by a producer that needed the room or by [`detach`](Self::detach).
     #[must_use]
     pub fn is_detached(&self) -> bool {
@@ -156,28 +219,18 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
 
     /// Gives up the position, for all who share the cursor: they read [`LossyRead::Detached`] from now on.
     pub fn detach(&self) {
-        if let Some(mut reader) = self.hold() {
-            reader.hold.then = DETACHED;
-            drop(reader);
-            self.core.notify_readers();
-        }
+        self.leave(LEAVES);
     }
 
-    /// Holds the cursor as its reader; `None` when it is detached.
-    fn hold(&self) -> Option<ReaderHold<'_, T, S>> {
-        loop {
-            match hold(self.gate(), READER) {
-                Ok(hold) => return Some(ReaderHold { hold, core: &self.core }),
-                Err(DETACHED) => return None,
-                // A producer that pushes us on, or another consumer that clones: short, unless it was preempted.
-                Err(_) => {
-                    spin_hint();
-                    if !cfg!(ringmain_loom) {
-                        thread::yield_now();
-                    }
-                }
-            }
+    /// Detaches the cursor, and does what else `marks` say, now or at the end of this thread's own hold. Returns false if
+    /// the cursor was detached before.
+    fn leave(&self, marks: u64) -> bool {
+        match self.hold("lossy.leave_held") {
+            Ok(hold) => hold.leave(marks),
+            Err(Denied::Mine) if !broken("lossy.mine_at_once") => mark(self.gate(), marks),
+            Err(_) => return false,
         }
+        true
     }
 
     /// Waits until there is something to read or to be told (`true`), or the ring is closed and read to its end, or
@@ -202,26 +255,15 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
     }
 }
 
-/// A reader's hold. A producer may have found the cursor held and gone to sleep, so letting go wakes it, however the
-/// read ended.
-struct ReaderHold<'a, T, S: Sequencer> {
-    hold: Hold<'a>,
-    core: &'a Core<T, S>,
-}
-
-impl<T, S: Sequencer> Drop for ReaderHold<'_, T, S> {
-    fn drop(&mut self) {
-        self.hold.let_go();
-        if !broken("lossy.not_notified") {
-            self.core.notify_producers();
-        }
-    }
-}
-
 impl<T: Send + Sync + 'static, S: Sequencer> Drop for LossyCursor<T, S> {
     fn drop(&mut self) {
         // Detached first: no producer may be pushing a gate that is about to be used again.
-        self.detach();
+        if self.leave(LEAVES | GONE) {
+            return;
+        }
+        // Acquire: pairs with the release in `Hold::end`, where somebody else detached it: the gate's next owner finds it
+        // as that one left it, without a predicate.
+        let _detached = self.gate().holder.load(ordering("lossy.drop.acquire", Ordering::Acquire));
         self.core.gates.detach(Kind::Lossy { policy: 0 }, self.gate);
         self.core.notify_producers();
     }
@@ -233,54 +275,37 @@ impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for LossyCursor<T, S> {
     }
 }
 
-/// The gate with the lossy cursors taken into account: those that stand in the way of a claim up to `end` are pushed
-/// on, unless somebody holds them, or the lossless gate would not let the claim through anyway.
-pub(crate) fn push_lossy<T, S: Sequencer>(core: &Core<T, S>, end: Sequence, lossless: Sequence) -> Sequence {
-    let needed = end.minus(core.capacity());
-    let blocked = lossless.is_before(needed);
-    let target = needed.plus(core.capacity() / 8).earlier(lossless);
-    let mut earliest = lossless;
-    core.gates.lossy.for_each(|gate| {
-        let mut position = gate.position();
-        if position.is_before(needed) && !blocked {
-            let held = if broken("lossy.not_pushed_is_ignored") { target } else { position };
-            position = push(core, gate, target).unwrap_or(held);
-        }
-        // Acquire: pairs with the release in `Hold::let_go`: what the one who was detached read lies before.
-        if gate.holder.load(ordering("lossy.detached.acquire", Ordering::Acquire)) != DETACHED {
-            earliest = earliest.earlier(position);
-        }
-    });
-    earliest
-}
+#[cfg(all(test, not(ringmain_loom)))]
+mod tests {
+    use super::*;
+    use crate::ring::Ring;
+    use std::sync::Mutex;
 
-/// Pushes one cursor on to `target`, or detaches it. Returns where it stands then, if nobody else holds it.
-fn push<T, S: Sequencer>(core: &Core<T, S>, gate: &Gate, target: Sequence) -> Option<Sequence> {
-    let mut hold = match hold(gate, PRODUCER) {
-        Ok(hold) => hold,
-        Err(_) if broken("lossy.push_held") => Hold { gate, then: NOBODY },
-        Err(_) => return None,
-    };
-    let from = gate.position();
-    if !from.is_before(target) {
-        hold.let_go();
-        return Some(from);
+    #[test]
+    fn a_cursor_that_is_gone_leaves_its_gate_to_the_next_however_it_went() {
+        let ring = Ring::multi(4, || 0u64).unwrap();
+        let publish = |count| (0..count).for_each(|value| assert!(ring.try_publish(value).is_ok()));
+        let is_free = || {
+            ring.core.gates.lossy.for_each(|gate, _| panic!("gate {gate} is on the list"));
+            assert_eq!(ring.lossy_cursor(OnFull::DropOldest).gate, 0);
+        };
+        is_free();
+        let detached = ring.lossy_cursor(OnFull::Detach);
+        publish(9);
+        assert!(detached.is_detached());
+        drop(detached);
+        is_free();
+        let detached = ring.lossy_cursor(OnFull::DropOldest);
+        detached.detach();
+        drop(detached);
+        is_free();
+        // By its own predicate, in the middle of being pushed on.
+        let kept = Arc::new(Mutex::new(None));
+        let within = Arc::clone(&kept);
+        let drops = move |_: &u64| within.lock().is_ok_and(|mut kept| kept.take().is_none());
+        *kept.lock().unwrap() = Some(ring.lossy_cursor_where(OnFull::DropOldest, drops));
+        publish(9);
+        assert!(kept.lock().unwrap().is_none());
+        is_free();
     }
-    if gate.policy.load(Ordering::Relaxed) != 0 {
-        hold.then = DETACHED;
-        hold.let_go();
-        core.notify_readers();
-        core.notify_producers();
-        return Some(target);
-    }
-    // `target` is not past the lossless gate, so all of this is published, and was acquired with that gate.
-    let lost = View::new(&core.slots, from, target).count_values();
-    if !broken("lossy.lost.uncounted") {
-        gate.lost.fetch_add(lost, Ordering::Relaxed);
-    }
-    gate.move_to(target);
-    hold.let_go();
-    // Another producer may have found the cursor held by us, and gone to sleep.
-    core.notify_producers();
-    Some(target)
 }

@@ -11,7 +11,9 @@ mod batch;
 mod cover;
 mod cursor;
 mod gather;
+mod hold;
 mod lossy;
+mod push;
 mod shared;
 mod turn;
 
@@ -19,7 +21,7 @@ pub use batch::View;
 pub(crate) use cover::CatchUp;
 pub use cover::Cover;
 pub use cursor::{Batch, Cursor};
-pub(crate) use lossy::push_lossy;
 pub use lossy::{LossyCursor, LossyRead, OnFull};
+pub(crate) use push::push_lossy;
 pub use shared::{PinnedBatch, SharedCursor};
 pub use turn::Turn;

@@ -3,7 +3,7 @@
 //! To take a range, a consumer pins the cursor's position, moves the cursor past the range, and reads under its pin.
 //! The cursor's own gate is then already free to let producers on, as far as the slowest pin allows.
 
-use super::batch::View;
+use super::batch::{View, show_first};
 use super::cover::CoverShared;
 use crate::gating::{Gate, Kind, Pin};
 use crate::ring::Core;
@@ -116,6 +116,29 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
                 core.notify_producers();
             }
         }
+    }
+
+    /// Shows the next unread value to `show`, if there is one, without moving the cursor: others may take it meanwhile.
+    /// Producers wait for `show` if they come round to it. Never waits; lock-free.
+    pub fn peek<R>(&self, show: impl FnOnce(Sequence, &T) -> R) -> Option<R> {
+        let Inner { core, .. } = &*self.inner;
+        let gate = self.inner.gate();
+        let mut from = self.ready()?;
+        let pinned = PinnedBatch { core, pin: Some(core.gates.pin(from)), from, to: from };
+        // Swapped though nothing changes: whoever moves the cursor on from here acquires our swap, and so whoever goes by
+        // where it stands then sees the pin. To look whether it still stands here would not do.
+        let still_here = |from| match broken("shared.peek.unswapped") {
+            true => gate.live_position() == Some(from),
+            false => gate.advance(from, from),
+        };
+        while !still_here(from) {
+            from = gate.live_position()?;
+            pinned.move_pin(from);
+            if !broken("pin.move.not_notified") {
+                core.notify_producers(); // as in `claim`
+            }
+        }
+        show_first(core, from, show)
     }
 
     /// Gives up the position: nothing more can be taken, and no producer waits for it any longer. Ranges already taken

@@ -15,6 +15,10 @@
 //!
 //! New leases take entries round robin, so that the receiver works ahead of the acks and seldom on the same lines.
 
+mod lease_id;
+
+pub use lease_id::{LeaseId, StaleLease};
+
 use crate::gating::table::Table;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, broken, ordering};
 use crossbeam_utils::CachePadded;
@@ -55,39 +59,6 @@ fn is_due(word: u64, now: u64) -> bool {
     (ahead as i64) >= 0
 }
 
-/// Which lease: the entry, and which of its uses. Stands for one delivery for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LeaseId {
-    index: u32,
-    generation: u32,
-}
-
-impl LeaseId {
-    /// As one number, for carrying it elsewhere.
-    #[must_use]
-    pub const fn to_bits(self) -> u64 {
-        ((self.generation as u64) << 32) | self.index as u64
-    }
-
-    /// Back from [`to_bits`](Self::to_bits). Any number is safe: one that never was an id is stale.
-    #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves of one number")]
-    pub const fn from_bits(bits: u64) -> Self {
-        Self { index: bits as u32, generation: (bits >> 32) as u32 }
-    }
-}
-
-/// Why a lease could not be ended or extended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum StaleLease {
-    /// Somebody else ended it: it was acked, nacked or expired.
-    #[error("the lease has ended")]
-    Ended,
-    /// Its deadline has passed, though nobody has collected it yet.
-    #[error("the lease's deadline has passed")]
-    Late,
-}
-
 struct Entry<T> {
     word: AtomicU64,
     /// A number beside the value, readable by anybody at any time.
@@ -97,8 +68,11 @@ struct Entry<T> {
 
 impl<T> Default for Entry<T> {
     fn default() -> Self {
-        let (word, mark) = (AtomicU64::new(word(0, 0, VACANT)), AtomicU64::new(0));
-        Self { word, mark, value: UnsafeCell::new(None) }
+        Self {
+            word: AtomicU64::new(word(0, 0, VACANT)),
+            mark: AtomicU64::new(0),
+            value: UnsafeCell::new(None),
+        }
     }
 }
 
@@ -307,7 +281,7 @@ impl<T: Send> Slab<T> {
             // Acquire: pairs with the release store in `insert`; the mark goes with the word.
             if entry.word.load(Ordering::Acquire) & STATE == LIVE {
                 let mark = entry.mark.load(Ordering::Relaxed);
-                least = Some(least.map_or(mark, |least| least.min(mark)));
+                least = Some(least.unwrap_or(mark).min(mark));
             }
         });
         least
@@ -339,7 +313,7 @@ impl<T: Send> Slab<T> {
                 // How far ahead it is, which does not wrap, from now.
                 let ahead = ((seen >> DEADLINE_SHIFT) & DEADLINE).wrapping_sub(ticks(now)) & DEADLINE;
                 let deadline = ((now >> TICK_SHIFT) + ahead) << TICK_SHIFT;
-                earliest = Some(earliest.map_or(deadline, |e| e.min(deadline)));
+                earliest = Some(earliest.unwrap_or(deadline).min(deadline));
             }
         });
         earliest
