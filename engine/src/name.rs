@@ -6,7 +6,7 @@ use crate::error::Invalid;
 /// `goog` in front.
 pub(crate) fn check(name: &str) -> Result<(), Invalid> {
     let rule = |rule: &'static str| Err(Invalid::Name { name: name.chars().take(64).collect(), rule });
-    if !(3..=255).contains(&name.len()) {
+    if !(3..=255).contains(&name.chars().count()) {
         return rule("it must have 3 to 255 characters");
     }
     if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {

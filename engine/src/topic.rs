@@ -231,7 +231,7 @@ impl Topic {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`], [`Error::AlreadyExists`] when the engine has one of that name, [`Error::NotFound`] when
-    /// the dead-letter topic does not exist, [`Error::Closed`].
+    /// this topic was deleted or the dead-letter topic does not exist, [`Error::Closed`].
     pub fn create_subscription(&self, name: &str, config: SubscriptionConfig) -> Result<Subscription, Error> {
         name::check(name)?;
         config.check(!self.inner.clock.runs())?;
@@ -242,7 +242,7 @@ impl Topic {
         }
         engine.add_subscription(name, |others| {
             if self.inner.is_closed() {
-                return Err(Error::Closed);
+                return Err(Error::NotFound(self.inner.name.clone()));
             }
             if let Some(policy) = &config.dead_letter {
                 dead_letter::check(&self.inner, &policy.topic, others)?;

@@ -74,6 +74,19 @@ impl Sleeper {
         }
     }
 
+    /// Whether it was woken. Then it is no longer in the list of whoever woke it.
+    #[must_use]
+    pub fn is_woken(&self) -> bool {
+        // Acquire: pairs with the release store in `wake`.
+        self.woken.load(Ordering::Acquire)
+    }
+
+    /// Whether waking it wakes the task of `waker`.
+    #[must_use]
+    pub fn wakes(&self, waker: &Waker) -> bool {
+        matches!(&self.wake, Wake::Task(mine) if mine.will_wake(waker))
+    }
+
     fn wake(&self) {
         // Release: pairs with the acquire load in `park`.
         self.woken.store(true, ordering("wait.woken.release", Ordering::Release));
@@ -159,6 +172,11 @@ impl Notify {
         Registration { notify: self, sleeper: Some(Arc::clone(sleeper)) }
     }
 
+    /// Takes out a sleeper that [stayed](Registration::stay), if it is still in the list.
+    pub fn unregister(&self, sleeper: &Arc<Sleeper>) {
+        self.remove(sleeper);
+    }
+
     fn remove(&self, sleeper: &Arc<Sleeper>) {
         let mut list = lock(&self.list);
         list.retain(|other| !Arc::ptr_eq(other, sleeper));
@@ -215,8 +233,9 @@ pub struct Registration<'a> {
 }
 
 impl Registration<'_> {
-    /// Leaves the sleeper in the list, to be taken out by the next notification. For tasks, which return instead of
-    /// sleeping.
+    /// Leaves the sleeper in the list, to be taken out by the next notification, or by
+    /// [`unregister`](Notify::unregister). For tasks, which return instead of sleeping: keep the sleeper, and take it out
+    /// before another is put in for the same task, or each poll leaves one more.
     pub fn stay(mut self) {
         self.sleeper = None;
     }

@@ -5,7 +5,7 @@ use crate::observe::event;
 use crate::stats::{SubscriptionStats, add, read};
 use ringmain_fanout::Receiver;
 use ringmain_ring::now;
-use ringmain_ring::sync::{Ordering, lock};
+use ringmain_ring::sync::{Ordering, lock, thread};
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ impl SubscriptionInner {
         }
         self.run_dry();
         self.topic.release();
+        let by_policy = self.receivers.iter().any(Receiver::is_detached);
         // Detached first: then nobody takes any more, and what lies behind the position stays unread.
         let mut unread = 0;
         for receiver in &self.receivers {
@@ -24,13 +25,30 @@ impl SubscriptionInner {
             unread += receiver.backlog() + receiver.unread(); // what was lost and not told
         }
         add(&self.given_up, unread);
+        self.note_skipped();
         let mut unacked = self.held.clear() as u64;
+        // From here on nothing is taken from anywhere, and what is between two states gets there in a moment. Not waited
+        // for where the overflow policy ended the subscription: the call that noticed is one of those moments. Nor for
+        // ever: so may be the caller, if it is a task that was polled where it was woken.
+        let patience = now() + Duration::from_secs(1);
+        let wait_while = |busy: &dyn Fn() -> bool| {
+            while !by_policy && busy() && now() < patience {
+                thread::yield_now();
+            }
+        };
+        // Acquire: pairs with the release at the end of a call that receives: its leases are there.
+        wait_while(&|| self.receiving.load(Ordering::Acquire) > 0);
         self.leases.expire(None, |_, lease| {
             add(&self.counters.nacked, 1);
             self.credit.give_back(lease.message.size());
             unacked += 1;
         });
+        // No lease begins any more; those that others were ending meanwhile, and what was tried again, came back here.
+        wait_while(&|| self.leases.live() > 0 || !self.held.is_quiet());
+        // Given up where it came, and counted there.
+        let late = read(&self.counters.discarded);
         add(&self.counters.discarded, unread + unacked);
+        unacked += late;
         self.changed.notify();
         for receiver in &self.receivers {
             receiver.channel().data().notify();
@@ -46,12 +64,13 @@ impl SubscriptionInner {
             if self.is_shut() {
                 return;
             }
+            // Before the look: what comes back after it is seen to have.
+            let returned = self.held.returned();
             if self.has_work(true) || self.is_outstanding() {
                 self.pause(deadline, || self.is_shut() || !(self.has_work(true) || self.is_outstanding()));
                 continue;
             }
             // What was taken in place, and is being handled just now, may come back yet.
-            let returned = self.held.returned();
             let turns: Vec<_> = lock(&self.dispatchers).iter().filter_map(Weak::upgrade).collect();
             let turns: Vec<_> = turns
                 .into_iter()
@@ -70,15 +89,19 @@ impl SubscriptionInner {
     /// Whether something is leased, or about to be, or held and to be delivered yet.
     fn is_outstanding(&self) -> bool {
         // In this order: whoever receives has its credit before it takes, and until what it took is leased.
-        self.receiving.load(Ordering::Acquire) > 0
-            || self.leases.live() > 0
-            || self.held.len() > self.held.parked()
+        self.receiving.load(Ordering::Acquire) > 0 || self.leases.live() > 0 || self.held.awaits_delivery()
     }
 
     /// Waits for a moment, or until `ready`: in-place readers notify nobody but publishers.
     fn pause(&self, deadline: Option<Instant>, ready: impl FnMut() -> bool) {
         let soon = now() + Duration::from_millis(1);
         self.changed.wait_until(Some(deadline.map_or(soon, |deadline| deadline.min(soon))), ready);
+    }
+
+    /// Counts what the overflow policy dropped and the filter would not have let through.
+    fn note_skipped(&self) {
+        let skipped: u64 = self.receivers.iter().map(Receiver::take_skipped).sum();
+        add(&self.counters.filtered, skipped);
     }
 
     fn unread(&self) -> u64 {
@@ -93,6 +116,7 @@ impl SubscriptionInner {
         if self.receivers.iter().any(Receiver::is_detached) {
             self.shut(); // by its overflow policy, and nobody has noticed yet
         }
+        self.note_skipped();
         let counters = &self.counters;
         let in_place = read(&counters.in_place);
         let (unread, dropped, filtered) = (self.unread(), read(&counters.dropped), read(&counters.filtered));
@@ -120,7 +144,9 @@ impl SubscriptionInner {
 
     /// How long ago the oldest message was published that is outstanding, held or unread.
     fn oldest_unacked(&self) -> Option<Duration> {
-        let oldest = [self.leases.least_mark(), self.held.oldest()].into_iter().flatten().min()?;
+        let unread = self.receivers.iter().map(|receiver| receiver.peek(|_, record| record.published_at()));
+        let known = [self.leases.least_mark(), self.held.oldest()];
+        let oldest = known.into_iter().chain(unread).flatten().min()?;
         Some(Duration::from_nanos(self.topic.publish_time().saturating_sub(oldest)))
     }
 }

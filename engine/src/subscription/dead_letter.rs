@@ -96,6 +96,7 @@ impl SubscriptionInner {
     #[cold]
     pub(super) fn try_parked(&self, time: u64) {
         let Some(letters) = &self.dead_letter else { return };
+        let Some(_retrying) = self.held.retry() else { return };
         while let Some(held) = self.held.unpark() {
             if letters.forward(&self.name, &held.message, held.attempt) {
                 add(&self.counters.dead_lettered, 1);

@@ -11,7 +11,11 @@ use std::time::Duration;
 /// Stands for one delivery of one message, for ever: the id of an earlier delivery of the same message has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct AckId(pub(crate) u64);
+pub struct AckId {
+    /// Which subscription's: a lease of another one may have the same number.
+    pub(super) subscription: u64,
+    pub(super) lease: u64,
+}
 
 /// A message, owned, to be acked before its deadline. It may be sent to another thread, and acked there, in any order.
 /// Dropped without either, it is nacked. Derefs to the message.
@@ -66,7 +70,7 @@ impl Delivery {
     /// The id by which this delivery can be acked from anywhere; see [`Subscription::ack`](crate::Subscription::ack).
     #[must_use]
     pub fn ack_id(&self) -> AckId {
-        AckId(self.lease.to_bits())
+        AckId { subscription: self.subscription.serial, lease: self.lease.to_bits() }
     }
 
     /// The id, for acking later: the delivery goes without being nacked. With

@@ -11,7 +11,7 @@ use super::turns::Turns;
 use crate::error::RecvError;
 use crate::record::{Held, InPlace, Received, Record};
 use crate::stats::add;
-use ringmain_fanout::{CursorSet, Event, WaitStrategy};
+use ringmain_fanout::{CursorSet, Event, Receiver, WaitStrategy};
 use ringmain_ring::sync::{AtomicBool, Ordering, lock};
 use ringmain_ring::{Notify, spin_until, wait_any};
 use std::fmt;
@@ -161,8 +161,14 @@ impl Dispatcher {
             }
             count += handled;
         }
+        let nothing = count == 0;
         for served in served {
             served.subscription.held.ring_had_turn();
+            // It was the ring's turn, and there was nothing on it.
+            if nothing && served.subscription.held.ready() > 0 {
+                count += served.again();
+                served.subscription.held.ring_had_turn();
+            }
         }
         count
     }
@@ -251,6 +257,9 @@ impl Served {
     #[inline]
     fn again(&mut self) -> usize {
         self.subscription.expire_due();
+        if self.subscription.holds_enough() && self.subscription.receivers.iter().any(Receiver::is_detached) {
+            drop(self.subscription.shut()); // by its overflow policy: with no room to hold more, no turn would tell
+        }
         if let Some(lost) = self.subscription.take_lagged() {
             self.tell_lagged(lost);
         }
@@ -268,8 +277,8 @@ impl Served {
     /// With message ordering: takes what may be delivered now and handles it. Returns how many there were.
     fn in_order(&mut self, limit: usize) -> usize {
         let Self { subscription, handler, taken, .. } = self;
-        match subscription.take(subscription.room_to_hold().min(limit), false, |message| taken.push(message))
-        {
+        let most = subscription.room_to_hold().min(limit);
+        match subscription.take(most, false, true, |message| taken.push(message)) {
             Ok(_) => {}
             Err(RecvError::Lagged(lost)) => {
                 self.tell_lagged(lost);
@@ -294,6 +303,8 @@ impl Served {
     fn handle(&mut self, shard: usize, event: Event<'_, Record>) {
         match event {
             Event::Batch(batch) => self.handler.batch(&self.subscription, shard, &batch),
+            // What was lost and not told when the subscription was detached went with the backlog, and is counted there.
+            Event::Lagged(_) if self.subscription.is_shut() => {}
             Event::Lagged(lost) => {
                 add(&self.subscription.counters.dropped, lost);
                 self.tell_lagged(lost);

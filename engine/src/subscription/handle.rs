@@ -156,12 +156,21 @@ impl Subscription {
         Dispatcher::new().add(self, handler).run();
     }
 
+    /// The lease that an ack id stands for, if it is one of this subscription's.
+    fn lease(&self, id: AckId) -> Result<LeaseId, AckError> {
+        if id.subscription == self.inner.serial {
+            Ok(LeaseId::from_bits(id.lease))
+        } else {
+            Err(AckError::Expired)
+        }
+    }
+
     /// Acks by id.
     ///
     /// # Errors
     /// [`AckError::Expired`] when that delivery is over.
     pub fn ack(&self, id: AckId) -> Result<(), AckError> {
-        self.inner.ack(LeaseId::from_bits(id.0))
+        self.inner.ack(self.lease(id)?)
     }
 
     /// Nacks by id.
@@ -169,7 +178,7 @@ impl Subscription {
     /// # Errors
     /// [`AckError::Expired`] when that delivery is over.
     pub fn nack(&self, id: AckId) -> Result<(), AckError> {
-        self.inner.nack(LeaseId::from_bits(id.0))
+        self.inner.nack(self.lease(id)?)
     }
 
     /// Moves the deadline of a delivery to this long from now, at most 600 s; zero is a nack.
@@ -177,7 +186,7 @@ impl Subscription {
     /// # Errors
     /// [`AckError::Expired`] when that delivery is over.
     pub fn modify_ack_deadline(&self, id: AckId, from_now: Duration) -> Result<(), AckError> {
-        self.inner.modify_ack_deadline(LeaseId::from_bits(id.0), from_now)
+        self.inner.modify_ack_deadline(self.lease(id)?, from_now)
     }
 
     /// Whether the topic was deleted: what is there is still delivered, and nothing new comes.

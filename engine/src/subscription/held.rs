@@ -20,8 +20,14 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 pub(crate) struct HeldMessages {
     /// All of them.
     count: AtomicUsize,
+    /// Calls that end leases and may bring messages here: what is no longer leased, and not here yet, is not nowhere.
+    coming: AtomicUsize,
+    /// Whether somebody tries again what is parked.
+    retrying: AtomicBool,
     bytes: AtomicUsize,
     ready: AtomicUsize,
+    /// All but those that are parked.
+    deliverable: AtomicUsize,
     parked: AtomicUsize,
     /// How many ever came back. Tells whether something did between two looks.
     returned: AtomicUsize,
@@ -39,6 +45,8 @@ pub(crate) struct Store {
     /// How many ever waited: ties go first come, first served.
     waited: u64,
     parked: VecDeque<Held>,
+    /// Given up: nothing is delivered from here any more.
+    cleared: bool,
     keys: HashMap<Box<str>, VecDeque<Held>, foldhash::fast::RandomState>,
     /// How many queue behind others of their key.
     behind: usize,
@@ -77,8 +85,11 @@ impl Default for HeldMessages {
     fn default() -> Self {
         Self {
             count: AtomicUsize::new(0),
+            coming: AtomicUsize::new(0),
+            retrying: AtomicBool::new(false),
             bytes: AtomicUsize::new(0),
             ready: AtomicUsize::new(0),
+            deliverable: AtomicUsize::new(0),
             parked: AtomicUsize::new(0),
             returned: AtomicUsize::new(0),
             ring_had_turn: AtomicBool::new(true),
@@ -133,6 +144,32 @@ impl HeldMessages {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether some are to be delivered yet, now or later, or may be about to come here.
+    pub(crate) fn awaits_delivery(&self) -> bool {
+        // In this order. Acquire: pairs with the release in the drop of `Coming`: what came is counted below.
+        self.coming.load(Ordering::Acquire) > 0 || self.deliverable.load(Ordering::Relaxed) > 0
+    }
+
+    /// Leases are about to be ended, and what was leased may come here. To be called before the first one ends, and
+    /// dropped when all have come; whoever looked for the end meanwhile is to look again then.
+    pub(crate) fn coming(&self) -> Coming<'_> {
+        // Relaxed: a lease ends with release, after this. Whoever sees it ended sees this.
+        self.coming.fetch_add(1, Ordering::Relaxed);
+        Coming(&self.coming)
+    }
+
+    /// What is parked is about to be tried again; `None` while somebody else does.
+    pub(crate) fn retry(&self) -> Option<Retrying<'_>> {
+        // Acquire: pairs with the release in the drop of `Retrying`.
+        let begun = self.retrying.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        begun.is_ok().then(|| Retrying(&self.retrying))
+    }
+
+    /// Whether nothing is on its way to here, nor between being parked and being forwarded.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.coming.load(Ordering::Acquire) == 0 && !self.retrying.load(Ordering::Acquire)
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -165,6 +202,7 @@ impl HeldMessages {
         self.count.store(store.len(), Ordering::Relaxed);
         self.bytes.store(store.bytes, Ordering::Relaxed);
         self.ready.store(store.ready.len(), Ordering::Relaxed);
+        self.deliverable.store(store.len() - store.parked.len(), Ordering::Relaxed);
         self.parked.store(store.parked.len(), Ordering::Relaxed);
     }
 
@@ -223,6 +261,9 @@ impl HeldMessages {
     /// The dead letter that was parked first.
     pub(crate) fn unpark(&self) -> Option<Held> {
         self.locked(|store| {
+            if store.cleared {
+                return None;
+            }
             let held = store.parked.pop_front()?;
             store.bytes -= held.message.size();
             Some(held)
@@ -259,6 +300,9 @@ impl HeldMessages {
     #[cold]
     fn pop(&self) -> Option<Held> {
         self.locked(|store| {
+            if store.cleared {
+                return None;
+            }
             if store.round == 0 {
                 if !self.ring_had_turn.swap(false, Ordering::Relaxed) {
                     return None;
@@ -301,14 +345,34 @@ impl HeldMessages {
         all.map(|held| held.message.published_at()).min()
     }
 
-    /// Gives everything up; returns how many that were.
+    /// Gives everything up, for good; returns how many that were.
     pub(crate) fn clear(&self) -> usize {
         let dropped = {
             let mut store = lock(&self.store);
-            let dropped = std::mem::take(&mut *store);
+            let dropped = std::mem::replace(&mut *store, Store { cleared: true, ..Store::default() });
             self.count(&store);
             dropped
         };
         dropped.len()
+    }
+}
+
+/// Leases are being ended; see [`HeldMessages::coming`].
+pub(crate) struct Coming<'a>(&'a AtomicUsize);
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        // Release: pairs with the acquire loads in `awaits_delivery` and `is_quiet`.
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// What is parked is being tried again; see [`HeldMessages::retry`].
+pub(crate) struct Retrying<'a>(&'a AtomicBool);
+
+impl Drop for Retrying<'_> {
+    fn drop(&mut self) {
+        // Release: pairs with the acquire in `retry` and `is_quiet`.
+        self.0.store(false, Ordering::Release);
     }
 }

@@ -54,6 +54,8 @@ impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
             Verdict::Ack => {
                 add(&counters.acked, 1);
                 subscription.settle(&message);
+                // With message ordering, the next one of its key may go, to whoever sleeps.
+                subscription.changed.notify();
             }
             Verdict::Nack => {
                 add(&counters.nacked, 1);

@@ -13,6 +13,7 @@ use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::{Overflow, Receiver};
 use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use ringmain_ring::{Notify, Slab, spin_until, wait_any};
+use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -30,6 +31,8 @@ pub(crate) struct Lease {
 #[derive(Debug)]
 pub(crate) struct SubscriptionInner {
     pub(crate) name: String,
+    /// A number that no other subscription of the process has.
+    pub(super) serial: u64,
     pub(crate) config: SubscriptionConfig,
     pub(crate) topic: Arc<TopicInner>,
     /// One a shard.
@@ -78,6 +81,8 @@ impl SubscriptionInner {
         };
         Arc::new(Self {
             name: name.to_owned(),
+            // Each of these is seeded at random.
+            serial: foldhash::quality::RandomState::default().hash_one(name),
             topic: Arc::clone(topic),
             receivers: shards.iter().map(receiver).collect(),
             filter,
@@ -118,7 +123,15 @@ impl SubscriptionInner {
         self.is_shut()
             || self.held.ready() > 0
             || self.lagged.load(Ordering::Relaxed) != 0
-            || self.receivers.iter().any(Receiver::has_work)
+            || self.receivers.iter().any(|receiver| {
+                // When enough is held, what is on the ring is not to be had; but a detach is to be told.
+                if self.holds_enough() { receiver.is_detached() } else { receiver.has_work() }
+            })
+    }
+
+    /// Whether there is credit for one more lease, as far as is known.
+    pub(super) fn has_credit(&self) -> bool {
+        self.leases.live() < self.config.max_outstanding_messages && self.credit.may_admit()
     }
 
     /// Whether publishers have staged something.
@@ -141,15 +154,14 @@ impl SubscriptionInner {
             || (self.receivers.iter().all(at_end)
                 && !self.has_readable()
                 && self.leases.live() == 0
-                && self.held.len() == self.held.parked())
+                && !self.held.awaits_delivery())
     }
 
     /// Waits until there may be something to receive, or `deadline`; `false` for the latter.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
         let stuck = self.has_staged();
-        let credit = || self.leases.live() < self.config.max_outstanding_messages && self.credit.may_admit();
         let due = || self.topic.clock.now() >= self.due.load(Ordering::Relaxed);
-        let mut ready = || (credit() && self.has_work(stuck)) || due() || self.is_finished();
+        let mut ready = || (self.has_credit() && self.has_work(stuck)) || due() || self.is_finished();
         if spin_until(self.topic.config.wait, deadline, &mut ready) {
             return true;
         }

@@ -29,7 +29,7 @@ impl SubscriptionInner {
         if count < max && !full {
             let mut excess = Vec::new();
             let mut delivered = 0;
-            let taken = self.take(max - count, count > 0, |message| {
+            let taken = self.take(max - count, count > 0, false, |message| {
                 if excess.is_empty() && self.credit.admit(message.size()) {
                     delivered += 1;
                     deliver(self.lease(owner, message, 1, deadline));
@@ -38,7 +38,10 @@ impl SubscriptionInner {
                 }
             });
             full = !excess.is_empty();
-            self.held.put_back(excess);
+            if full {
+                self.held.put_back(excess);
+                self.held_after_all();
+            }
             self.held.ring_had_turn();
             count += delivered;
             taken?;
@@ -65,6 +68,7 @@ impl SubscriptionInner {
         {
             if !self.credit.admit(held.message.size()) {
                 self.held.put_back_into_round(held);
+                self.held_after_all();
                 return (count, true);
             }
             let Held { message, attempt } = held;
@@ -85,13 +89,25 @@ impl SubscriptionInner {
 
     /// Takes up to `max` messages from the rings that may be delivered now. A gap is an error if nothing else is
     /// delivered at the same time (`already`); otherwise it is told next time, since the messages come before it.
+    ///
+    /// With message ordering, no more is taken than may be held, and when it is handled `in_place`, where what is delivered
+    /// may be back in a moment, that is counted in.
     pub(crate) fn take(
         &self,
         max: usize,
         already: bool,
+        in_place: bool,
         mut take: impl FnMut(Received),
     ) -> Result<usize, RecvError> {
-        if max == 0 || self.holds_enough() {
+        if self.is_shut() && !already {
+            return Err(RecvError::Detached); // a gap that was still to be told went with the backlog
+        }
+        if self.holds_enough() {
+            // Not to be read; but to be told if that was too much for the overflow policy.
+            let detached = !already && self.receivers.iter().any(Receiver::is_detached);
+            return if detached { Err(self.receive_error(ReceiveError::Detached)) } else { Ok(0) };
+        }
+        if max == 0 {
             return Ok(0);
         }
         if self.lagged.load(Ordering::Relaxed) != 0 {
@@ -103,20 +119,24 @@ impl SubscriptionInner {
         }
         let shards = self.receivers.len();
         let mut count = 0;
-        // Slots that a filter or a key may pass over in one call.
-        let mut looks = self.topic.config.ring_slots;
+        // Messages that a filter or a key may pass over in one call: as many as there is room for.
+        let mut looks = self.topic.config.ring_slots * shards;
         'taking: for _ in 0..2 {
             for _ in 0..shards {
                 let shard = if shards == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) % shards };
                 let receiver = &self.receivers[shard];
                 // Again while there is nothing but padding, and what is not to be delivered now.
                 while count < max && looks > 0 && receiver.has_work() {
-                    let most = (max - count).min(looks);
+                    let most =
+                        (max - count).min(looks).min(self.room_behind_keys(if in_place { count } else { 0 }));
+                    if most == 0 {
+                        break 'taking;
+                    }
                     match self.take_from(receiver, shard, most, &mut take) {
-                        Ok(taken) => {
+                        Ok((seen, taken)) => {
                             count += taken;
-                            looks = looks.saturating_sub(most);
-                            if taken == 0 && self.holds_enough() {
+                            looks -= seen.clamp(1, looks);
+                            if taken < seen && self.holds_enough() {
                                 break 'taking;
                             }
                         }
@@ -147,7 +167,7 @@ impl SubscriptionInner {
         Ok(count)
     }
 
-    /// Takes up to `max` messages from one ring. Returns how many may be delivered now.
+    /// Takes up to `max` messages from one ring. Returns how many there were, and how many may be delivered now.
     #[inline]
     fn take_from(
         &self,
@@ -155,14 +175,14 @@ impl SubscriptionInner {
         shard: usize,
         max: usize,
         take: &mut impl FnMut(Received),
-    ) -> Result<usize, ReceiveError> {
+    ) -> Result<(usize, usize), ReceiveError> {
         let shards = self.receivers.len();
         if self.filter.is_none() && !self.config.message_ordering {
             let taken = receiver.take(max, |sequence, record| {
                 take(Received { record: record.clone(), id: MessageId::new(sequence, shard, shards) });
             })?;
             add(&self.counters.taken, taken as u64);
-            return Ok(taken);
+            return Ok((taken, taken));
         }
         let mut chosen = Vec::new();
         let matched = |sequence, record: &Record| {
@@ -192,7 +212,7 @@ impl SubscriptionInner {
         add(&self.counters.filtered, seen as u64 - kept);
         let count = chosen.len();
         chosen.into_iter().for_each(take);
-        Ok(count)
+        Ok((seen, count))
     }
 
     /// Whether the filter, if there is one, lets it through.
@@ -204,6 +224,17 @@ impl SubscriptionInner {
     /// Whether so much is held that nothing more is taken from the rings.
     pub(super) fn holds_enough(&self) -> bool {
         self.held.len() >= self.config.max_held_messages || self.held.bytes() >= self.config.max_held_bytes
+    }
+
+    /// How many messages may be taken at once, when `coming` may be held as well: with message ordering, all of them may
+    /// have to queue behind others of their keys.
+    #[inline]
+    fn room_behind_keys(&self, coming: usize) -> usize {
+        if self.config.message_ordering {
+            self.config.max_held_messages.saturating_sub(self.held.len().saturating_add(coming))
+        } else {
+            usize::MAX
+        }
     }
 
     fn receive_error(&self, error: ReceiveError) -> RecvError {
@@ -221,7 +252,7 @@ impl SubscriptionInner {
 
     /// A gap that is still to be told.
     pub(crate) fn take_lagged(&self) -> Option<u64> {
-        if self.lagged.load(Ordering::Relaxed) == 0 {
+        if self.lagged.load(Ordering::Relaxed) == 0 || self.is_shut() {
             return None;
         }
         Some(self.lagged.swap(0, Ordering::Relaxed)).filter(|lost| *lost > 0)

@@ -1,6 +1,7 @@
 //! How a delivery ends: acked, nacked, expired; and where the message goes then.
 
 use super::dead_letter::RETRY;
+use super::held::Coming;
 use super::inner::{Lease, SubscriptionInner};
 use crate::clock::nanos;
 use crate::error::AckError;
@@ -21,10 +22,13 @@ impl SubscriptionInner {
     }
 
     pub(crate) fn nack(&self, lease: LeaseId) -> Result<(), AckError> {
-        let lease = self.end(lease)?;
-        add(&self.counters.nacked, 1);
-        self.failed(lease.message, lease.attempt);
-        Ok(())
+        let coming = self.held.coming();
+        let ended = self.end(lease).map(|lease| {
+            add(&self.counters.nacked, 1);
+            self.failed(lease.message, lease.attempt);
+        });
+        self.has_come(coming);
+        ended
     }
 
     /// Ends a lease that is not late, and gives its credit back.
@@ -70,6 +74,15 @@ impl SubscriptionInner {
         }
         self.held_after_all();
         self.changed.notify();
+    }
+
+    /// What was to come is held, or forwarded, or did not come after all. Who looked for the end meanwhile, and found that
+    /// something was coming, looks again.
+    fn has_come(&self, coming: Coming<'_>) {
+        drop(coming);
+        if self.topic.is_closed() {
+            self.changed.notify();
+        }
     }
 
     /// Something was held: if the subscription was shut meanwhile, that may have missed it.
@@ -126,11 +139,13 @@ impl SubscriptionInner {
         if !broken("due.no_fence") {
             heavy_fence();
         }
+        let coming = self.held.coming();
         let lease = self.leases.expire(Some(time), |_, lease| {
             add(&self.counters.expired, 1);
             self.credit.give_back(lease.message.size());
             self.failed(lease.message, lease.attempt);
         });
+        self.has_come(coming);
         let (released, backoff) = self.held.release_due(time);
         let parked = (self.held.parked() > 0).then(|| time + nanos(RETRY));
         for next in [lease, backoff, parked].into_iter().flatten() {

@@ -1,10 +1,14 @@
 //! What the engine's tests share: an engine whose time stands still, a small random number generator, and the equation.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod failing;
+
 use ringmain::{
     Engine, ManualClock, Message, Publisher, Subscription, SubscriptionConfig, Topic, TopicConfig,
 };
+use ringmain_ring::now;
 use std::thread;
+use std::time::Duration;
 
 /// An engine whose time moves by hand.
 pub(crate) fn manual() -> (Engine, ManualClock) {
@@ -52,7 +56,8 @@ pub(crate) fn receive_all(subscription: &Subscription) -> Vec<u64> {
 #[track_caller]
 pub(crate) fn assert_balanced(subscription: &Subscription) {
     let s = subscription.stats();
-    let accounted = s.acked + s.dropped + s.discarded + s.outstanding + s.held + s.unread;
+    let ended = s.acked + s.dead_lettered + s.filtered + s.dropped + s.discarded;
+    let accounted = ended + s.outstanding + s.held + s.unread;
     assert_eq!(s.accepted, accounted, "{}: {s:?}", subscription.name());
 }
 
@@ -61,6 +66,18 @@ pub(crate) fn until(condition: impl Fn() -> bool) {
     while !condition() {
         thread::yield_now();
     }
+}
+
+/// Looks at `condition` again and again for some milliseconds: what is not to happen has had its chance.
+pub(crate) fn for_a_while(condition: impl Fn() -> bool) -> bool {
+    let end = now() + Duration::from_millis(5);
+    while now() < end {
+        if !condition() {
+            return false;
+        }
+        thread::yield_now();
+    }
+    condition()
 }
 
 /// Xorshift: numbers that look random, the same every time.

@@ -1,0 +1,165 @@
+//! The engine and the model, side by side.
+
+use super::dispatching::Served;
+use super::history::{History, Op};
+use super::publishing::{Pending, TopicHandle};
+use super::receiving::SubHandle;
+use crate::model::{Check, Model};
+use ringmain::{Close, Engine, ManualClock, Message, SubscriptionConfig, TopicConfig};
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+pub(crate) struct World {
+    pub(super) clock: ManualClock,
+    pub(super) engine: Engine,
+    /// The wall time at the clock's zero.
+    pub(super) zero: SystemTime,
+    pub(super) model: Model,
+    pub(super) topics: Vec<TopicHandle>,
+    pub(super) subs: Vec<SubHandle>,
+    pub(super) dispatchers: Vec<Served>,
+    /// Receipts that are not resolved, in the order of enqueuing.
+    pub(super) pending: Vec<Pending>,
+    /// Messages that became readable only when we looked whether they were.
+    pub(super) late: Vec<(Pending, u64)>,
+    /// How many messages, publishers and names there were.
+    pub(super) numbers: u64,
+    pub(super) closed: bool,
+    /// What happened, for messages, if somebody will read them.
+    trace: Option<String>,
+}
+
+/// The fault of a history in which more happened at once than can be told apart: it ends there, and counts as good.
+pub(super) const UNCLEAR: &str = "unclear";
+
+/// Half a second, the unit of histories.
+pub(super) fn halves(count: u8) -> Duration {
+    Duration::from_millis(500) * u32::from(count)
+}
+
+/// One of `count`, by a number.
+pub(super) fn pick(number: u8, count: usize) -> Option<usize> {
+    (count > 0).then(|| usize::from(number) % count)
+}
+
+impl World {
+    fn new(traced: bool) -> Self {
+        let clock = ManualClock::new();
+        let engine = Engine::builder().clock(clock.clock()).build();
+        let zero = wall_at_zero(&engine);
+        Self {
+            clock,
+            engine,
+            zero,
+            model: Model::default(),
+            topics: Vec::new(),
+            subs: Vec::new(),
+            dispatchers: Vec::new(),
+            pending: Vec::new(),
+            late: Vec::new(),
+            numbers: 0,
+            closed: false,
+            trace: traced.then(String::new),
+        }
+    }
+
+    /// Lives through a history. Tells all of it if something in it was not allowed.
+    pub(crate) fn live(history: &History) -> Check {
+        let ran = Self::new(false).run(history);
+        if ran.as_ref().is_err_and(|fault| fault == UNCLEAR) {
+            return Ok(());
+        }
+        ran.map_err(|fault| {
+            let mut again = Self::new(true);
+            let same = again.run(history).err();
+            let other = same.filter(|other| *other != fault).unwrap_or_default();
+            format!("{fault}\n\nwhat happened, once more:\n{}\n{other}", again.trace.unwrap_or_default())
+        })
+    }
+
+    fn run(&mut self, history: &History) -> Check {
+        let topics = history.topics.iter().map(|shape| Op::CreateTopic(*shape));
+        let subscriptions = history.subscriptions.iter();
+        let subscriptions = subscriptions.map(|(topic, shape)| Op::CreateSubscription(*topic, shape.clone()));
+        for op in topics.chain(subscriptions).chain(history.ops.iter().cloned()) {
+            self.model.step();
+            if let Some(trace) = &mut self.trace {
+                let _ = write!(trace, "\n{:>4} {op:?}", self.model.step);
+            }
+            self.apply(&op)?;
+            self.settle(&op)?;
+            if !history.quiet || matches!(op, Op::Check | Op::Close(_)) {
+                self.check()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what a call came to.
+    pub(super) fn note(&mut self, what: impl std::fmt::Debug) {
+        if let Some(trace) = &mut self.trace {
+            let _ = write!(trace, "\n       -> {what:?}");
+        }
+    }
+
+    /// A number that was not used yet.
+    pub(super) fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn apply(&mut self, op: &Op) -> Check {
+        match op {
+            Op::CreateTopic(shape) => self.create_topic(*shape),
+            Op::DeleteTopic(topic) => self.delete_topic(*topic),
+            Op::CreateSubscription(topic, shape) => self.create_subscription(*topic, shape),
+            Op::Detach(sub) => self.detach(*sub),
+            Op::DeleteSubscription(sub) => self.delete_subscription(*sub),
+            Op::Publish(topic, publisher, how, shape) => self.publish(*topic, *publisher, *how, shape),
+            Op::PublishBatch(topic, publisher, shapes, bad) => {
+                self.publish_batch(*topic, *publisher, shapes, *bad)
+            }
+            Op::PublishInvalid(topic, publisher) => self.publish_invalid(*topic, *publisher),
+            Op::Flush(topic, publisher) => self.flush(*topic, *publisher),
+            Op::Await(which) => self.await_receipt(*which),
+            Op::ReplacePublisher(topic, publisher) => self.replace_publisher(*topic, *publisher),
+            Op::Receive(sub, how) => self.receive(*sub, *how),
+            Op::Settle(sub, which, how) => self.settle_one(*sub, *which, *how),
+            Op::SettleAll(sub, how) => self.settle_all(*sub, *how),
+            Op::SettleById(sub, which, how) => self.settle_by_id(*sub, *which, *how),
+            Op::Dispatch(subs, turn) => self.dispatch(subs, *turn),
+            Op::Poll(which) => self.poll(*which),
+            Op::StopDispatching(which) => {
+                if let Some(index) = pick(*which, self.dispatchers.len()) {
+                    drop(self.dispatchers.swap_remove(index));
+                }
+                Ok(())
+            }
+            Op::Advance(time) => {
+                self.clock.advance(halves(*time));
+                self.model.now += halves(*time);
+                Ok(())
+            }
+            Op::Tick => {
+                self.engine.tick();
+                self.spy()?;
+                self.model.tick()
+            }
+            Op::Check => self.check(),
+            Op::Close(drain) => self.close(if *drain { Close::Drain(Duration::ZERO) } else { Close::Now }),
+        }
+    }
+}
+
+/// Publish times tell it.
+fn wall_at_zero(engine: &Engine) -> SystemTime {
+    let topic = engine.create_topic("zero", TopicConfig::default().ring_slots(1)).expect("new");
+    let subscription = topic.create_subscription("zero", SubscriptionConfig::default()).expect("new");
+    topic.publisher().publish(Message::new("zero")).expect("room");
+    let delivery = subscription.recv().expect("a message");
+    let zero = delivery.publish_time();
+    delivery.ack().expect("in time");
+    engine.delete_subscription("zero").expect("there");
+    engine.delete_topic("zero").expect("there");
+    zero
+}
