@@ -51,10 +51,10 @@ pub use config::{LimitExceeded, PublisherConfig, RetryPolicy, SubscriptionConfig
 pub use engine::{Close, CloseReport, Engine, EngineBuilder};
 pub use error::{AckError, BatchError, Error, Invalid, PublishError, RecvError};
 pub use message::Message;
-pub use publish::{Publisher, Receipt};
+pub use publish::{PublishFuture, Publisher, Receipt};
 pub use record::{InPlace, MessageId, Received};
 pub use ringmain_fanout::{Overflow, Slowest, WaitStrategy};
-pub use stats::{SubscriptionStats, TopicStats};
+pub use stats::{PublisherStats, SubscriptionStats, TopicStats};
 #[cfg(feature = "async")]
 pub use subscription::DeliveryStream;
 pub use subscription::{AckId, Deliveries, Delivery, Dispatcher, StopHandle, Subscription, Verdict};

@@ -8,7 +8,7 @@ const MAX_BYTES: usize = 10 << 20;
 const MAX_ATTRIBUTES: usize = 100;
 const MAX_KEY: usize = 256;
 const MAX_VALUE: usize = 1024;
-const MAX_ORDERING_KEY: usize = 1024;
+pub(crate) const MAX_ORDERING_KEY: usize = 1024;
 
 /// What a publisher is given: data, attributes and perhaps an ordering key.
 ///
@@ -59,6 +59,15 @@ impl Message {
     #[must_use]
     pub fn attributes(&self) -> &[(String, String)] {
         &self.attributes
+    }
+
+    /// Data and attribute bytes.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        if self.attributes.is_empty() {
+            return self.data.len();
+        }
+        self.data.len() + self.attributes.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
     }
 
     /// Checks the limits, cheapest first. Free of cost for what is not there.

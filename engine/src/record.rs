@@ -28,6 +28,19 @@ pub(crate) struct Extras {
     pub(crate) ordering_key: Option<String>,
 }
 
+impl Extras {
+    /// The attributes' bytes.
+    fn size(&self) -> usize {
+        self.attributes.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+
+    /// The same, when they are wanted no longer.
+    #[cold]
+    fn size_of_last(extras: &mut Option<Box<Self>>) -> usize {
+        extras.take().map_or(0, |extras| extras.size())
+    }
+}
+
 // With the count and the lengths in front of it, one cache line: see `ring/src/buffer.rs`.
 const _: () = assert!(size_of::<Header>() <= 48);
 
@@ -75,8 +88,30 @@ impl Record {
     pub(crate) fn size(&self) -> usize {
         let buffer = self.buffer();
         let data = buffer.external.as_ref().map_or_else(|| buffer.bytes().len(), Bytes::len);
-        let of = |extras: &Extras| extras.attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-        data + buffer.extras.as_deref().map_or(0, of)
+        data + buffer.extras.as_deref().map_or(0, Extras::size)
+    }
+
+    /// Data and attribute bytes, none if there is no message; and the buffer, empty, if nobody else holds it.
+    #[inline]
+    pub(crate) fn dismantle(self) -> (usize, Option<Draft>) {
+        let Some(buffer) = self.0 else { return (0, None) };
+        let mut size = buffer.bytes().len();
+        let mut draft = match buffer.into_unique() {
+            Ok(draft) => draft,
+            Err(buffer) => return (Self::let_go(buffer), None),
+        };
+        if let Some(external) = draft.external.take() {
+            size += external.len();
+        }
+        if draft.extras.is_some() {
+            size += Extras::size_of_last(&mut draft.extras);
+        }
+        (size, Some(draft))
+    }
+
+    #[cold]
+    fn let_go(buffer: Buffer<Header>) -> usize {
+        Self(Some(buffer)).size()
     }
 
     /// When it was published, in nanoseconds since 1970.

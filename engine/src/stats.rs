@@ -18,6 +18,19 @@ pub struct TopicStats {
     pub slowest: Option<Slowest>,
 }
 
+/// What a publisher with limits has outstanding, see [`Publisher`](crate::Publisher).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[non_exhaustive]
+pub struct PublisherStats {
+    /// Messages in calls that have not returned, and in receipts and futures that are not ready.
+    pub outstanding_messages: u64,
+    /// Their bytes, data and attributes.
+    pub outstanding_bytes: u64,
+    /// Calls and futures that wait for less to be outstanding.
+    pub waiting: usize,
+}
+
 /// What a subscription has done. At rest,
 /// `accepted = acked + dead_lettered + filtered + dropped + discarded + outstanding + held + unread`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -4,17 +4,18 @@
 //! takes a number and keeps nothing.
 
 use crate::clock::Clock;
-use crate::config::{SubscriptionConfig, TopicConfig};
+use crate::config::{PublisherConfig, SubscriptionConfig, TopicConfig};
 use crate::engine::EngineInner;
 use crate::error::{Error, PublishError};
 use crate::filter::Filter;
 use crate::name;
-use crate::publish::{Lanes, Publisher};
+use crate::publish::{Lanes, Payloads, Publisher, threshold};
 use crate::record::{MessageId, Record};
 use crate::stats::TopicStats;
 use crate::subscription::{Subscription, SubscriptionInner, dead_letter};
 use foldhash::fast::FixedState;
 use ringmain_fanout::{Channel, ChannelBuilder, ClaimError, Sequence};
+use ringmain_ring::Notify;
 use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::fmt;
 use std::hash::BuildHasher;
@@ -26,8 +27,16 @@ use std::time::Instant;
 pub(crate) struct Shard {
     pub(crate) channel: Channel<Record>,
     pub(crate) lanes: Lanes,
+    pub(crate) payloads: Payloads,
     /// Where its numbers began, for counting.
     start: u64,
+}
+
+impl Shard {
+    /// How many messages were published here; exact while nobody makes room for large payloads.
+    fn published(&self) -> u64 {
+        (self.channel.tail().number() - self.start).saturating_sub(self.lanes.padding.count())
+    }
 }
 
 #[derive(Debug)]
@@ -36,6 +45,10 @@ pub(crate) struct TopicInner {
     pub(crate) config: TopicConfig,
     pub(crate) clock: Clock,
     pub(crate) engine: Weak<EngineInner>,
+    /// Messages of at most so many bytes are not counted by the ring.
+    pub(crate) threshold: usize,
+    /// Notified when it is closed.
+    pub(crate) ended: Notify,
     shards: OnceLock<Box<[Shard]>>,
     /// Numbers given out before there was a ring; tagged in the top bit once there is one.
     before: AtomicU64,
@@ -51,6 +64,8 @@ impl TopicInner {
     fn new(name: &str, config: TopicConfig, engine: &Arc<EngineInner>) -> Self {
         Self {
             name: name.to_owned(),
+            threshold: threshold(&config),
+            ended: Notify::new(),
             config,
             clock: engine.clock.clone(),
             engine: Arc::downgrade(engine),
@@ -130,10 +145,10 @@ impl TopicInner {
         self.skip(&shards[shard], shard, count)
     }
 
-    /// Takes the next numbers of a ring, as padding.
+    /// Takes the next numbers of a ring, as padding. What their slots held goes.
     fn skip(&self, shard: &Shard, index: usize, count: u64) -> Result<Option<MessageId>, PublishError<()>> {
-        match shard.channel.try_claim(count) {
-            Ok(claim) => Ok(Some(MessageId::new(claim.start(), index, self.config.shards))),
+        match shard.skip(count) {
+            Ok(first) => Ok(Some(MessageId::new(first, index, self.config.shards))),
             Err(ClaimError::Closed) => Err(PublishError::Closed(())),
             Err(_) => Ok(None),
         }
@@ -152,7 +167,8 @@ impl TopicInner {
                 .start(Sequence::new(start))
                 .wait(self.config.wait)
                 .build(Record::default)?;
-            Ok(Shard { channel, lanes: Lanes::new(), start })
+            let lanes = Lanes::new(&channel);
+            Ok(Shard { channel, lanes, payloads: Payloads::new(&self.config), start })
         };
         let shards = (0..count).map(shard).collect::<Result<Box<[Shard]>, Error>>()?;
         Ok(self.shards.get_or_init(|| shards))
@@ -175,6 +191,7 @@ impl TopicInner {
             shard.channel.close();
             shard.lanes.give_up(shard);
         }
+        self.ended.notify();
     }
 
     /// Publishes what is staged, waiting for room no longer than to `deadline`.
@@ -220,10 +237,32 @@ impl Topic {
         &self.inner.config
     }
 
-    /// A publisher to this topic.
+    /// A publisher to this topic, without limits.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
-        Publisher::new(&self.inner)
+        Publisher::new(&self.inner, &PublisherConfig::default())
+    }
+
+    /// A publisher to this topic, with settings.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ringmain::{Engine, LimitExceeded, Message, PublisherConfig};
+    /// let engine = Engine::new();
+    /// let orders = engine.create_topic("orders", Default::default())?;
+    /// let limits = PublisherConfig::default().max_outstanding_messages(100).limit_exceeded(LimitExceeded::Block);
+    /// let publisher = orders.publisher_with(limits)?;
+    /// publisher.publish(Message::new("paid"))?;
+    /// assert_eq!(publisher.stats().outstanding_messages, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn publisher_with(&self, config: PublisherConfig) -> Result<Publisher, Error> {
+        config.check()?;
+        Ok(Publisher::new(&self.inner, &config))
     }
 
     /// A new subscription. It sees every message whose publish starts after this returns, and none whose publish
@@ -254,6 +293,34 @@ impl Topic {
         })
     }
 
+    /// The names of its live subscriptions, in order.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<String> {
+        let mine = |subscription: &SubscriptionInner| {
+            Arc::ptr_eq(&subscription.topic, &self.inner) && !subscription.is_shut()
+        };
+        self.inner.engine.upgrade().map_or_else(Vec::new, |engine| engine.subscription_names(mine))
+    }
+
+    /// Whether the topic was deleted from its engine, which then refuses publishing; its subscriptions live on, and drain
+    /// what they hold. (When the engine itself is gone, nobody knows any more, and the answer is no.)
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.inner.engine.upgrade().is_some_and(|engine| engine.check_exists(self).is_err())
+    }
+
+    /// Drops the payloads that every subscription has read, and that are on the rings only because their slots were not
+    /// used again. Returns how many bytes of data and attributes that were. (What a delivery still holds stays in memory
+    /// as long as it does.) Never waits.
+    ///
+    /// The slots are used up, as if by messages that nobody gets to see; subscriptions without anything to read are moved
+    /// past them. While one of them has something to read, a quarter of the ring is left for publishing; the payloads
+    /// that are then still there go at the next call, or when their slots are used. A topic that is closed keeps its
+    /// payloads until it is dropped.
+    pub fn trim(&self) -> usize {
+        self.inner.shards().unwrap_or(&[]).iter().map(Shard::trim).sum()
+    }
+
     /// What the topic has done so far.
     #[must_use]
     pub fn stats(&self) -> TopicStats {
@@ -262,7 +329,7 @@ impl Topic {
         let published: u64 = if shards.is_empty() {
             before
         } else {
-            before + shards.iter().map(|shard| shard.channel.tail().number() - shard.start).sum::<u64>()
+            before + shards.iter().map(Shard::published).sum::<u64>()
         };
         TopicStats {
             published,

@@ -92,6 +92,27 @@ fn the_oldest_unacked_counts_backoff_keys_in_line_and_parked_ones() {
     assert_eq!(age(&untouched), None);
 }
 
+/// While a message is in a handler, it or what waits for its key is the oldest.
+#[test]
+fn the_oldest_unacked_is_known_inside_a_handler() {
+    let (engine, clock) = manual();
+    let topic = topic(&engine, 16);
+    let ordered = topic.create_subscription("sub", SubscriptionConfig::default().message_ordering()).unwrap();
+    for number in 0..2 {
+        topic.publisher().publish(message(number).ordering_key("a")).unwrap();
+        clock.advance(SECOND);
+    }
+    let inside = ordered.clone();
+    let mut dispatcher = Dispatcher::new().add(&ordered, move |message| {
+        let oldest = age(&inside);
+        let known =
+            if message.id().get() == 0 { oldest >= Some(1) } else { oldest.is_none_or(|age| age <= 1) };
+        if known { Verdict::Ack } else { Verdict::Nack }
+    });
+    dispatcher.run_until_idle();
+    assert_eq!((ordered.stats().acked, ordered.stats().nacked), (2, 0));
+}
+
 #[test]
 fn the_oldest_unacked_may_be_on_the_ring_of_any_shard() {
     let (engine, clock) = manual();
@@ -136,9 +157,11 @@ fn the_backlog_is_what_is_unread_and_what_is_held() {
     assert_eq!((backlog(), bytes(&subscription)), ((0, 0, 0), (0, 0)));
     // What is staged was accepted, and counts.
     (0..3).for_each(|number| _ = publisher.publish(message(number)).unwrap());
-    let staged = publisher.enqueue(message(9)).unwrap();
-    assert_eq!(backlog(), (4, 4, 0));
+    let out = subscription.pull(1).unwrap();
+    let staged = publisher.enqueue(message(9)).unwrap(); // nobody is hungry
+    assert_eq!(backlog(), (3, 3, 0));
     staged.wait().unwrap();
+    assert_eq!((out.len(), backlog()), (1, (3, 3, 0)));
 }
 
 fn slowest(engine: &Engine) -> Option<(String, u64)> {

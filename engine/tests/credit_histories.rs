@@ -61,7 +61,6 @@ fn history(seed: u64) {
         config = config.retry(Duration::from_secs(1), Duration::from_secs(8));
     }
     let subscription = topic.create_subscription("sub", config).unwrap();
-    let publisher = topic.publisher();
     let (mut out, mut acked, mut now) = (Out::default(), Vec::new(), Duration::ZERO);
     let mut published = Vec::new();
     for step in 0..STEPS {
@@ -71,7 +70,8 @@ fn history(seed: u64) {
                 if random.below(2) == 0 {
                     message = message.ordering_key(["a", "b"][small(&mut random, 2)]);
                 }
-                published.extend(publisher.try_publish(message));
+                // (Another publisher each time: where there is no room, a publisher pauses the key.)
+                published.extend(topic.publisher().try_publish(message));
             }
             4..7 => {
                 let deliveries = subscription.pull(small(&mut random, 5)).unwrap();
@@ -172,10 +172,10 @@ fn a_detach_among_busy_consumers_leaves_nothing_held() {
             config = config.message_ordering();
         }
         let subscription = topic.create_subscription("sub", config).unwrap();
-        let publisher = topic.publisher();
         thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
+            for consumer in 0..2 {
+                let subscription = &subscription;
+                scope.spawn(move || {
                     let mut kept = Vec::new();
                     loop {
                         match subscription.pull(20) {
@@ -183,15 +183,17 @@ fn a_detach_among_busy_consumers_leaves_nothing_held() {
                             Err(RecvError::Detached) => break,
                             Err(error) => panic!("{error}"),
                         }
-                        if kept.len() > 2 {
+                        if kept.len() > 2 && consumer == 0 {
                             kept.clear();
+                        } else if kept.len() > 2 {
+                            kept.drain(..).for_each(|delivery| _ = delivery.ack()); // or it was detached
                         }
                     }
                 });
             }
-            for number in 0..round {
+            for number in 0..round * 4 {
                 let message = Message::new(vec![0; 40]).ordering_key(["a", "b"][number % 2]);
-                drop(publisher.try_publish(message));
+                drop(topic.publisher().try_publish(message));
             }
             subscription.detach();
         });

@@ -6,8 +6,8 @@ mod common;
 use common::{assert_balanced, manual, message, until};
 use futures_core::Stream;
 use ringmain::{
-    Delivery, DeliveryStream, Dispatcher, Engine, ManualClock, Message, Publisher, RecvError, Subscription,
-    SubscriptionConfig, TopicConfig, Verdict, WaitStrategy,
+    Close, Delivery, DeliveryStream, Dispatcher, Engine, ManualClock, Message, Publisher, RecvError,
+    Subscription, SubscriptionConfig, TopicConfig, Verdict, WaitStrategy,
 };
 use ringmain_ring::sync::{AtomicUsize, Ordering};
 use std::pin::Pin;
@@ -108,6 +108,34 @@ fn a_task_is_woken_by_every_end_of_a_lease_that_gives_credit_back() {
     }
 }
 
+/// Whatever they wait for, credit or messages.
+#[test]
+fn a_task_is_woken_by_every_end_of_its_subscription() {
+    type End = fn(&Engine, &Subscription);
+    let ends: [(&str, End); 4] = [
+        ("detach", |_, subscription| subscription.detach()),
+        ("delete", |engine, _| engine.delete_subscription("sub").unwrap()),
+        ("close", |engine, _| _ = engine.close(Close::Now)),
+        ("topic", |engine, _| engine.delete_topic("topic").unwrap()),
+    ];
+    for ((how, end), has_credit) in ends.into_iter().flat_map(|end| [(end, false), (end, true)]) {
+        let (engine, _clock, publisher, subscription) = single(messages(1));
+        let mut first = None;
+        if !has_credit {
+            publish(&publisher, &[1, 1]);
+            first = subscription.try_recv().unwrap();
+        }
+        let mut task = Task::new(&subscription);
+        assert!(task.poll().is_none());
+        end(&engine, &subscription);
+        if how == "topic" {
+            first.into_iter().for_each(|delivery| delivery.ack().unwrap());
+        }
+        assert!(task.was_woken(), "{how}");
+        assert_eq!(subscription.try_recv().is_ok(), how == "topic" && !has_credit, "{how}");
+    }
+}
+
 #[test]
 fn a_thread_asleep_for_want_of_bytes_wakes_when_there_are_enough() {
     let (_engine, _clock, publisher, subscription) = single(bytes(100));
@@ -178,7 +206,8 @@ fn stuck(how: &str) -> (Engine, Publisher, Subscription, Option<Delivery>) {
     let publisher = topic.publisher();
     let mut kept = None;
     for number in 0..20 {
-        drop(publisher.try_publish(message(number).ordering_key("a")));
+        // (Another publisher each time: where there is no room, a publisher pauses the key.)
+        drop(topic.publisher().try_publish(message(number).ordering_key("a")));
         for _ in 0..5 {
             match subscription.try_recv().unwrap() {
                 Some(first) if how == "key" => kept = Some(first),

@@ -9,10 +9,13 @@ use ringmain::{
     AckError, Delivery, Dispatcher, Engine, ManualClock, Message, Overflow, PublishError, Publisher,
     RecvError, Subscription, SubscriptionConfig, Verdict,
 };
+use ringmain_ring::sync::{AtomicUsize, Ordering};
+use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(10);
+const ROUNDS: usize = if cfg!(debug_assertions) { 2_000 } else { 20_000 };
 
 fn bytes(most: usize) -> SubscriptionConfig {
     SubscriptionConfig::default().max_outstanding_bytes(most)
@@ -71,6 +74,27 @@ fn a_message_for_which_there_is_no_credit_stays_next() {
             ack_all(std::mem::take(&mut out));
         }
         assert_eq!((subscription.stats().acked, subscription.stats().redelivered), (5, 0));
+    }
+}
+
+/// Also when something that came back waits for the ring's turn to be over.
+#[test]
+fn a_message_for_which_there_is_no_credit_goes_before_what_came_back() {
+    for most in [1, 1_000] {
+        let (_engine, _clock, publisher, subscription) = single(16, bytes(100));
+        publish(&publisher, &[50, 10]);
+        let mut first = subscription.pull(1).unwrap();
+        // Twice, so that what comes next is from the ring.
+        (0..2).for_each(|_| drop(subscription.pull(1).unwrap()));
+        publish(&publisher, &[60, 1]);
+        assert!(subscription.pull(most).unwrap().is_empty(), "the one of 60 is next, and does not fit");
+        assert_eq!(subscription.stats().outstanding, 1);
+        first.remove(0).ack().unwrap();
+        let mut next = subscription.pull(1).unwrap();
+        next.extend(subscription.pull(1).unwrap());
+        // What was taken with it is put back with it.
+        assert_eq!(told(&next), [(2, 60), if most == 1 { (1, 10) } else { (3, 1) }]);
+        assert_balanced(&subscription);
     }
 }
 
@@ -224,6 +248,35 @@ fn consumers_at_the_same_time_do_not_exceed_the_bytes_together() {
         assert_eq!((subscription.stats().backlog(), subscription.stats().outstanding), (0, 0));
     }
     assert_eq!(subscription.stats().acked, 3_200);
+}
+
+/// Two messages may be out, and as many threads as there can be want them.
+#[test]
+fn consumers_in_step_do_not_exceed_the_messages_together() {
+    let config = SubscriptionConfig::default().max_outstanding_messages(2);
+    let (_engine, _clock, publisher, subscription) = single(4096, config);
+    publish(&publisher, &[1; 100]);
+    let step = Barrier::new(3);
+    let exceeded = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    step.wait();
+                    let pulled = subscription.pull(2).unwrap();
+                    if step.wait().is_leader() {
+                        let out = subscription.stats().outstanding;
+                        exceeded.fetch_add(usize::from(out > 2), Ordering::Relaxed);
+                        (0..out).for_each(|_| publish(&publisher, &[1]));
+                    }
+                    step.wait();
+                    ack_all(pulled);
+                }
+            });
+        }
+    });
+    assert_eq!(exceeded.load(Ordering::Relaxed), 0);
+    assert_balanced(&subscription);
 }
 
 /// A subscription that holds as much as it may: nacked, and waiting for their turn or their backoff.

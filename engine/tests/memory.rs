@@ -5,7 +5,9 @@
 mod common;
 
 use common::{message, number, single};
-use ringmain::{Bytes, Delivery, Dispatcher, Message, Publisher, Subscription, Verdict};
+use ringmain::{
+    Bytes, Delivery, Dispatcher, LimitExceeded, Message, Publisher, PublisherConfig, Subscription, Verdict,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 
@@ -82,7 +84,20 @@ fn a_steady_stream_allocates_nothing() {
             publisher.publish_batch_with(8, 1024, |_, buffer| buffer[0] = 1).unwrap();
         }
     });
-    assert!(batches as u64 <= MESSAGES / 8, "one a batch at most: {batches}");
+    assert_eq!(batches, 0);
+    let batches = in_place("in place, publish_batch_with, 100 at a time, then 3", |publisher, number| {
+        match number % 100 {
+            0 => drop(publisher.publish_batch_with(100, 1024, |_, buffer| buffer[0] = 1)),
+            50 => drop(publisher.publish_batch_with(3, 1024, |_, buffer| buffer[0] = 1)),
+            _ => {}
+        }
+    });
+    assert_eq!(batches, 0);
+    let limits = PublisherConfig::default().limit_exceeded(LimitExceeded::Block);
+    let (engine, _clock, _publisher, subscription) = single(SLOTS);
+    let limited = subscription.topic().publisher_with(limits).unwrap();
+    assert_eq!(leased("leased, with limits", &limited, &subscription, 0), 0);
+    drop(engine);
 
     let (_engine, _clock, publisher, subscription) = single(SLOTS);
     assert_eq!(leased("leased, acked at once", &publisher, &subscription, 0), 0);

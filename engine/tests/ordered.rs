@@ -285,6 +285,7 @@ fn what_queues_behind_a_stuck_key_is_bounded_and_then_the_ring_fills_up() {
                 while publisher.try_publish(keyed("a", published)).is_ok() {
                     published += 1;
                 }
+                publisher.resume_publishing("a");
                 stuck.extend(subscription.pull(most).unwrap());
                 // Bytes are counted when they are there: one call may go beyond.
                 let beyond = if bytes { u64::try_from(most.min(16) - 1).unwrap() } else { 0 };

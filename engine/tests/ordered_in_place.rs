@@ -138,6 +138,7 @@ fn what_queues_behind_a_stuck_key_is_bounded_in_place_too() {
             while publisher.try_publish(keyed(&key(published), published)).is_ok() {
                 published += 1;
             }
+            publisher.resume_publishing(&key(published));
             dispatcher.poll();
             let stats = subscription.stats();
             assert!(stats.held <= 20, "{} held, {limit} at most", stats.held);

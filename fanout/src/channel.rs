@@ -153,6 +153,19 @@ impl<T: Send + Sync + 'static> Channel<T> {
         self.registry.slowest(self.ring.tail())
     }
 
+    /// Moves every receiver on past the padding that it stands at: what nobody needs to read keeps no room. For whoever
+    /// claims slots for what they held. Never waits.
+    pub fn pass_padding(&self) {
+        self.registry.pass_padding();
+    }
+
+    /// Where the receiver furthest behind stands, leaving out [`Overflow::DropOldest`] and [`Overflow::Detach`] unless
+    /// `lossy`; the [`tail`](Self::tail) if there is none. Costs a look at each receiver.
+    #[must_use]
+    pub fn earliest(&self, lossy: bool) -> Sequence {
+        self.registry.earliest(self.tail(), lossy)
+    }
+
     /// Refuses publishing from now on and wakes everybody who waits. What was accepted will be read: receivers end only
     /// after the last claim that succeeded.
     pub fn close(&self) {

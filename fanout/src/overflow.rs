@@ -105,6 +105,14 @@ impl<T: Send + Sync + 'static> Position<T> {
         }
     }
 
+    /// Moves on past padding, if that is what comes next.
+    pub(crate) fn pass_padding(&self) {
+        match self {
+            Self::Lossless(cursor) => cursor.pass_padding(),
+            Self::Lossy { cursor, .. } => cursor.pass_padding(),
+        }
+    }
+
     /// How many messages were dropped that the predicate did not match, since this was last asked.
     pub(crate) fn take_skipped(&self) -> u64 {
         match self {

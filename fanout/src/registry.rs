@@ -44,4 +44,27 @@ impl<T: Send + Sync + 'static> Registry<T> {
             .max_by_key(|(_, behind)| *behind)
             .map(|(name, behind)| Slowest { name: name.clone(), behind })
     }
+
+    /// Moves every reader on past the padding that it stands at.
+    pub(crate) fn pass_padding(&self) {
+        self.each(|position| position.pass_padding());
+    }
+
+    /// Where the reader furthest behind `tail` stands; lossy ones count only if `lossy`.
+    pub(crate) fn earliest(&self, tail: Sequence, lossy: bool) -> Sequence {
+        let mut earliest = tail;
+        self.each(|position| {
+            if (lossy || position.is_lossless()) && !position.is_detached() {
+                earliest = earliest.earlier(position.sequence());
+            }
+        });
+        earliest
+    }
+
+    fn each(&self, mut visit: impl FnMut(&Position<T>)) {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let live: Vec<_> = readers.iter().filter_map(|(_, position)| position.upgrade()).collect();
+        drop(readers); // before the last handle of a position goes with ours, and detaches it
+        live.iter().for_each(|position| visit(position));
+    }
 }

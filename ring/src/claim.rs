@@ -142,6 +142,18 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         }
     }
 
+    /// Gives up the slots that are left: lets `change` change what each held a lap ago, and publishes them as padding, which
+    /// no reader is shown, behind what was written. If `change` panics, so it does all the same.
+    pub fn pad_each(self, mut change: impl FnMut(&mut T)) {
+        let (start, count) = (self.start, self.count);
+        let (head, tail) = self.claimant.core().slots.0.runs(start.plus(self.written), start.plus(count));
+        for slot in head.iter().chain(tail) {
+            // SAFETY: the claim is ours (see `new`), this slot of it is not yet published, and the reference ends here.
+            change(unsafe { slot.value_mut() });
+        }
+        // and the drop publishes
+    }
+
     /// Publishes what was written; returns how many values that were.
     pub fn publish(self) -> u64 {
         self.written // and the drop publishes

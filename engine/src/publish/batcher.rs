@@ -15,18 +15,14 @@
 //! sees the sleeper and drains, or the consumer sees the message. A consumer that polls looks at the lanes on every
 //! poll in vain.
 
-use super::receipt::{BatchState, CLOSED, Receipt};
-use super::spares::Spares;
-use crate::error::PublishError;
-use crate::message::Message;
+use super::lane::Lane;
+use super::padding::Padding;
 use crate::record::Record;
-use crate::subscription::serving;
 use crate::topic::{Shard, TopicInner};
 use arc_swap::ArcSwap;
-use ringmain_fanout::ClaimError;
-use ringmain_ring::sync::{AtomicBool, AtomicUsize, Ordering, broken, ordering, spin_hint};
-use ringmain_ring::{TryLock, TryLockGuard, spin_until, wait_any};
-use std::sync::{Arc, Weak};
+use ringmain_fanout::Channel;
+use ringmain_ring::sync::{AtomicBool, AtomicUsize, Ordering, broken, spin_hint};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The lanes of a shard, and whether one of its consumers has nothing to read.
@@ -36,15 +32,18 @@ pub(crate) struct Lanes {
     /// How many lanes have messages staged: one load tells a consumer that there is nothing to fetch.
     staged: AtomicUsize,
     lanes: ArcSwap<Vec<Arc<Lane>>>,
+    /// Here since consumers come by here when they have read something.
+    pub(crate) padding: Padding,
 }
 
 impl Lanes {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(channel: &Channel<Record>) -> Self {
         // Hungry until somebody has a backlog, so that an idle topic publishes at once.
         Self {
             hungry: AtomicBool::new(true),
             staged: AtomicUsize::new(0),
             lanes: ArcSwap::from_pointee(Vec::new()),
+            padding: Padding::new(channel),
         }
     }
 
@@ -61,14 +60,11 @@ impl Lanes {
         let mut drained = false;
         for lane in &**self.lanes.load() {
             if lane.has_staged() {
-                drained |= match lane.staged.try_lock() {
-                    Some(staged) => lane.drain(staged, shard) == Drained::Everything,
-                    None => {
-                        // Somebody is at it: worth another look, in a moment.
-                        spin_hint();
-                        true
-                    }
-                };
+                drained |= lane.drain_if_room(shard).unwrap_or_else(|| {
+                    // Somebody is at it: worth another look, in a moment.
+                    spin_hint();
+                    true
+                });
             }
         }
         drained
@@ -79,7 +75,7 @@ impl Lanes {
         for lane in &**self.lanes.load() {
             if lane.has_staged() {
                 // Full: it is too late. Closed: its receipts say so.
-                drop(lane.drain_until(topic, deadline));
+                let _ = lane.drain_until(topic, deadline, 0);
             }
         }
     }
@@ -87,7 +83,7 @@ impl Lanes {
     /// The channel is closed: receipts of what is still staged say so.
     pub(crate) fn give_up(&self, shard: &Shard) {
         for lane in &**self.lanes.load() {
-            lane.drain(lane.staged.lock(), shard);
+            lane.give_up(shard);
         }
     }
 
@@ -97,6 +93,7 @@ impl Lanes {
         if self.hungry.load(Ordering::Relaxed) {
             self.hungry.store(false, Ordering::Relaxed);
         }
+        self.padding.moved();
     }
 
     /// Whether a message is staged. For a consumer's last look before it sleeps, too.
@@ -105,14 +102,25 @@ impl Lanes {
         self.staged.load(Ordering::Relaxed) != 0 && !broken("lanes.no_last_look")
     }
 
-    fn wants(&self, shard: &Shard) -> bool {
+    /// A lane has messages staged that had none.
+    pub(super) fn filled(&self) {
+        self.staged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A lane has none staged any more.
+    pub(super) fn emptied(&self) {
+        self.staged.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether a consumer has nothing to read. Asked after staging.
+    pub(super) fn wants(&self, shard: &Shard) -> bool {
         // The fence inside `has_sleepers` comes after the staging, and before both looks.
         shard.channel.data().has_sleepers() || self.hungry.load(Ordering::Relaxed)
     }
 
-    /// A lane for a publisher. Lanes whose publishers are gone, and which are empty, go.
-    pub(crate) fn open(&self, topic: &Arc<TopicInner>, shard: usize) -> Arc<Lane> {
-        let lane = Arc::new(Lane::new(topic, shard));
+    /// Opens a publisher's lane. Lanes whose publishers are gone, and which are empty, go.
+    pub(super) fn open(&self, lane: Lane) -> Arc<Lane> {
+        let lane = Arc::new(lane);
         self.lanes.rcu(|lanes| {
             let in_use = |lane: &&Arc<Lane>| Arc::strong_count(lane) > 1 || lane.has_staged();
             let mut next: Vec<_> = lanes.iter().filter(in_use).cloned().collect();
@@ -120,181 +128,5 @@ impl Lanes {
             next
         });
         lane
-    }
-}
-
-/// Where one publisher's messages for one shard wait to be claimed together.
-#[derive(Debug)]
-pub(crate) struct Lane {
-    staged: TryLock<Staged>,
-    /// How many are staged; written under the lock, read by consumers without it.
-    count: AtomicUsize,
-    pub(super) shard: usize,
-    pub(super) shards: usize,
-    pub(super) topic: Weak<TopicInner>,
-}
-
-#[derive(Debug)]
-struct Staged {
-    records: Vec<Record>,
-    bytes: usize,
-    batch: Arc<BatchState>,
-    spares: Spares,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Drained {
-    Everything,
-    NoRoom,
-    Closed,
-}
-
-impl Lane {
-    fn new(topic: &Arc<TopicInner>, shard: usize) -> Self {
-        let staged = Staged {
-            records: Vec::with_capacity(topic.largest_batch()),
-            bytes: 0,
-            batch: BatchState::new(),
-            spares: Spares::default(),
-        };
-        Self {
-            staged: TryLock::new(staged),
-            count: AtomicUsize::new(0),
-            shard,
-            shards: topic.config.shards,
-            topic: Arc::downgrade(topic),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn has_staged(&self) -> bool {
-        // Acquire: pairs with the release store in `drain`, so that a publisher which finds nothing staged claims
-        // behind what was.
-        self.count.load(ordering("lane.count.acquire", Ordering::Acquire)) != 0
-    }
-
-    /// Whether the next message may wait here: others do, or nobody wants it now.
-    #[inline]
-    pub(crate) fn may_gather(&self, shard: &Shard) -> bool {
-        self.has_staged() || !shard.lanes.wants(shard)
-    }
-
-    /// Stages a message; publishes all that is staged when that fills a batch, or somebody has nothing to read.
-    pub(crate) fn enqueue(
-        self: &Arc<Self>,
-        topic: &TopicInner,
-        message: Message,
-    ) -> Result<Receipt, PublishError<Message>> {
-        let shard = topic.shard(self.shard);
-        let bytes = message.data.len();
-        let mut staged = loop {
-            let staged = self.staged.lock();
-            let count = staged.records.len();
-            let over = count >= topic.largest_batch() || staged.bytes + bytes > topic.config.batch_bytes;
-            if !over || count == 0 {
-                break staged;
-            }
-            drop(staged);
-            if let Err(error) = self.drain_until(topic, None) {
-                return Err(error.map(|()| message));
-            }
-        };
-        // Under the lock: either this sees the close, or `give_up` comes after it and sees the message.
-        if shard.channel.is_closed() {
-            return Err(PublishError::Closed(message));
-        }
-        let draft = staged.spares.take(0);
-        staged.records.push(Record::from_message(draft, message, topic.publish_time()));
-        staged.bytes += bytes;
-        let count = staged.records.len();
-        let receipt = Receipt::pending(&staged.batch, self, count - 1);
-        self.count.store(count, Ordering::Relaxed);
-        if count == 1 {
-            shard.lanes.staged.fetch_add(1, Ordering::Relaxed);
-        }
-        let full = count >= topic.largest_batch() || staged.bytes >= topic.config.batch_bytes;
-        drop(staged);
-        if full || (shard.lanes.wants(shard) && !broken("enqueue.no_second_look")) {
-            // Closed meanwhile: the receipt says so. Inside a handler that would wait for itself: whoever reads next
-            // fetches it.
-            drop(self.drain_until(topic, None));
-        }
-        Ok(receipt)
-    }
-
-    /// Publishes everything staged if there is room now.
-    pub(crate) fn try_drain(&self, topic: &TopicInner) -> Result<(), PublishError<()>> {
-        match self.drain(self.staged.lock(), topic.shard(self.shard)) {
-            Drained::Everything => Ok(()),
-            Drained::NoRoom => Err(PublishError::Full(())),
-            Drained::Closed => Err(PublishError::Closed(())),
-        }
-    }
-
-    /// Publishes everything staged, waiting for room no longer than to `deadline`. Waits without the lock, since a
-    /// consumer may drain the lane meanwhile.
-    pub(crate) fn drain_until(
-        &self,
-        topic: &TopicInner,
-        deadline: Option<Instant>,
-    ) -> Result<(), PublishError<()>> {
-        let mut outcome = self.try_drain(topic);
-        if matches!(outcome, Err(PublishError::Full(()))) {
-            if serving::is(topic) {
-                return Err(PublishError::WouldDeadlock(()));
-            }
-            let mut done = || {
-                outcome = self.try_drain(topic);
-                !matches!(outcome, Err(PublishError::Full(())))
-            };
-            let channel = &topic.shard(self.shard).channel;
-            // Room comes from readers, and from whoever publishes what is claimed.
-            let _ = spin_until(channel.wait_strategy(), deadline, &mut done)
-                || wait_any(&[channel.room(), channel.data()], deadline, &mut done);
-        }
-        outcome
-    }
-
-    /// Publishes everything staged, if there is room and nobody else is at it.
-    pub(crate) fn drain_if_room(&self, shard: &Shard) {
-        if let Some(staged) = self.staged.try_lock() {
-            self.drain(staged, shard);
-        }
-    }
-
-    /// Publishes everything staged in one claim, if there is room for all of it.
-    fn drain(&self, mut staged: TryLockGuard<'_, Staged>, shard: &Shard) -> Drained {
-        let Staged { records, bytes, batch, spares } = &mut *staged;
-        if records.is_empty() {
-            return Drained::Everything;
-        }
-        let mut claim = match shard.channel.try_claim(records.len() as u64) {
-            Ok(claim) => claim,
-            Err(ClaimError::Closed) => {
-                records.clear();
-                *bytes = 0;
-                self.emptied(shard);
-                batch.resolve(CLOSED);
-                *batch = BatchState::new();
-                return Drained::Closed;
-            }
-            Err(_) => return Drained::NoRoom,
-        };
-        let first = claim.start();
-        claim.swap_all(records);
-        claim.publish();
-        // What came back is looked at only now: to drop it may run code of its owner's.
-        records.drain(..).for_each(|old| spares.put(old));
-        *bytes = 0;
-        self.emptied(shard);
-        batch.resolve(first.number() << 1);
-        BatchState::renew(batch);
-        Drained::Everything
-    }
-
-    fn emptied(&self, shard: &Shard) {
-        // Release: pairs with the acquire load in `has_staged`.
-        self.count.store(0, ordering("lane.count.release", Ordering::Release));
-        shard.lanes.staged.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -6,12 +6,14 @@ use crate::record::Received;
 
 impl Publisher {
     /// Publishes a copy of `message` with more attributes, if there is room now; says whether. The payload is not
-    /// copied. An attribute of the message with a key among `more` is replaced.
+    /// copied. An attribute of the message with a key among `more` is replaced. Pauses no ordering key: what is refused is
+    /// tried again, in no order.
     pub(crate) fn forward(&self, message: &Received, more: &[(&str, String)]) -> bool {
         let shard = self.shard_of(message.ordering_key());
         self.with_spares(|spares| {
             let mut record = message.forwarded(spares.take(0), more);
-            self.commit(shard, &mut record, Wait::Never, spares).is_ok()
+            let size = record.size();
+            self.commit(shard, &mut record, size, Wait::Never, spares).is_ok()
         })
     }
 }

@@ -1,43 +1,73 @@
 //! Publishing that returns when the message is readable.
 
-use super::batcher::Lane;
+use super::flow_control::{Amount, FlowControl};
+use super::future::PublishFuture;
+use super::lane::{Heavy, Lane, Light};
+use super::ordering::PausedKeys;
 use super::receipt::Receipt;
-use super::refusal::{Refusal, Wait};
+use super::refusal::Wait;
 use super::spares::Spares;
+use crate::config::PublisherConfig;
 use crate::error::PublishError;
 use crate::message::{Message, check_data};
 use crate::record::{MessageId, Record};
-use crate::subscription::serving;
+use crate::stats::PublisherStats;
 use crate::topic::{Topic, TopicInner};
-use ringmain_fanout::TryPublishError;
 use ringmain_ring::{OwnerCell, TryLock, now};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Publishes to one topic. Threads may share one; a clone each is faster, since each owns the buffers that it fills.
 ///
 /// Messages without an ordering key that one publisher publishes stay on one shard, in order.
+///
+/// # Limits
+/// A publisher made by [`Topic::publisher_with`] limits what it has *outstanding*: the messages, and their bytes, in calls
+/// that have not returned, receipts that have not resolved, and futures that were polled and are not ready. At the limit a
+/// message is refused, or waits, first come, first served, whether by a thread or a task. A message, or a batch of
+/// [`publish_batch_with`](Self::publish_batch_with), that is larger than a limit goes when nothing else is outstanding.
+/// Whoever waits first publishes what is staged here.
+///
+/// # Memory
+/// A publisher keeps buffers that came back from the ring for use again: at most 128, of at most 64 KiB each, for the
+/// thread that publishes first, as many for all others, and as many for each shard that it enqueues to.
+///
+/// # Clones
+/// A clone is a publisher of its own: it has the same limits, but counts for itself; its own paused ordering keys, none
+/// at first; and its own buffers.
 pub struct Publisher {
     pub(super) topic: Arc<TopicInner>,
     /// Where messages without a key go.
     pub(super) shard: usize,
+    /// A message of at most so many bytes needs a slot and nothing else.
+    pub(super) ordinary: usize,
     /// The buffers of the thread that publishes first, which in practice is the only one.
     own: OwnerCell<Spares>,
     /// Those of all others.
     spares: TryLock<Spares>,
     /// A lane a shard, opened by the first `enqueue`.
     lanes: Box<[OnceLock<Arc<Lane>>]>,
+    pub(super) flow: Option<Arc<FlowControl>>,
+    pub(super) keys: Arc<PausedKeys>,
 }
 
 impl Publisher {
-    pub(crate) fn new(topic: &Arc<TopicInner>) -> Self {
+    pub(crate) fn new(topic: &Arc<TopicInner>, config: &PublisherConfig) -> Self {
+        Self::with(topic, FlowControl::new(config))
+    }
+
+    fn with(topic: &Arc<TopicInner>, flow: Option<Arc<FlowControl>>) -> Self {
         Self {
             topic: Arc::clone(topic),
             shard: topic.next_shard(),
+            ordinary: if flow.is_some() { 0 } else { topic.threshold },
             own: OwnerCell::default(),
             spares: TryLock::default(),
             lanes: (0..topic.config.shards).map(|_| OnceLock::new()).collect(),
+            flow,
+            keys: Arc::default(),
         }
     }
 
@@ -123,6 +153,19 @@ impl Publisher {
         self.publish_filled(len, Wait::Never, write)
     }
 
+    /// Publishes `message`, waiting for credit and room without a thread. Nothing happens before the future is polled;
+    /// dropped before it is ready, it has published nothing and holds no credit. Of several futures that wait for credit,
+    /// the one polled first goes first.
+    ///
+    /// On a topic whose [`WaitStrategy`](crate::WaitStrategy) never parks, a future that waits for room has itself polled
+    /// all the time.
+    ///
+    /// # Errors
+    /// [`PublishError`], with the message.
+    pub fn publish_async(&self, message: Message) -> PublishFuture<'_> {
+        PublishFuture::new(self, message)
+    }
+
     /// Hands `message` to the batcher and returns at once, unless the lane is full and the ring too. While every
     /// consumer has something to read, messages gather and are claimed together; see [`flush`](Self::flush).
     ///
@@ -130,19 +173,80 @@ impl Publisher {
     /// [`PublishError`], with the message.
     pub fn enqueue(&self, message: Message) -> Result<Receipt, PublishError<Message>> {
         if let Err(reason) = message.check() {
-            return Err(PublishError::Invalid { message, reason });
+            return Err(self.failed(PublishError::Invalid { message, reason }));
         }
-        // (With no subscription left, nobody would ever fetch it.)
-        let shard = self.shard_of(message.ordering_key.as_deref());
-        let Some(shards) = self.topic.stored() else {
-            return self.publish_checked(shard, message, Wait::Forever).map(Receipt::ready);
+        let Some(shard) = self.route(message.ordering_key.as_deref()) else {
+            return Err(PublishError::OrderingKeyPaused(message));
         };
-        let lane = self.lanes[shard].get_or_init(|| shards[shard].lanes.open(&self.topic, shard));
-        if lane.may_gather(&shards[shard]) {
-            lane.enqueue(&self.topic, message)
-        } else {
-            self.publish_checked(shard, message, Wait::Forever).map(Receipt::ready)
+        let size = message.size();
+        if size > self.ordinary {
+            return self.enqueue_heavy(shard, message, size).map_err(|error| self.failed(error));
         }
+        match self.gathering(shard) {
+            None => match self.publish_admitted(shard, message, Wait::Never) {
+                Ok(id) => Ok(Receipt::ready(id)),
+                Err(PublishError::Full(message)) => self.enqueue_behind(shard, message),
+                Err(error) => Err(self.failed(error)),
+            },
+            Some(lane) => lane
+                .enqueue(&self.topic, message, Light)
+                .map_err(|(refusal, message)| self.failed(refusal.of(message))),
+        }
+    }
+
+    /// Somebody wants the message, and there is no room for it: it waits in the lane, and whoever wants it fetches it.
+    #[cold]
+    fn enqueue_behind(&self, shard: usize, message: Message) -> Result<Receipt, PublishError<Message>> {
+        match self.lanes[shard].get() {
+            None => self.publish_checked(shard, message, Wait::Forever).map(Receipt::ready),
+            Some(lane) => lane
+                .enqueue(&self.topic, message, Light)
+                .map_err(|(refusal, message)| self.failed(refusal.of(message))),
+        }
+    }
+
+    #[cold]
+    fn enqueue_heavy(
+        &self,
+        shard: usize,
+        message: Message,
+        size: usize,
+    ) -> Result<Receipt, PublishError<Message>> {
+        let credit = |flow| self.credit(flow, Amount::new(1, size), Wait::Forever);
+        let credit = match self.flow.as_deref().map(credit).transpose() {
+            Ok(credit) => credit,
+            Err(refusal) => return Err(refusal.of(message)),
+        };
+        match self.gathering(shard) {
+            None => self.publish_admitted(shard, message, Wait::Forever).map(Receipt::ready),
+            Some(lane) => lane
+                .enqueue(&self.topic, message, Heavy { size, credit })
+                .map_err(|(refusal, message)| refusal.of(message)),
+        }
+    }
+
+    /// The lane of a shard, if a message may wait in it. (With no subscription left, nobody would ever fetch it.)
+    #[inline]
+    fn gathering(&self, shard: usize) -> Option<&Arc<Lane>> {
+        let here = &self.topic.stored()?[shard];
+        let open = || here.lanes.open(Lane::new(&self.topic, shard, self.flow.clone(), &self.keys));
+        let lane = self.lanes[shard].get_or_init(open);
+        lane.may_gather(here).then_some(lane)
+    }
+
+    /// Publishes a good message for which there is credit.
+    pub(super) fn publish_admitted(
+        &self,
+        shard: usize,
+        message: Message,
+        wait: Wait,
+    ) -> Result<MessageId, PublishError<Message>> {
+        self.with_spares(|spares| {
+            let size = message.size();
+            let mut record = Record::from_message(spares.take(0), message, self.topic.publish_time());
+            self.commit_admitted(shard, &mut record, size, wait, spares)
+                .map_err(|refusal| refusal.of(record.into_message()))
+        })
     }
 
     /// Returns when everything enqueued on this publisher before is readable; at once when there is nothing.
@@ -151,37 +255,34 @@ impl Publisher {
     /// [`PublishError::Closed`] when the topic was closed before; [`PublishError::WouldDeadlock`] inside a handler of the
     /// topic when there is no room.
     pub fn flush(&self) -> Result<(), PublishError<()>> {
-        (0..self.lanes.len()).try_for_each(|shard| self.flush_lane(shard, Wait::Forever))
+        let flush = |shard| self.flush_lane(shard, Wait::Forever, 0);
+        (0..self.lanes.len()).try_for_each(flush).map_err(|refusal| refusal.of(()))
+    }
+
+    /// What the publisher has outstanding, if it has limits; without, nothing is counted.
+    #[must_use]
+    pub fn stats(&self) -> PublisherStats {
+        let Some(flow) = &self.flow else { return PublisherStats::default() };
+        let outstanding = flow.outstanding();
+        PublisherStats {
+            outstanding_messages: outstanding.messages(),
+            outstanding_bytes: outstanding.bytes(),
+            waiting: flow.waiting(),
+        }
     }
 
     pub(super) fn shard_of(&self, key: Option<&str>) -> usize {
         key.map_or(self.shard, |key| self.topic.shard_of_key(key))
     }
 
-    #[inline]
-    fn has_staged(&self, shard: usize) -> bool {
-        self.lanes[shard].get().is_some_and(|lane| lane.has_staged())
-    }
-
-    /// What was enqueued before comes first.
-    #[inline]
-    pub(super) fn flush_lane(&self, shard: usize, wait: Wait) -> Result<(), PublishError<()>> {
-        match self.lanes[shard].get() {
-            Some(lane) if lane.has_staged() => match wait {
-                Wait::Never => lane.try_drain(&self.topic),
-                Wait::Until(deadline) => lane.drain_until(&self.topic, Some(deadline)),
-                Wait::Forever => lane.drain_until(&self.topic, None),
-            },
-            _ => Ok(()),
-        }
-    }
-
     fn publish_message(&self, message: Message, wait: Wait) -> Result<MessageId, PublishError<Message>> {
         if let Err(reason) = message.check() {
-            return Err(PublishError::Invalid { message, reason });
+            return Err(self.failed(PublishError::Invalid { message, reason }));
         }
-        let shard = self.shard_of(message.ordering_key.as_deref());
-        self.publish_checked(shard, message, wait)
+        match self.route(message.ordering_key.as_deref()) {
+            Some(shard) => self.publish_checked(shard, message, wait),
+            None => Err(PublishError::OrderingKeyPaused(message)),
+        }
     }
 
     fn publish_checked(
@@ -191,8 +292,14 @@ impl Publisher {
         wait: Wait,
     ) -> Result<MessageId, PublishError<Message>> {
         self.with_spares(|spares| {
-            let mut record = Record::from_message(spares.take(0), message, self.topic.publish_time());
-            self.commit(shard, &mut record, wait, spares).map_err(|refusal| refusal.of(record.into_message()))
+            let size = message.size();
+            let record = Record::from_message(spares.take(0), message, self.topic.publish_time());
+            // Committed, it is on the ring, and there is nothing here to be dropped.
+            let mut record = ManuallyDrop::new(record);
+            self.commit(shard, &mut record, size, wait, spares).map_err(|refusal| {
+                let message = ManuallyDrop::into_inner(record).into_message();
+                self.failed(refusal.of(message))
+            })
         })
     }
 
@@ -210,10 +317,10 @@ impl Publisher {
             let mut draft = spares.take(len);
             write(draft.resize(len));
             draft.publish_time = self.topic.publish_time();
-            let mut record = Record::new(draft);
-            let committed = self.commit(self.shard, &mut record, wait, spares);
+            let mut record = ManuallyDrop::new(Record::new(draft)); // as above
+            let committed = self.commit(self.shard, &mut record, len, wait, spares);
             if committed.is_err() {
-                spares.put(record);
+                spares.put(ManuallyDrop::into_inner(record));
             }
             committed
         });
@@ -232,95 +339,33 @@ impl Publisher {
         }
     }
 
-    /// Publishes one record, or leaves it where it is.
-    ///
-    /// What this returns fits into two registers, and must: a result that is passed through memory and read in wider
-    /// pieces than it was written in waits for every store before it, the whole payload's among them.
+    pub(super) fn lane(&self, shard: usize) -> Option<&Arc<Lane>> {
+        self.lanes[shard].get()
+    }
+
+    /// The lanes that are open, with their shards.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = (usize, &Arc<Lane>)> {
+        self.lanes.iter().enumerate().filter_map(|(shard, lane)| Some((shard, lane.get()?)))
+    }
+
     #[inline]
-    pub(super) fn commit(
-        &self,
-        shard: usize,
-        record: &mut Record,
-        wait: Wait,
-        spares: &mut Spares,
-    ) -> Result<MessageId, Refusal> {
-        let topic = &*self.topic;
-        if self.has_staged(shard) {
-            self.flush_lane(shard, wait)?;
-        }
-        let Some(shards) = topic.stored() else { return self.commit_unstored(shard, record, wait, spares) };
-        let channel = &shards[shard].channel;
-        loop {
-            let exchanged = match wait {
-                Wait::Never => channel.try_exchange(std::mem::take(record)),
-                _ => channel.exchange_or_wait(std::mem::take(record)),
-            };
-            match exchanged {
-                Ok((sequence, old)) => {
-                    spares.put(old);
-                    return Ok(MessageId::new(sequence, shard, topic.config.shards));
-                }
-                Err(TryPublishError::Full(back)) => *record = back,
-                Err(error) => {
-                    *record = error.into_inner();
-                    return Err(Refusal::Closed);
-                }
-            }
-            self.wait_for_room(shard, 1, wait)?;
-        }
-    }
-
-    /// Takes a number and keeps nothing; or, if a subscription came meanwhile, publishes.
-    #[cold]
-    fn commit_unstored(
-        &self,
-        shard: usize,
-        record: &mut Record,
-        wait: Wait,
-        spares: &mut Spares,
-    ) -> Result<MessageId, Refusal> {
-        loop {
-            if self.topic.stored().is_some() {
-                return self.commit(shard, record, wait, spares);
-            }
-            if let Some(id) = self.topic.publish_unstored(shard, 1)? {
-                spares.put(std::mem::take(record));
-                return Ok(id);
-            }
-            // The rings are there, and full of what a subscription has left behind.
-            self.wait_for_room(shard, 1, wait)?;
-        }
-    }
-
-    #[cold]
-    pub(super) fn wait_for_room(&self, shard: usize, count: u64, wait: Wait) -> Result<(), PublishError<()>> {
-        let deadline = match wait {
-            Wait::Never => return Err(PublishError::Full(())),
-            Wait::Until(deadline) => Some(deadline),
-            Wait::Forever => None,
-        };
-        if serving::is(&self.topic) {
-            return Err(PublishError::WouldDeadlock(()));
-        }
-        let channel = &self.topic.shard(shard).channel;
-        if channel.wait_for_room(count, deadline) { Ok(()) } else { Err(PublishError::Full(())) }
+    pub(super) fn has_staged(&self, shard: usize) -> bool {
+        self.lane(shard).is_some_and(|lane| lane.has_staged())
     }
 }
 
 impl Clone for Publisher {
-    /// Another publisher, with buffers and a batcher lane of its own, perhaps on another shard.
+    /// Another publisher, with limits, paused keys, buffers and a batcher lane of its own, perhaps on another shard.
     fn clone(&self) -> Self {
-        Self::new(&self.topic)
+        Self::with(&self.topic, self.flow.as_ref().map(|flow| flow.another()))
     }
 }
 
 impl Drop for Publisher {
     /// What is staged is published as far as there is room; what is not stays staged until a consumer fetches it.
     fn drop(&mut self) {
-        for (shard, lane) in self.lanes.iter().enumerate() {
-            if let Some(lane) = lane.get() {
-                lane.drain_if_room(self.topic.shard(shard));
-            }
+        for (shard, lane) in self.lanes() {
+            lane.drain_if_room(self.topic.shard(shard));
         }
     }
 }

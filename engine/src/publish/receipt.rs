@@ -1,14 +1,16 @@
 //! What an enqueued message's publisher gets at once, and its id when the message is readable.
 
-use super::batcher::Lane;
+use super::lane::Lane;
+use super::refusal::Refusal;
 use crate::error::PublishError;
 use crate::record::MessageId;
+use crate::topic::TopicInner;
 use ringmain_ring::sync::{AtomicU64, Ordering, ordering};
 use ringmain_ring::{Notify, Sleeper, before_sleep};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// No id yet.
 const PENDING: u64 = u64::MAX;
@@ -36,6 +38,11 @@ impl BatchState {
         }
     }
 
+    /// Whether the batch was refused, since the topic was closed.
+    pub(super) fn is_refused(&self) -> bool {
+        self.first.load(Ordering::Acquire) == CLOSED
+    }
+
     pub(super) fn resolve(&self, first: u64) {
         // Release: pairs with the acquire load in `Receipt::outcome`.
         self.first.store(first, ordering("receipt.release", Ordering::Release));
@@ -53,7 +60,16 @@ pub struct Receipt(State);
 #[derive(Debug)]
 enum State {
     Ready(MessageId),
-    Pending { batch: Arc<BatchState>, lane: Arc<Lane>, index: u64 },
+    Pending(Pending),
+}
+
+#[derive(Debug)]
+struct Pending {
+    batch: Arc<BatchState>,
+    lane: Arc<Lane>,
+    index: u64,
+    /// The task that awaits it, in the lists of all who may wake it.
+    sleeper: Option<Arc<Sleeper>>,
 }
 
 impl Receipt {
@@ -62,7 +78,12 @@ impl Receipt {
     }
 
     pub(super) fn pending(batch: &Arc<BatchState>, lane: &Arc<Lane>, index: usize) -> Self {
-        Self(State::Pending { batch: Arc::clone(batch), lane: Arc::clone(lane), index: index as u64 })
+        Self(State::Pending(Pending {
+            batch: Arc::clone(batch),
+            lane: Arc::clone(lane),
+            index: index as u64,
+            sleeper: None,
+        }))
     }
 
     /// The id, when the message is readable.
@@ -74,9 +95,9 @@ impl Receipt {
         if let Some(outcome) = self.outcome() {
             return outcome;
         }
-        if let State::Pending { lane, .. } = &self.0
+        if let State::Pending(Pending { lane, .. }) = &self.0
             && let Some(topic) = lane.topic.upgrade()
-            && let Err(PublishError::WouldDeadlock(())) = lane.drain_until(&topic, None)
+            && let Err(Refusal::WouldDeadlock) = lane.drain_until(&topic, None, 0)
         {
             return Err(PublishError::WouldDeadlock(()));
         }
@@ -93,7 +114,7 @@ impl Receipt {
     fn outcome(&self) -> Option<Result<MessageId, PublishError<()>>> {
         let (batch, lane, index) = match &self.0 {
             State::Ready(id) => return Some(Ok(*id)),
-            State::Pending { batch, lane, index } => (batch, lane, *index),
+            State::Pending(Pending { batch, lane, index, .. }) => (batch, lane, *index),
         };
         // Acquire: pairs with the release store in `resolve`.
         match batch.first.load(ordering("receipt.acquire", Ordering::Acquire)) {
@@ -111,26 +132,66 @@ impl Future for Receipt {
     type Output = Result<MessageId, PublishError<()>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(outcome) = self.outcome() {
+        let this = self.get_mut();
+        if let Some(outcome) = this.outcome() {
             return Poll::Ready(outcome);
         }
-        let State::Pending { batch, lane, .. } = &self.0 else { return Poll::Pending };
-        let Some(topic) = lane.topic.upgrade() else {
+        let State::Pending(pending) = &mut this.0 else { return Poll::Pending };
+        let Some(topic) = pending.lane.topic.upgrade() else {
             return Poll::Ready(Err(PublishError::Closed(()))); // and what was staged went with it
         };
         // Woken when somebody publishes it, and when there may be room to do so ourselves.
-        let sleeper = Sleeper::task(context.waker());
-        let resolved = batch.resolved.register(&sleeper);
-        let room = topic.shard(lane.shard).channel.room().register(&sleeper);
+        pending.register(&topic, context.waker());
         before_sleep();
-        drop(lane.try_drain(&topic));
-        match self.outcome() {
+        let _ = pending.lane.try_drain(&topic);
+        match this.outcome() {
             Some(outcome) => Poll::Ready(outcome),
             None => {
-                resolved.stay();
-                room.stay();
+                // Where nobody parks, nobody is told of room.
+                if !topic.config.wait.parks() {
+                    context.waker().wake_by_ref();
+                }
                 Poll::Pending
             }
+        }
+    }
+}
+
+impl Pending {
+    /// Puts the task into the lists of all who may wake it: once, however often it is polled.
+    fn register(&mut self, topic: &TopicInner, waker: &Waker) {
+        // Woken, it is out of one list, and not of the others.
+        if self.sleeper.as_ref().is_some_and(|sleeper| sleeper.wakes(waker) && !sleeper.is_woken()) {
+            return;
+        }
+        self.unregister(Some(topic));
+        let sleeper = Sleeper::task(waker);
+        self.batch.resolved.register(&sleeper).stay();
+        topic.shard(self.lane.shard).channel.room().register(&sleeper).stay();
+        self.sleeper = Some(sleeper);
+    }
+
+    /// Nobody awaits it any more.
+    #[cold]
+    fn give_up(&mut self) {
+        let topic = self.lane.topic.upgrade();
+        self.unregister(topic.as_deref());
+    }
+
+    fn unregister(&mut self, topic: Option<&TopicInner>) {
+        let Some(sleeper) = self.sleeper.take() else { return };
+        self.batch.resolved.unregister(&sleeper);
+        if let Some(topic) = topic {
+            topic.shard(self.lane.shard).channel.room().unregister(&sleeper);
+        }
+    }
+}
+
+impl Drop for Pending {
+    #[inline]
+    fn drop(&mut self) {
+        if self.sleeper.is_some() {
+            self.give_up();
         }
     }
 }

@@ -9,6 +9,7 @@ pub(super) enum Refusal {
     Full,
     Closed,
     WouldDeadlock,
+    LimitExceeded,
 }
 
 impl Refusal {
@@ -18,6 +19,7 @@ impl Refusal {
             Self::Full => PublishError::Full(message),
             Self::Closed => PublishError::Closed(message),
             Self::WouldDeadlock => PublishError::WouldDeadlock(message),
+            Self::LimitExceeded => PublishError::LimitExceeded(message),
         }
     }
 }
@@ -27,15 +29,30 @@ impl<M> From<PublishError<M>> for Refusal {
         match error {
             PublishError::Full(_) => Self::Full,
             PublishError::WouldDeadlock(_) => Self::WouldDeadlock,
+            PublishError::LimitExceeded(_) => Self::LimitExceeded,
             _ => Self::Closed,
         }
     }
 }
 
-/// How long a publish may wait for room.
+/// How long a publish may wait for credit and room.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wait {
     Never,
     Until(Instant),
     Forever,
+}
+
+impl Wait {
+    /// Until when: `None` is for ever.
+    ///
+    /// # Errors
+    /// `or` when there is to be no wait.
+    pub(super) fn deadline<E>(self, or: E) -> Result<Option<Instant>, E> {
+        match self {
+            Self::Never => Err(or),
+            Self::Until(deadline) => Ok(Some(deadline)),
+            Self::Forever => Ok(None),
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! A publisher takes a spare, fills it, and swaps it for the buffer that the slot held a lap ago, which becomes the next
 //! spare. In a steady stream nothing is allocated and nothing freed, and what the publisher's core allocated it frees.
+//! What a publisher keeps is bounded: at most 128 spares of at most 64 KiB.
 
 use crate::record::{Draft, Header, Record};
 
@@ -13,13 +14,17 @@ const KEEP: usize = 128;
 const GRANULE: usize = 64;
 
 #[derive(Debug, Default)]
-pub(crate) struct Spares(Vec<Draft>);
+pub(crate) struct Spares {
+    drafts: Vec<Draft>,
+    /// What a batch is gathered in: empty between batches.
+    batch: Vec<Record>,
+}
 
 impl Spares {
     /// A buffer with room for `len` bytes; a spare if one is large enough.
     #[inline]
     pub(crate) fn take(&mut self, len: usize) -> Draft {
-        match self.0.pop() {
+        match self.drafts.pop() {
             Some(spare) if spare.capacity() >= len => spare,
             spare => self.take_slowly(spare, len),
         }
@@ -27,24 +32,36 @@ impl Spares {
 
     #[cold]
     fn take_slowly(&mut self, too_small: Option<Draft>, len: usize) -> Draft {
-        if let Some(position) = self.0.iter().position(|spare| spare.capacity() >= len) {
-            self.0.extend(too_small);
-            return self.0.swap_remove(position);
+        if let Some(position) = self.drafts.iter().position(|spare| spare.capacity() >= len) {
+            self.drafts.extend(too_small);
+            return self.drafts.swap_remove(position);
         }
         // The small one goes: the ring fills up with buffers as large as the stream needs.
         drop(too_small);
         Draft::new(len.next_multiple_of(GRANULE), Header::default())
     }
 
-    /// Keeps the buffer of a record that left the ring, if nobody else holds it.
+    /// Keeps the buffer of a record that left the ring, or never came there, if nobody else holds it. Returns how many
+    /// bytes of data and attributes it had.
     #[inline]
-    pub(crate) fn put(&mut self, record: Record) {
-        let Some(mut draft) = record.recycle() else { return };
-        if draft.external.is_some() || draft.extras.is_some() {
-            *draft = Header::default();
+    pub(crate) fn put(&mut self, record: Record) -> usize {
+        let (size, draft) = record.dismantle();
+        if let Some(draft) = draft
+            && draft.capacity() <= LARGEST
+            && self.drafts.len() < KEEP
+        {
+            self.drafts.push(draft);
         }
-        if draft.capacity() <= LARGEST && self.0.len() < KEEP {
-            self.0.push(draft);
-        }
+        size
+    }
+
+    /// An empty vector for a batch, to be [put back](Self::put_batch).
+    pub(super) fn take_batch(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.batch)
+    }
+
+    pub(super) fn put_batch(&mut self, mut batch: Vec<Record>) {
+        batch.clear();
+        self.batch = batch;
     }
 }

@@ -147,16 +147,20 @@ impl Dispatcher {
         }
         for set in sets.iter_mut() {
             let Set { cursors, shard, members } = set;
-            let handled = cursors.turn_by(
-                |member| members[member].subscription.room_to_hold().min(*limit),
-                |member, event| served[members[member].served].handle(*shard, event),
-            );
+            let mut turn = || {
+                cursors.turn_by(
+                    |member| members[member].subscription.room_to_hold().min(*limit),
+                    |member, event| served[members[member].served].handle(*shard, event),
+                )
+            };
+            let mut handled = turn();
             if let Some(first) = members.first() {
                 let shard = first.subscription.topic.shard(*shard);
+                if handled == 0 && shard.lanes.run_dry(shard) {
+                    handled = turn(); // what publishers had staged
+                }
                 if handled > 0 {
                     shard.lanes.run_busy();
-                } else {
-                    shard.lanes.run_dry(shard);
                 }
             }
             count += handled;
@@ -258,7 +262,7 @@ impl Served {
     fn again(&mut self) -> usize {
         self.subscription.expire_due();
         if self.subscription.holds_enough() && self.subscription.receivers.iter().any(Receiver::is_detached) {
-            drop(self.subscription.shut()); // by its overflow policy: with no room to hold more, no turn would tell
+            self.subscription.shut(); // by its overflow policy: with no room to hold more, no turn would tell
         }
         if let Some(lost) = self.subscription.take_lagged() {
             self.tell_lagged(lost);

@@ -1,5 +1,6 @@
 //! Which deliveries a call must have made.
 
+use super::letter::Entry;
 use super::receive::{Call, Way};
 use super::ring::Ring;
 use super::subscription::Sub;
@@ -38,6 +39,23 @@ impl Model {
         if exhausted && call.count() == 0 { self.check_nothing_left_behind(topic) } else { Ok(()) }
     }
 
+    /// A dispatcher had nothing to do: there is nothing for this subscription.
+    pub(crate) fn check_idle(&self, sub: usize) -> Check {
+        let model = &self.subs[sub];
+        if model.shut || model.may_be_doomed() {
+            return Ok(());
+        }
+        let back = model.returned.iter().find(|returned| model.may_redeliver(returned, self.now));
+        ensure!(back.is_none(), "{}: nothing was handled, and {back:?} came back", model.name);
+        if model.is_full_ahead() {
+            return Ok(());
+        }
+        // What was fetched in the end is for the next turn.
+        let any = model.any_fresh(false, |entry| entry.step < self.step);
+        ensure!(!any, "{}: nothing was handled, and there is something", model.name);
+        self.check_nothing_left_behind(model.topic)
+    }
+
     /// Whether nothing is left but what is parked, and nothing will come. Whoever asks has looked at everything.
     pub(crate) fn is_ended(&mut self, sub: usize) -> bool {
         let sub = &mut self.subs[sub];
@@ -57,15 +75,15 @@ impl Model {
 }
 
 impl Sub {
-    /// Whether there is something that was not delivered yet and may be, as far as bytes go that `fit`; if `on_ring`,
+    /// Whether there is something that was not delivered yet and may be, of those that `fit`; if `on_ring`,
     /// surely on a ring.
-    fn any_fresh(&self, on_ring: bool, fit: impl Fn(usize) -> bool) -> bool {
+    fn any_fresh(&self, on_ring: bool, fit: impl Fn(&Entry) -> bool) -> bool {
         let may_deliver = |shard: usize| {
             let Ring { queue, off, doomed, .. } = &self.rings[shard];
             let from = if on_ring || self.is_lossy() { off.most } else { 0 };
             // What was moved off is still there when the rest is not.
             let to = if *doomed { off.least } else { queue.len() };
-            let fits = |index: &usize| fit(queue[*index].letter.size());
+            let fits = |index: &usize| fit(&queue[*index]);
             (from..to).filter(fits).any(|index| self.may_deliver(shard, index))
         };
         (0..self.rings.len()).any(may_deliver)
@@ -93,9 +111,9 @@ impl Sub {
 
     /// Whether there is a message for which there is no credit.
     fn is_stopped_by_bytes(&self, call: &Call, now: Duration) -> bool {
-        let too_much = |size| !self.fits_bytes(call, size);
+        let too_much = |entry: &Entry| !self.fits_bytes(call, entry.letter.size());
         let back = self.returned.iter().filter(|returned| self.may_redeliver(returned, now));
-        back.map(|returned| returned.entry.letter.size()).any(too_much) || self.any_fresh(false, too_much)
+        back.map(|returned| &*returned.entry).any(too_much) || self.any_fresh(false, too_much)
     }
 
     fn finish_leased(&mut self, call: &Call, now: Duration) -> Check {
@@ -135,9 +153,12 @@ impl Sub {
             self.told = 0;
             self.rings.iter_mut().for_each(Ring::empty);
         }
-        // After the ring's turn, what came back has gone in a new round, in which the ring has not had its turn.
-        if !call.ring_first || call.returned == 0 || call.count() > call.returned {
-            self.round.ends();
+        // After the ring's turn, what was held has gone in a new round, in which the ring has not had its turn.
+        let ring_was_first = call.ring_first && call.from_ring == 0 && count > 0;
+        match count > call.returned {
+            _ if !ring_was_first => self.round.ends(),
+            true => self.round.becomes_unclear(),
+            false => {}
         }
         if LOOKS_ON && !full && !self.is_lossy() {
             // Who asked for more has looked at everything.
@@ -158,8 +179,9 @@ impl Sub {
         let held = self.returned.len();
         ensure!(!took || held <= self.settings.max_held, "{held} messages are held");
         let (count, bytes) = self.held()[1];
-        let binding =
-            count + turn * self.rings.len() > self.settings.max_held || bytes >= self.settings.max_held_bytes;
+        let binding = call.full
+            || count + turn * self.rings.len() > self.settings.max_held
+            || bytes >= self.settings.max_held_bytes;
         for (shard, ring) in self.rings.iter().enumerate() {
             let count = call.fresh[shard];
             // What was moved off before goes in addition to a turn.

@@ -186,7 +186,6 @@ fn receipts_resolve_at_once_or_when_there_is_room() {
 
 /// One thread for a publisher that awaits each receipt, and for the stream that makes room for the next one.
 #[test]
-#[ignore = "hangs: on a full ring `enqueue` waits though its lane is empty, when the consumer was dry before"]
 fn a_task_enqueues_and_awaits_beside_a_stream_on_the_same_thread() {
     const MESSAGES: u64 = 1_000;
     on_each(async || {

@@ -79,8 +79,8 @@ pub enum LossyRead {
 /// predicate, should not come back to the same cursor, but may: it then reads and sees nothing, and if it detaches or
 /// drops the cursor, that takes effect when it returns.
 pub struct LossyCursor<T: Send + Sync + 'static, S: Sequencer> {
-    core: Arc<Core<T, S>>,
-    gate: usize,
+    pub(super) core: Arc<Core<T, S>>,
+    pub(super) gate: usize,
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {

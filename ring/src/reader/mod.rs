@@ -13,6 +13,7 @@ mod cursor;
 mod gather;
 mod hold;
 mod lossy;
+mod padding;
 mod push;
 mod shared;
 mod turn;

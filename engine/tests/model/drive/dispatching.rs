@@ -67,7 +67,7 @@ impl World {
         let Served { dispatcher, subs, turn, log } = &mut self.dispatchers[index];
         let count = dispatcher.poll();
         let events = std::mem::take(&mut *log.lock().unwrap());
-        let (subs, turn) = (subs.clone(), *turn);
+        let (subs, turn, idle) = (subs.clone(), *turn, count == 0 && events.is_empty());
         self.note((count, &subs, &events));
         for sub in &subs {
             let taken = events.iter().filter_map(|(other, event)| match event {
@@ -111,10 +111,8 @@ impl World {
                 self.check_subscription(*sub)?; // it was noticed, perhaps
             }
         }
-        for sub in subs.iter().map(|sub| &self.model.subs[*sub]) {
-            if count == 0 && !sub.shut && !sub.is_held_full().1 {
-                self.model.check_nothing_left_behind(sub.topic)?;
-            }
+        if idle {
+            subs.iter().try_for_each(|sub| self.model.check_idle(*sub))?;
         }
         Ok(())
     }

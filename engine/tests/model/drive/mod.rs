@@ -17,5 +17,5 @@ mod receiving;
 mod spying;
 mod world;
 
-pub(crate) use history::{History, Op, history};
+pub(crate) use history::history;
 pub(crate) use world::World;

@@ -96,6 +96,8 @@ impl World {
         let message = letter.message();
         let sent = message.clone();
         let fill = |buffer: &mut [u8]| buffer.copy_from_slice(&letter.data);
+        // (Keys that pause have tests of their own.)
+        letter.key.iter().for_each(|key| _ = publisher.resume_publishing(key));
         let published = match how {
             Publish::Slice if !waits => publisher.publish_slice(&letter.data),
             Publish::With if !waits => publisher.publish_with(letter.data.len(), fill),
@@ -169,6 +171,10 @@ impl World {
         if !closed && !counts.iter().all(fits) {
             return Ok(()); // it would wait
         }
+        letters
+            .iter()
+            .flat_map(|letter| &letter.key)
+            .for_each(|key| _ = handle.publisher.resume_publishing(key));
         let mut messages: Vec<_> = letters.iter().map(|letter| letter.message()).collect();
         let good = if bad { letters.len() / 2 } else { letters.len() };
         if bad {

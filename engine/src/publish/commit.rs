@@ -1,0 +1,229 @@
+//! The way of one record onto the ring: what is staged first, then credit, payload budget and a slot, or a refusal.
+//!
+//! Nearly every record needs a slot only. The others, those of a publisher with limits and those with a large payload,
+//! are told apart by one comparison.
+
+use super::flow_control::{Amount, FlowControl};
+use super::payloads::Counted;
+use super::publisher::Publisher;
+use super::refusal::{Refusal, Wait};
+use super::spares::Spares;
+use crate::record::{MessageId, Record};
+use crate::subscription::serving;
+use crate::topic::{Shard, TopicInner};
+use ringmain_fanout::{ClaimError, Sequence, TryPublishError};
+use ringmain_ring::{Notify, spin_until, wait_any};
+use std::time::Instant;
+
+impl Publisher {
+    /// Publishes one record of so many bytes, or leaves it where it is, within the publisher's limits.
+    ///
+    /// What this returns fits into two registers, and must: a result that is passed through memory and read in wider
+    /// pieces than it was written in waits for every store before it, the whole payload's among them.
+    #[inline]
+    pub(super) fn commit(
+        &self,
+        shard: usize,
+        record: &mut Record,
+        size: usize,
+        wait: Wait,
+        spares: &mut Spares,
+    ) -> Result<MessageId, Refusal> {
+        if size > self.ordinary {
+            return self.commit_limited(shard, record, size, wait, spares);
+        }
+        if self.has_staged(shard) {
+            self.flush_lane(shard, wait, 1)?;
+        }
+        let Some(shards) = self.topic.stored() else {
+            return self.commit_unstored(shard, record, size, wait, spares);
+        };
+        let sequence = self.exchange(&shards[shard], shard, record, wait, spares)?;
+        Ok(MessageId::new(sequence, shard, self.topic.config.shards))
+    }
+
+    #[cold]
+    fn commit_limited(
+        &self,
+        shard: usize,
+        record: &mut Record,
+        size: usize,
+        wait: Wait,
+        spares: &mut Spares,
+    ) -> Result<MessageId, Refusal> {
+        let credit = |flow| self.credit(flow, Amount::new(1, size), wait);
+        let _credit = self.flow.as_deref().map(credit).transpose()?;
+        self.commit_admitted(shard, record, size, wait, spares)
+    }
+
+    /// As [`commit`](Self::commit), without regard to the publisher's limits.
+    #[cold]
+    pub(super) fn commit_admitted(
+        &self,
+        shard: usize,
+        record: &mut Record,
+        size: usize,
+        wait: Wait,
+        spares: &mut Spares,
+    ) -> Result<MessageId, Refusal> {
+        self.flush_lane(shard, wait, 1)?;
+        let Some(shards) = self.topic.stored() else {
+            return self.commit_unstored(shard, record, size, wait, spares);
+        };
+        let here = &shards[shard];
+        // (Counted only now, and not before another flush: what is staged may need what is counted for us.)
+        let large = size > self.topic.threshold;
+        let counted = if large { Some(self.count(shard, size, wait, 1)?) } else { None };
+        let exchanged = self.exchange(here, shard, record, wait, spares);
+        match (counted, exchanged) {
+            (Some(counted), Ok(sequence)) => counted.published(std::iter::once((sequence, size))),
+            (Some(counted), Err(Refusal::Full)) => counted.take_back_quietly(),
+            (counted, _) => drop(counted),
+        }
+        Ok(MessageId::new(exchanged?, shard, self.topic.config.shards))
+    }
+
+    /// Publishes one record whose payload, if it is large, is counted.
+    #[inline(always)]
+    fn exchange(
+        &self,
+        here: &Shard,
+        shard: usize,
+        record: &mut Record,
+        wait: Wait,
+        spares: &mut Spares,
+    ) -> Result<Sequence, Refusal> {
+        loop {
+            let exchanged = match wait {
+                Wait::Never => here.channel.try_exchange(std::mem::take(record)),
+                _ => here.channel.exchange_or_wait(std::mem::take(record)),
+            };
+            match exchanged {
+                Ok((sequence, old)) => {
+                    here.left(spares.put(old));
+                    return Ok(sequence);
+                }
+                Err(TryPublishError::Full(back)) => *record = back,
+                Err(error) => {
+                    *record = error.into_inner();
+                    return Err(Refusal::Closed);
+                }
+            }
+            self.wait_for_room(shard, 1, wait)?;
+        }
+    }
+
+    /// Takes a number and keeps nothing; or, if a subscription came meanwhile, publishes.
+    #[cold]
+    fn commit_unstored(
+        &self,
+        shard: usize,
+        record: &mut Record,
+        size: usize,
+        wait: Wait,
+        spares: &mut Spares,
+    ) -> Result<MessageId, Refusal> {
+        loop {
+            if self.topic.stored().is_some() {
+                return self.commit_admitted(shard, record, size, wait, spares);
+            }
+            if let Some(id) = self.topic.publish_unstored(shard, 1)? {
+                spares.put(std::mem::take(record));
+                return Ok(id);
+            }
+            // The rings are there, and full of what a subscription has left behind.
+            self.wait_for_room(shard, 1, wait)?;
+        }
+    }
+
+    /// What was enqueued before comes first. The caller has credit for so many messages.
+    #[inline]
+    pub(super) fn flush_lane(&self, shard: usize, wait: Wait, messages: u64) -> Result<(), Refusal> {
+        match self.lane(shard) {
+            Some(lane) if lane.has_staged() => match wait {
+                Wait::Never => lane.try_drain(&self.topic),
+                Wait::Until(deadline) => lane.drain_until(&self.topic, Some(deadline), messages),
+                Wait::Forever => lane.drain_until(&self.topic, None, messages),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until there may be room for `count` messages, for which the caller has credit.
+    #[cold]
+    pub(super) fn wait_for_room(&self, shard: usize, count: u64, wait: Wait) -> Result<(), Refusal> {
+        let deadline = wait.deadline(Refusal::Full)?;
+        if serving::is(&self.topic) {
+            return Err(Refusal::WouldDeadlock);
+        }
+        let _stalled = self.flow.as_ref().map(|flow| flow.stall(count));
+        let channel = &self.topic.shard(shard).channel;
+        if channel.wait_for_room(count, deadline) { Ok(()) } else { Err(Refusal::Full) }
+    }
+
+    /// Counts so many bytes, of the large ones among so many `messages` for which the caller has credit, once the ring may
+    /// hold them.
+    #[cold]
+    pub(super) fn count(
+        &self,
+        shard: usize,
+        bytes: usize,
+        wait: Wait,
+        messages: u64,
+    ) -> Result<Counted<'_>, Refusal> {
+        let here = self.topic.shard(shard);
+        let mut counted = here.count(bytes, messages);
+        if counted == Err(ClaimError::Full) {
+            let deadline = wait.deadline(Refusal::Full)?;
+            wait_on_room(&self.topic, shard, deadline, self.flow.as_deref(), messages, || {
+                counted = here.count(bytes, messages);
+                counted != Err(ClaimError::Full)
+            })?;
+        }
+        match counted {
+            Ok(()) => Ok(Counted::new(here, bytes)),
+            Err(ClaimError::Closed) => Err(Refusal::Closed),
+            Err(_) => Err(Refusal::Full),
+        }
+    }
+}
+
+/// What wakes a thread that waits for room on a shard: readers that move on and payloads that go; and whoever publishes
+/// what is claimed.
+pub(super) fn on_room(topic: &TopicInner, shard: usize) -> [&Notify; 2] {
+    let channel = &topic.shard(shard).channel;
+    [channel.room(), channel.data()]
+}
+
+/// The same for a task that needs so many `slots`, and comes back to ask again. Others take one who sleeps for data for a
+/// consumer and stop gathering, and a task may sleep for long: so only if it is not for readers that it waits.
+pub(super) fn on_room_for_task(
+    topic: &TopicInner,
+    shard: usize,
+    slots: u64,
+) -> impl Iterator<Item = &Notify> {
+    let channel = &topic.shard(shard).channel;
+    let unpublished = (topic.shard(shard).room(false) >= slots).then(|| channel.data());
+    std::iter::once(channel.room()).chain(unpublished)
+}
+
+/// Waits until `done`, which room on the shard may bring about, or until `deadline`. Whoever waits has credit for so many
+/// messages.
+pub(super) fn wait_on_room(
+    topic: &TopicInner,
+    shard: usize,
+    deadline: Option<Instant>,
+    flow: Option<&FlowControl>,
+    messages: u64,
+    mut done: impl FnMut() -> bool,
+) -> Result<(), Refusal> {
+    // First: it tells those who wait for credit of what is stuck.
+    let _stalled = flow.map(|flow| flow.stall(messages));
+    if serving::is(topic) {
+        return Err(Refusal::WouldDeadlock);
+    }
+    // In time or not: what came of it, `done` has seen.
+    let _ = spin_until(topic.config.wait, deadline, &mut done)
+        || wait_any(&on_room(topic, shard), deadline, &mut done);
+    Ok(())
+}

@@ -1,0 +1,309 @@
+//! A lane: where one publisher's messages for one shard are staged, to be claimed together.
+//!
+//! What is staged is behind a lock, under which it is also claimed and published, so that a publisher's messages stay in
+//! order whoever drains the lane. See [`batcher`](super::batcher) for who does so when.
+
+use super::commit::wait_on_room;
+use super::flow_control::{Amount, Credit, FlowControl};
+use super::ordering::PausedKeys;
+use super::receipt::{BatchState, CLOSED, Receipt};
+use super::refusal::Refusal;
+use super::spares::Spares;
+use crate::message::Message;
+use crate::record::Record;
+use crate::topic::{Shard, TopicInner};
+use ringmain_fanout::ClaimError;
+use ringmain_ring::sync::{AtomicUsize, Ordering, broken, ordering};
+use ringmain_ring::{TryLock, TryLockGuard};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+/// What a message weighs beyond its slot. Nearly all weigh nothing, and staging those is compiled apart.
+pub(super) trait Weight {
+    /// Whether its publisher has limits.
+    const LIMITED: bool;
+    /// Its size, if that may be large for the ring.
+    fn size(&self) -> usize;
+    /// The credit that it has.
+    fn credit(self) -> Amount;
+}
+
+/// Nothing.
+pub(super) struct Light;
+
+impl Weight for Light {
+    const LIMITED: bool = false;
+
+    fn size(&self) -> usize {
+        0
+    }
+
+    fn credit(self) -> Amount {
+        Amount::default()
+    }
+}
+
+pub(super) struct Heavy<'a> {
+    pub(super) size: usize,
+    /// If its publisher has limits.
+    pub(super) credit: Option<Credit<'a>>,
+}
+
+impl Weight for Heavy<'_> {
+    const LIMITED: bool = true;
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn credit(self) -> Amount {
+        self.credit.map_or(Amount::default(), Credit::hand_over)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Lane {
+    staged: TryLock<Staged>,
+    /// How many are staged; written under the lock, read by consumers without it.
+    count: AtomicUsize,
+    pub(super) shard: usize,
+    pub(super) shards: usize,
+    pub(super) topic: Weak<TopicInner>,
+    /// Its publisher's.
+    flow: Option<Arc<FlowControl>>,
+    keys: Arc<PausedKeys>,
+}
+
+#[derive(Debug)]
+struct Staged {
+    records: Vec<Record>,
+    bytes: usize,
+    /// Of the payloads, the bytes that the ring counts, and how many of them it has counted already.
+    large: usize,
+    counted: usize,
+    /// What is given back when they are published or refused.
+    credit: Amount,
+    batch: Arc<BatchState>,
+    spares: Spares,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Drained {
+    Everything,
+    NoRoom,
+    Closed,
+}
+
+impl Lane {
+    pub(super) fn new(
+        topic: &Arc<TopicInner>,
+        shard: usize,
+        flow: Option<Arc<FlowControl>>,
+        keys: &Arc<PausedKeys>,
+    ) -> Self {
+        let staged = Staged {
+            records: Vec::with_capacity(topic.largest_batch()),
+            bytes: 0,
+            large: 0,
+            counted: 0,
+            credit: Amount::default(),
+            batch: BatchState::new(),
+            spares: Spares::default(),
+        };
+        Self {
+            staged: TryLock::new(staged),
+            count: AtomicUsize::new(0),
+            shard,
+            shards: topic.config.shards,
+            topic: Arc::downgrade(topic),
+            flow,
+            keys: Arc::clone(keys),
+        }
+    }
+
+    #[inline]
+    pub(super) fn has_staged(&self) -> bool {
+        // Acquire: pairs with the release store in `emptied`, so that a publisher which finds nothing staged claims
+        // behind what was.
+        self.count.load(ordering("lane.count.acquire", Ordering::Acquire)) != 0
+    }
+
+    pub(super) fn staged_messages(&self) -> u64 {
+        self.count.load(Ordering::Relaxed) as u64
+    }
+
+    /// Whether the next message may wait here: others do, or nobody wants it now.
+    #[inline]
+    pub(super) fn may_gather(&self, shard: &Shard) -> bool {
+        self.has_staged() || !shard.lanes.wants(shard)
+    }
+
+    /// Stages a message; publishes all that is staged when that fills a batch, or somebody has nothing to read, or waits
+    /// for credit.
+    #[inline]
+    pub(super) fn enqueue<W: Weight>(
+        self: &Arc<Self>,
+        topic: &TopicInner,
+        message: Message,
+        weight: W,
+    ) -> Result<Receipt, (Refusal, Message)> {
+        let shard = topic.shard(self.shard);
+        let bytes = message.data.len();
+        let large = shard.payloads.large(weight.size());
+        let mut staged = loop {
+            let staged = self.staged.lock();
+            let count = staged.records.len();
+            let over = count >= topic.largest_batch()
+                || staged.bytes + bytes > topic.config.batch_bytes
+                || (large > 0 && !shard.payloads.fits(staged.large + large));
+            if !over || count == 0 {
+                break staged;
+            }
+            drop(staged);
+            if let Err(refusal) = self.drain_until(topic, None, 1) {
+                return Err((refusal, message));
+            }
+        };
+        // Under the lock: either this sees the close, or `give_up` comes after it and sees the message.
+        if shard.channel.is_closed() {
+            return Err((Refusal::Closed, message));
+        }
+        let draft = staged.spares.take(0);
+        staged.records.push(Record::from_message(draft, message, topic.publish_time()));
+        staged.bytes += bytes;
+        staged.large += large;
+        staged.credit = staged.credit.plus(weight.credit());
+        let count = staged.records.len();
+        let receipt = Receipt::pending(&staged.batch, self, count - 1);
+        self.count.store(count, Ordering::Relaxed);
+        if count == 1 {
+            shard.lanes.filled();
+        }
+        let full = count >= topic.largest_batch() || staged.bytes >= topic.config.batch_bytes;
+        drop(staged);
+        if full {
+            // Closed meanwhile: the receipt says so. Inside a handler that would wait for itself: whoever reads next
+            // fetches it.
+            let _ = self.drain_until(topic, None, 0);
+        } else if shard.lanes.wants(shard) && !broken("enqueue.no_second_look") {
+            // Without room, whoever wants it fetches it when there is some.
+            let _ = self.try_drain(topic);
+        } else if W::LIMITED
+            && let Some(flow) = &self.flow
+            && flow.is_waited_for()
+            && !broken("flow.staged_in_silence")
+            && matches!(self.try_drain(topic), Err(Refusal::Full))
+        {
+            flow.nudge();
+        }
+        Ok(receipt)
+    }
+
+    /// Publishes everything staged if there is room now.
+    pub(super) fn try_drain(&self, topic: &TopicInner) -> Result<(), Refusal> {
+        match self.drain(self.staged.lock(), topic.shard(self.shard)) {
+            Drained::Everything => Ok(()),
+            Drained::NoRoom => Err(Refusal::Full),
+            Drained::Closed => Err(Refusal::Closed),
+        }
+    }
+
+    /// Publishes everything staged, waiting for room no longer than to `deadline`. Waits without the lock, since a
+    /// consumer may drain the lane meanwhile. The caller has credit for so many messages that are not staged.
+    pub(super) fn drain_until(
+        &self,
+        topic: &TopicInner,
+        deadline: Option<Instant>,
+        messages: u64,
+    ) -> Result<(), Refusal> {
+        let mut outcome = self.try_drain(topic);
+        if matches!(outcome, Err(Refusal::Full)) {
+            let batch = Arc::clone(&self.staged.lock().batch);
+            wait_on_room(topic, self.shard, deadline, self.flow.as_deref(), messages, || {
+                outcome = self.try_drain(topic);
+                !matches!(outcome, Err(Refusal::Full))
+            })?;
+            if batch.is_refused() {
+                return Err(Refusal::Closed); // by whoever closed the topic, meanwhile
+            }
+        }
+        outcome
+    }
+
+    /// Publishes everything staged, if there is room; says whether. `None`: somebody else is at it.
+    pub(super) fn drain_if_room(&self, shard: &Shard) -> Option<bool> {
+        self.staged.try_lock().map(|staged| self.drain(staged, shard) == Drained::Everything)
+    }
+
+    /// The channel is closed: refuses what is still staged.
+    pub(super) fn give_up(&self, shard: &Shard) {
+        self.drain(self.staged.lock(), shard);
+    }
+
+    /// Publishes everything staged in one claim, if there is room for all of it.
+    fn drain(&self, mut staged: TryLockGuard<'_, Staged>, shard: &Shard) -> Drained {
+        let Staged { records, large, counted, spares, .. } = &mut *staged;
+        if records.is_empty() {
+            return Drained::Everything;
+        }
+        let slots = records.len() as u64;
+        let mut counted_all = Ok(());
+        if *large > *counted {
+            // It stays counted until it is published: there is room, or nearly. (To take it back would be to tell everybody
+            // who waits for room, and among them whoever tries this again and again.)
+            let room = shard.channel.is_closed() || shard.room(false) >= slots;
+            counted_all = if room { shard.count(*large - *counted, slots) } else { Err(ClaimError::Full) };
+            *counted = if counted_all.is_ok() { *large } else { *counted };
+        }
+        let places = shard.payloads.places_of(records, *large > 0);
+        let mut claim = match counted_all.and_then(|()| shard.channel.try_claim(slots)) {
+            Ok(claim) => claim,
+            Err(ClaimError::Closed) => {
+                self.refuse(&mut staged, shard);
+                return Drained::Closed;
+            }
+            Err(_) => return Drained::NoRoom,
+        };
+        let first = claim.start();
+        claim.swap_all(records);
+        claim.publish();
+        // What came back is looked at only now: to drop it may run code of its owner's.
+        for old in records.drain(..) {
+            shard.left(spares.put(old));
+        }
+        if !places.is_empty() {
+            shard.keep_places(places.into_iter().map(|(index, size)| (first.plus(index), size)));
+        }
+        self.emptied(&mut staged, shard);
+        staged.batch.resolve(first.number() << 1);
+        BatchState::renew(&mut staged.batch);
+        Drained::Everything
+    }
+
+    /// Nothing staged will be published.
+    #[cold]
+    fn refuse(&self, staged: &mut Staged, shard: &Shard) {
+        if staged.counted > 0 {
+            shard.uncount(staged.counted);
+        }
+        for record in staged.records.drain(..) {
+            if let Some(key) = record.into_message().ordering_key {
+                self.keys.pause(&key);
+            }
+        }
+        self.emptied(staged, shard);
+        staged.batch.resolve(CLOSED);
+        staged.batch = BatchState::new();
+    }
+
+    /// Nothing is staged any more. Its credit comes back before its receipts resolve.
+    fn emptied(&self, staged: &mut Staged, shard: &Shard) {
+        (staged.bytes, staged.large, staged.counted) = (0, 0, 0);
+        // Release: pairs with the acquire load in `has_staged`.
+        self.count.store(0, ordering("lane.count.release", Ordering::Release));
+        shard.lanes.emptied();
+        if let Some(flow) = &self.flow {
+            flow.give_back(std::mem::take(&mut staged.credit));
+        }
+    }
+}

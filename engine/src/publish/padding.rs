@@ -1,0 +1,82 @@
+//! Padding, and how readers get past it.
+//!
+//! Slots that were claimed to get at what they held are published as padding. A reader skips it, but only when it reads:
+//! one that rests would rest before it, and publishers would wait for it though there is nothing that it has to read. So
+//! whoever makes padding moves the readers past it that stand there; and a reader that had something to read before the
+//! padding, and takes the last of that, moves itself, and whoever else is as far.
+//!
+//! The two meet as a sleeper and a notifier do. The one who makes padding says how far it reaches, fences heavily, and
+//! looks where the readers are. A reader moves, fences lightly, and looks how far the padding reaches. One of the fences
+//! comes first: either the reader is seen where it is now, or it sees the padding.
+
+use crate::record::Record;
+use ringmain_fanout::{Channel, Sequence};
+use ringmain_ring::sync::{AtomicU64, Ordering, broken, heavy_fence, light_fence, ordering};
+
+/// The padding of one ring.
+#[derive(Debug)]
+pub(crate) struct Padding {
+    channel: Channel<Record>,
+    /// How many slots there were: numbers that no message has. Relaxed: a sum.
+    count: AtomicU64,
+    /// The number after the last of it.
+    end: AtomicU64,
+    /// Every reader is past all of it before this number.
+    passed: AtomicU64,
+}
+
+impl Padding {
+    pub(super) fn new(channel: &Channel<Record>) -> Self {
+        Self {
+            channel: channel.clone(),
+            count: AtomicU64::new(0),
+            end: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
+        }
+    }
+
+    /// Numbers that no message has.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// So many slots from `first` on were published as padding. It is to be [settled](Self::settle).
+    pub(super) fn made(&self, first: Sequence, count: u64) {
+        self.count.fetch_add(count, Ordering::Relaxed);
+        // Release: pairs with the acquire in `pass`; the stamps go with it.
+        let release = ordering("padding.end.release", Ordering::Release);
+        self.end.fetch_max(first.plus(count).number(), release);
+    }
+
+    /// Moves the readers past the padding that stand before it.
+    pub(super) fn settle(&self) {
+        if !broken("padding.no_fence") {
+            heavy_fence();
+        }
+        self.pass();
+    }
+
+    /// A reader has moved, and may stand before padding now.
+    #[inline]
+    pub(super) fn moved(&self) {
+        if !broken("padding.no_fence") {
+            light_fence();
+        }
+        // Relaxed: the fence orders them.
+        if self.end.load(Ordering::Relaxed) > self.passed.load(Ordering::Relaxed)
+            && !broken("padding.not_passed")
+        {
+            self.pass();
+        }
+    }
+
+    #[cold]
+    fn pass(&self) {
+        // Acquire: pairs with the release in `made`.
+        let end = self.end.load(ordering("padding.end.acquire", Ordering::Acquire));
+        self.channel.pass_padding();
+        if self.channel.earliest(true).number() >= end {
+            self.passed.fetch_max(end, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! `ring_bytes`: how many payload bytes a ring holds at most, read or not.
+//!
+//! A slot keeps its payload until it is used again. A message of at most `ring_bytes / (2 * ring_slots)` bytes, the
+//! *threshold*, cannot exceed half of the bound together with all others of its kind, so it is not counted, and costs
+//! nothing but the comparison. Larger ones are counted against the other half, the *budget*: before the claim on the way
+//! in, and when the slot is used again on the way out. One that is larger than the budget goes alone.
+//!
+//! When the budget is used up, payloads that everybody has read are got at by using their slots again. Where the large
+//! ones are is known, so a publisher sees how far it has to go. If no reader is in the way, it claims the slots up to
+//! there, takes out what they held, and publishes them as padding, a chunk at a time. Otherwise it waits, as for room.
+//!
+//! Padding takes room from those who need slots, so nobody rests before it: see [`padding`](super::padding).
+
+use crate::config::TopicConfig;
+use crate::record::Record;
+use crate::topic::Shard;
+use crossbeam_utils::CachePadded;
+use ringmain_fanout::{ClaimError, Sequence};
+use ringmain_ring::TryLock;
+use ringmain_ring::sync::{AtomicUsize, Ordering};
+use std::collections::VecDeque;
+
+/// Slots that are claimed as padding at once, at most: what readers may have to wait for.
+const CHUNK: u64 = 256;
+
+/// The account of one ring.
+#[derive(Debug)]
+pub(crate) struct Payloads {
+    /// Bytes of large payloads on the ring, or about to be. Relaxed: it counts, and orders nothing.
+    counted: CachePadded<AtomicUsize>,
+    threshold: usize,
+    budget: usize,
+    /// Where they are, in order, and how large. Those whose slots are used again go when somebody looks.
+    places: TryLock<VecDeque<(Sequence, usize)>>,
+}
+
+/// Messages that are no larger are not counted.
+pub(crate) fn threshold(config: &TopicConfig) -> usize {
+    config.ring_bytes / 2 / config.ring_slots
+}
+
+impl Payloads {
+    pub(crate) fn new(config: &TopicConfig) -> Self {
+        Self {
+            counted: CachePadded::new(AtomicUsize::new(0)),
+            threshold: threshold(config),
+            budget: config.ring_bytes / 2,
+            places: TryLock::default(),
+        }
+    }
+
+    /// What of a message's `size` is counted: nothing or all.
+    #[inline]
+    pub(super) fn large(&self, size: usize) -> usize {
+        if size > self.threshold { size } else { 0 }
+    }
+
+    /// The indices and sizes of the large ones among `records`, if there are any.
+    #[inline]
+    pub(super) fn places_of(&self, records: &[Record], any: bool) -> Vec<(u64, usize)> {
+        if !any {
+            return Vec::new();
+        }
+        let sizes = records.iter().map(Record::size);
+        (0..).zip(sizes).filter(|(_, size)| *size > self.threshold).collect()
+    }
+
+    /// Whether messages of which `bytes` are counted can be on the ring together.
+    pub(super) fn fits(&self, bytes: usize) -> bool {
+        bytes <= self.budget
+    }
+
+    /// Counts `bytes`, if the budget allows it, or nothing else is counted.
+    ///
+    /// # Errors
+    /// How many bytes are too many.
+    fn try_count(&self, bytes: usize) -> Result<(), usize> {
+        let mut counted = self.counted.load(Ordering::Relaxed);
+        loop {
+            let more = counted.saturating_add(bytes);
+            if counted != 0 && more > self.budget {
+                return Err((more - self.budget).min(counted));
+            }
+            match self.counted.compare_exchange_weak(counted, more, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(now) => counted = now,
+            }
+        }
+    }
+
+    /// The end of the slots that hold the oldest `bytes` of large payloads. `None` when they are not there, or not yet.
+    fn end_of_oldest(&self, bytes: usize, gone: impl Fn(Sequence) -> bool) -> Option<Sequence> {
+        let mut places = self.places.lock();
+        while places.front().is_some_and(|(place, _)| gone(*place)) {
+            places.pop_front();
+        }
+        let mut sum = 0;
+        places.iter().find_map(|(place, size)| {
+            sum += size;
+            (sum >= bytes).then_some(place.plus(1))
+        })
+    }
+}
+
+impl Shard {
+    /// A message of so many bytes has left the ring.
+    #[inline]
+    pub(super) fn left(&self, size: usize) {
+        if size > self.payloads.threshold {
+            self.uncount(size);
+        }
+    }
+
+    /// So many counted bytes are no longer on the ring, or will not be.
+    #[cold]
+    pub(super) fn uncount(&self, bytes: usize) {
+        let before = self.payloads.counted.fetch_sub(bytes, Ordering::Relaxed);
+        debug_assert!(before >= bytes, "what left the ring was counted when it came");
+        // As good as room, to whoever waits for either; also to readers who wait to fetch what is staged.
+        self.channel.room().notify();
+    }
+
+    /// Counts so many bytes, which are about to be published in so many slots; makes room for them if need be, and if it
+    /// can be had without waiting.
+    #[cold]
+    pub(super) fn count(&self, bytes: usize, slots: u64) -> Result<(), ClaimError> {
+        let lap = self.channel.capacity() as u64;
+        let mut padded = 0;
+        let counted = loop {
+            let Err(too_many) = self.payloads.try_count(bytes) else { break Ok(()) };
+            if self.channel.is_closed() {
+                break Err(ClaimError::Closed);
+            }
+            let tail = self.channel.tail();
+            // Used again: what it held is gone, or is just going.
+            let gone = |place: Sequence| place.plus(lap).is_before(tail);
+            let Some(end) = self.payloads.end_of_oldest(too_many, gone) else { break Err(ClaimError::Full) };
+            // Whatever it takes, or nothing: padding that does not get there would only take room from others. (A whole
+            // lap is there, and comes again, when everything is read.)
+            let distance = tail.until(end.plus(lap));
+            self.channel.pass_padding();
+            if padded > lap || self.room(false) < lap.min(distance + slots) {
+                break Err(ClaimError::Full);
+            }
+            let chunk = distance.min(CHUNK);
+            if let Err(error) = self.pad(chunk) {
+                break Err(error);
+            }
+            padded += chunk;
+        };
+        if padded > 0 {
+            self.lanes.padding.settle();
+        }
+        counted
+    }
+
+    /// How many slots can be claimed now, about; with `spare_lossy`, those only that no reader still has to read.
+    pub(super) fn room(&self, spare_lossy: bool) -> u64 {
+        let taken = self.channel.earliest(spare_lossy).until(self.channel.tail());
+        (self.channel.capacity() as u64).saturating_sub(taken)
+    }
+
+    /// So many counted bytes have been published in each of these slots.
+    #[cold]
+    pub(super) fn keep_places(&self, large: impl Iterator<Item = (Sequence, usize)>) {
+        {
+            let mut places = self.payloads.places.lock();
+            for (place, size) in large {
+                // Others, who claimed before, may come after; seldom far.
+                let later = places.iter().rev().take_while(|(other, _)| place.is_before(*other)).count();
+                let index = places.len() - later;
+                places.insert(index, (place, size));
+            }
+        }
+        // Whoever found them not yet there, and waits, can get at them now.
+        self.channel.room().notify();
+    }
+
+    /// Takes the payloads out of all slots that every reader has read, as far as there is room for padding. Returns how
+    /// many bytes that were.
+    pub(crate) fn trim(&self) -> usize {
+        let lap = self.channel.capacity() as u64;
+        let (mut padded, mut bytes) = (0, 0);
+        loop {
+            self.channel.pass_padding();
+            // Sparing lossy readers, who would lose what they have not read; and while there is any such reader, leaving a
+            // quarter of the ring to those who publish.
+            let chunk = self.room(true).saturating_sub(lap / 4).min(lap - padded).min(CHUNK);
+            let Ok(taken) = (if chunk > 0 { self.pad(chunk) } else { Err(ClaimError::Full) }) else { break };
+            padded += chunk;
+            bytes += taken;
+        }
+        if padded > 0 {
+            self.lanes.padding.settle();
+        }
+        bytes
+    }
+
+    /// Claims `count` slots as padding, and takes out what they held. Returns how many payload bytes that were.
+    fn pad(&self, count: u64) -> Result<usize, ClaimError> {
+        let (first, bytes) = self.take_out(count)?;
+        self.lanes.padding.made(first, count);
+        Ok(bytes)
+    }
+
+    /// Takes the next `count` numbers for messages that nobody is to read; returns the first. What their slots held goes.
+    pub(crate) fn skip(&self, count: u64) -> Result<Sequence, ClaimError> {
+        self.take_out(count).map(|(first, _)| first)
+    }
+
+    fn take_out(&self, count: u64) -> Result<(Sequence, usize), ClaimError> {
+        let mut old = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+        let claim = self.channel.try_claim(count)?;
+        let first = claim.start();
+        claim.pad_each(|slot| old.push(std::mem::take(slot)));
+        // What came back is looked at only now: to drop it may run code of its owner's.
+        let size = |record: Record| {
+            let (size, _buffer) = record.dismantle();
+            self.left(size);
+            size
+        };
+        Ok((first, old.into_iter().map(size).sum()))
+    }
+}
+
+/// Bytes that are counted and not yet on the ring; dropping it takes them back.
+#[derive(Debug)]
+pub(super) struct Counted<'a> {
+    shard: &'a Shard,
+    bytes: usize,
+}
+
+impl<'a> Counted<'a> {
+    pub(super) fn new(shard: &'a Shard, bytes: usize) -> Self {
+        Self { shard, bytes }
+    }
+
+    /// They are on the ring now.
+    pub(super) fn published(mut self, large: impl Iterator<Item = (Sequence, usize)>) {
+        self.bytes = 0;
+        self.shard.keep_places(large);
+    }
+
+    /// Takes them back, since there is no slot for the one message that they are of. Nobody needs to be told: whoever
+    /// waits for the budget needs a slot as well, and will be told of that. (Else one who waits would tell himself.)
+    pub(super) fn take_back_quietly(mut self) {
+        self.shard.payloads.counted.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.shard.uncount(self.bytes);
+        }
+    }
+}

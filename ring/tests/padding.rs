@@ -1,0 +1,103 @@
+//! Padding made to get at what slots held, and readers that are moved past it.
+#![cfg(not(ringmain_loom))]
+
+use ringmain_ring::{LossyRead, Multi, OnFull, Ring, SharedCursor};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+fn ring(capacity: usize) -> Ring<u64> {
+    Ring::multi(capacity, || 0).expect("a power of two")
+}
+
+fn take(cursor: &SharedCursor<u64, Multi>, limit: usize) -> Vec<u64> {
+    let mut seen = Vec::new();
+    if let Some(batch) = cursor.claim(limit) {
+        batch.view().for_each(|_, value| seen.push(*value));
+    }
+    seen
+}
+
+#[test]
+fn a_claim_given_up_changes_what_its_slots_held_and_no_reader_is_shown_it() {
+    let ring = ring(4);
+    let mut cursor = ring.cursor();
+    (1..=4).for_each(|value| drop(ring.try_publish(value)));
+    assert_eq!(cursor.poll(4, |_, _| ()), 4);
+    let mut claim = ring.try_claim(3).unwrap();
+    assert_eq!(claim.push(10), Ok(1));
+    let mut held = Vec::new();
+    claim.pad_each(|slot| held.push(std::mem::take(slot)));
+    assert_eq!(held, [2, 3], "behind what was written");
+    let mut seen = Vec::new();
+    assert_eq!(cursor.poll(4, |sequence, value| seen.push((sequence.number(), *value))), 1);
+    assert_eq!(seen, [(4, 10)]);
+    // A lap later they hold what they were left with.
+    assert_eq!((0..4).map(|_| ring.try_exchange(7).unwrap().1).collect::<Vec<_>>(), [4, 10, 0, 0]);
+}
+
+#[test]
+fn a_panic_in_the_change_strands_nobody() {
+    let ring = Ring::multi(4, || Arc::new(0)).unwrap();
+    let mut cursor = ring.cursor();
+    let claim = ring.try_claim(4).unwrap();
+    let panics = catch_unwind(AssertUnwindSafe(|| claim.pad_each(|_| panic!("in passing"))));
+    assert!(panics.is_err());
+    assert_eq!(cursor.poll(4, |_, _| ()), 0);
+    ring.try_publish(Arc::new(5)).unwrap();
+    assert_eq!(cursor.poll(4, |_, value| assert_eq!(**value, 5)), 1);
+}
+
+#[test]
+fn readers_pass_padding_up_to_the_first_value() {
+    let ring = ring(8);
+    let (shared, lossy) = (ring.shared_cursor(), ring.lossy_cursor(OnFull::Detach));
+    let positions = || (shared.position().number(), lossy.position().number());
+    let pass = || {
+        shared.pass_padding();
+        lossy.pass_padding();
+    };
+    pass();
+    assert_eq!(positions(), (0, 0));
+    ring.try_claim(3).unwrap().pad_each(|_| ());
+    ring.try_publish(1).unwrap();
+    ring.try_claim(2).unwrap().pad_each(|_| ());
+    pass();
+    assert_eq!(positions(), (3, 3));
+    pass();
+    assert_eq!(positions(), (3, 3), "there is something to read");
+    assert_eq!(take(&shared, 1), [1]);
+    assert_eq!(lossy.read(1, |_, value| assert_eq!(*value, 1)), LossyRead::Read(1));
+    pass();
+    assert_eq!(positions(), (6, 6));
+    // So a whole lap of padding after another passes them by, and the one that may be detached is not.
+    for _ in 0..5 {
+        ring.try_claim(8).unwrap().pad_each(|_| ());
+        pass();
+    }
+    assert_eq!(positions(), (46, 46));
+    (0..8).for_each(|value| drop(ring.try_publish(value)));
+    assert_eq!(take(&shared, 8).len(), 8);
+    assert_eq!(lossy.read(8, |_, _| ()), LossyRead::Read(8));
+    // The detached stay where they are.
+    assert!(shared.detach());
+    lossy.detach();
+    ring.try_claim(8).unwrap().pad_each(|_| ());
+    pass();
+    assert_eq!(lossy.read(8, |_, _| ()), LossyRead::Detached);
+}
+
+#[test]
+fn a_cursor_under_a_cover_passes_padding_and_producers_see_it() {
+    let ring = ring(4);
+    let mut cover = ring.cover();
+    let cursor = ring.shared_cursor();
+    cover.add(cursor.clone()).unwrap();
+    for _ in 0..5 {
+        ring.try_claim(4).unwrap().pad_each(|_| ());
+        cursor.pass_padding();
+    }
+    ring.try_publish(9).unwrap();
+    let turn = cover.turn();
+    let view = turn.claim(0, 4).expect("a value");
+    assert_eq!(view.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [9]);
+}
