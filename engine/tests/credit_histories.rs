@@ -177,21 +177,21 @@ fn a_detach_among_busy_consumers_leaves_nothing_held() {
                 let subscription = &subscription;
                 scope.spawn(move || {
                     let mut kept = Vec::new();
-                    loop {
+                    for number in 0.. {
                         match subscription.pull(20) {
                             Ok(deliveries) => kept.extend(deliveries),
                             Err(RecvError::Detached) => break,
                             Err(error) => panic!("{error}"),
                         }
-                        if kept.len() > 2 && consumer == 0 {
+                        if consumer == 0 && number % 3 == 0 {
                             kept.clear();
-                        } else if kept.len() > 2 {
+                        } else {
                             kept.drain(..).for_each(|delivery| _ = delivery.ack()); // or it was detached
                         }
                     }
                 });
             }
-            for number in 0..round * 4 {
+            for number in 0..round {
                 let message = Message::new(vec![0; 40]).ordering_key(["a", "b"][number % 2]);
                 drop(topic.publisher().try_publish(message));
             }
