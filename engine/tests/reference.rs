@@ -3,6 +3,12 @@
 //!
 //! `RINGMAIN_MODEL_CASES` asks for more histories than a quick run has. A history that fails is made smaller, printed
 //! with all that happened in it, and remembered in `reference.proptest-regressions`.
+#![allow(
+    clippy::all,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a model, on its way to agreement with the engine"
+)]
 
 mod model;
 

@@ -1,5 +1,10 @@
 //! `ring_bytes` and `Topic::trim`: how many payload bytes a ring holds, counted from outside, by payloads that know when
 //! they are dropped.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests, with small numbers"
+)]
 
 mod common;
 mod tasks;
