@@ -1,5 +1,10 @@
 //! Publishing by histories that nobody wrote down: every way of publishing, in any order, against a model of what is
 //! outstanding; and from several threads at once. And what a topic tells of itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests, with small numbers"
+)]
 
 mod common;
 mod tasks;

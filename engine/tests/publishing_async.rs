@@ -1,4 +1,9 @@
 //! `publish_async` and awaited receipts: woken when there is something to do, cancelled without a trace.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests, with small numbers"
+)]
 
 mod common;
 mod tasks;

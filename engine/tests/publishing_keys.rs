@@ -1,4 +1,9 @@
 //! Ordering keys at the publisher: a failure pauses the key until `resume_publishing`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests, with small numbers"
+)]
 
 mod common;
 mod tasks;

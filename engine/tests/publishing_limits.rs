@@ -1,4 +1,9 @@
 //! Publisher flow control (docs: `Publisher`): what is outstanding, and what happens at the limit.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests, with small numbers"
+)]
 
 mod common;
 mod tasks;
