@@ -308,7 +308,7 @@ fn the_report_of_a_close_in_the_midst_of_it_all_is_exact() {
         (0..2).for_each(|number| _ = topic.publisher().publish(message(number)).unwrap());
         let report = thread::scope(|scope| {
             let subscription = if round % 2 == 0 { &parks } else { &nacks };
-            scope.spawn(|| consume(subscription));
+            (0..2).for_each(|_| drop(scope.spawn(|| consume(subscription))));
             until(|| subscription.stats().nacked >= 10);
             engine.close(Close::Now)
         });
