@@ -104,22 +104,29 @@ impl SubscriptionInner {
         add(&self.counters.filtered, skipped);
     }
 
+    /// What is unread. Fetches what is staged first; that may end the subscription, by its overflow policy.
     fn unread(&self) -> u64 {
-        if self.is_shut() {
-            return 0;
+        loop {
+            if !self.is_shut() {
+                self.run_dry();
+            }
+            let unread = self.receivers.iter().map(Receiver::unread).sum();
+            if self.is_shut() {
+                return 0;
+            }
+            if !self.receivers.iter().any(Receiver::is_detached) {
+                return unread;
+            }
+            self.shut(); // nobody has noticed yet
         }
-        self.run_dry();
-        self.receivers.iter().map(Receiver::unread).sum()
     }
 
     pub(crate) fn stats(&self) -> SubscriptionStats {
-        if self.receivers.iter().any(Receiver::is_detached) {
-            self.shut(); // by its overflow policy, and nobody has noticed yet
-        }
+        let unread = self.unread();
         self.note_skipped();
         let counters = &self.counters;
         let in_place = read(&counters.in_place);
-        let (unread, dropped, filtered) = (self.unread(), read(&counters.dropped), read(&counters.filtered));
+        let (dropped, filtered) = (read(&counters.dropped), read(&counters.filtered));
         SubscriptionStats {
             accepted: read(&counters.taken) + in_place + filtered + dropped + unread + read(&self.given_up),
             delivered: read(&counters.delivered) + in_place,
