@@ -108,7 +108,7 @@ impl Model {
     }
 
     /// The delivery became its id: its lease has the ack deadline again.
-    pub(crate) fn into_id(&mut self, sub: usize, lease: LeaseNo) {
+    pub(crate) fn becomes_id(&mut self, sub: usize, lease: LeaseNo) {
         let (now, live) = (self.now, self.is_live(sub, lease));
         let sub = &mut self.subs[sub];
         if let Some(lease) = sub.leases.get_mut(&lease).filter(|_| live && sub.settings.max_lease.is_some()) {
