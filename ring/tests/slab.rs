@@ -184,29 +184,30 @@ fn every_value_comes_out_once_whoever_ends_its_lease() {
 #[test]
 fn a_scan_finds_exactly_what_is_due() {
     let mut seed = 7_u64;
-    let mut below = |limit: u64| {
+    let mut below = |limit: usize| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) % limit
+        usize::try_from(seed >> 33).unwrap() % limit
     };
     let slab = Slab::new();
     let mut leases: Vec<(LeaseId, u64)> = Vec::new();
     let mut now = 0;
+    let time = |ticks: usize| ticks as u64 * TICK;
     for step in 0..if cfg!(miri) { 300 } else { 20_000_u64 } {
-        let deadline = now + (1 + below(1_000)) * TICK;
+        let deadline = now + time(1 + below(1_000));
         match below(8) {
             // Some hundreds at a time: several blocks, most of which a scan need not look at.
             0..=3 if leases.len() < 700 => leases.push((slab.insert(step, deadline), deadline)),
             4 | 5 if !leases.is_empty() => {
-                let (id, _) = leases.swap_remove(below(leases.len() as u64) as usize);
+                let (id, _) = leases.swap_remove(below(leases.len()));
                 slab.take(id, Some(now)).unwrap();
             }
             6 if !leases.is_empty() => {
-                let index = below(leases.len() as u64) as usize;
+                let index = below(leases.len());
                 slab.extend(leases[index].0, now, deadline).unwrap();
                 leases[index].1 = deadline;
             }
             _ => {
-                now += below(3) * TICK;
+                now += time(below(3));
                 let mut expired = Vec::new();
                 let next = slab.expire(Some(now), |id, _| expired.push(id));
                 let mut due: Vec<_> =
