@@ -1,4 +1,4 @@
-//! The engine's own orderings, every schedule: the batcher's hand-over, receipts, deadlines.
+//! The engine's own orderings, every schedule: the batcher's hand-over, receipts, deadlines, the end.
 #![cfg(all(ringmain_loom, ringmain_twins))]
 
 #[path = "../../ring/tests/models/mod.rs"]
@@ -6,7 +6,8 @@ mod models;
 
 use loom::thread::spawn;
 use ringmain::{
-    Engine, ManualClock, Message, Publisher, Subscription, SubscriptionConfig, TopicConfig, WaitStrategy,
+    Engine, ManualClock, Message, Publisher, RecvError, Subscription, SubscriptionConfig, TopicConfig,
+    WaitStrategy,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,5 +82,28 @@ model!(
         engine.tick();
         let stats = subscription.stats();
         assert_eq!(stats.outstanding, 0, "{stats:?}, everything has expired by now");
+    }
+);
+
+model!(
+    /// Two consumers, a message, and nothing more to come: neither is told so before it is acked, and both are then.
+    the_end_is_told_to_all_and_not_too_early, broken by ["receive.end_in_silence", "receive.hands_unseen"], {
+        let (engine, _clock, publisher, subscription) = small(WaitStrategy::Park);
+        publisher.publish(Message::new("1")).unwrap();
+        engine.delete_topic("topic").unwrap();
+        let to_the_end = |subscription: &Subscription| {
+            let error = loop {
+                match subscription.recv() {
+                    Ok(delivery) => delivery.ack().unwrap(),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error, RecvError::Closed);
+            assert_eq!(subscription.stats().acked, 2, "the one before, and this");
+        };
+        let other = subscription.clone();
+        let ends = spawn(move || to_the_end(&other));
+        to_the_end(&subscription);
+        ends.join().unwrap();
     }
 );

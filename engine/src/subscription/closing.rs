@@ -66,8 +66,9 @@ impl SubscriptionInner {
             }
             // Before the look: what comes back after it is seen to have.
             let returned = self.held.returned();
-            if self.has_work(true) || self.is_outstanding() {
-                self.pause(deadline, || self.is_shut() || !(self.has_work(true) || self.is_outstanding()));
+            let settled = || !self.has_work(true) && self.is_at_rest();
+            if !settled() {
+                self.pause(deadline, || self.is_shut() || settled());
                 continue;
             }
             // What was taken in place, and is being handled just now, may come back yet.
@@ -84,12 +85,6 @@ impl SubscriptionInner {
                 return;
             }
         }
-    }
-
-    /// Whether something is leased, or about to be, or held and to be delivered yet.
-    fn is_outstanding(&self) -> bool {
-        // In this order: whoever receives has its credit before it takes, and until what it took is leased.
-        self.receiving.load(Ordering::Acquire) > 0 || self.leases.live() > 0 || self.held.awaits_delivery()
     }
 
     /// Waits for a moment, or until `ready`: in-place readers notify nobody but publishers.
