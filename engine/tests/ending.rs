@@ -5,8 +5,10 @@ mod common;
 
 use common::{assert_balanced, for_a_while, message, number, single, topic, until};
 use ringmain::{
-    Close, CloseReport, Delivery, Dispatcher, Engine, RecvError, Subscription, SubscriptionConfig, Verdict,
+    Close, CloseReport, Delivery, Dispatcher, Engine, PublishError, RecvError, Subscription,
+    SubscriptionConfig, Verdict,
 };
+use ringmain_ring::sync::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -14,21 +16,27 @@ const ROUNDS: u64 = 200;
 /// How often each of two messages is nacked before it is acked.
 const NACKS: u32 = 20;
 
-fn settle(delivery: Delivery) {
+/// Nacks a delivery, or says that it is done with, and acks it.
+fn settle(delivery: Delivery, done: &AtomicUsize) {
     let enough = delivery.delivery_attempt() > NACKS;
+    done.fetch_add(usize::from(enough), Ordering::Relaxed);
     if enough { delivery.ack() } else { delivery.nack() }.expect("in time");
 }
 
-/// Receives until told that it is over; by then everything must have been acked.
-fn consume(subscription: &Subscription, receive: impl Fn(&Subscription) -> Result<Vec<Delivery>, RecvError>) {
+/// Receives until told that it is over; by then both messages must be done with.
+fn consume(
+    subscription: &Subscription,
+    done: &AtomicUsize,
+    receive: impl Fn(&Subscription) -> Result<Vec<Delivery>, RecvError>,
+) {
     loop {
         match receive(subscription) {
-            Ok(deliveries) => deliveries.into_iter().for_each(settle),
+            Ok(deliveries) => deliveries.into_iter().for_each(|delivery| settle(delivery, done)),
             Err(error) => {
                 let stats = subscription.stats();
                 // A close that has drained it all detaches.
                 assert!(matches!(error, RecvError::Closed | RecvError::Detached));
-                assert_eq!(stats.acked, 2, "told too early: {stats:?}");
+                assert_eq!(done.load(Ordering::Relaxed), 2, "told too early: {stats:?}");
                 return;
             }
         }
@@ -45,11 +53,12 @@ fn compete(round: u64, end: impl Fn(&Engine)) {
     for number in 0..2 {
         topic.publisher().publish(message(number).ordering_key("key")).expect("room for two");
     }
+    let done = AtomicUsize::new(0);
     thread::scope(|scope| {
         let consumers = [
-            scope.spawn(|| consume(&subscription, |it| Ok(it.try_recv()?.into_iter().collect()))),
-            scope.spawn(|| consume(&subscription, |it| it.pull(2))),
-            scope.spawn(|| consume(&subscription, |it| Ok(vec![it.recv()?]))),
+            scope.spawn(|| consume(&subscription, &done, |it| Ok(it.try_recv()?.into_iter().collect()))),
+            scope.spawn(|| consume(&subscription, &done, |it| it.pull(2))),
+            scope.spawn(|| consume(&subscription, &done, |it| Ok(vec![it.recv()?]))),
         ];
         end(&engine);
         consumers.into_iter().for_each(|consumer| consumer.join().expect("it was told in time"));
@@ -102,6 +111,8 @@ fn the_last_message_that_one_consumer_gives_up_reaches_the_other() {
                 until(|| subscription.is_topic_deleted());
                 assert!(for_a_while(|| !other.is_finished() && (!drain || !ends.is_finished())));
                 assert!(subscription.try_recv().unwrap().is_none(), "neither there nor over");
+                let refused = publisher.try_publish(message(9));
+                assert!(matches!(refused, Err(PublishError::Closed(back)) if back == message(9)));
                 give_up(last);
                 assert_eq!(other.join().unwrap(), (7, 2));
             });

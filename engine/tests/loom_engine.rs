@@ -9,6 +9,7 @@ use ringmain::{
     Engine, ManualClock, Message, Publisher, RecvError, Subscription, SubscriptionConfig, TopicConfig,
     WaitStrategy,
 };
+use ringmain_ring::sync::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,24 +87,28 @@ model!(
 );
 
 model!(
-    /// Two consumers, a message, and nothing more to come: neither is told so before it is acked, and both are then.
+    /// Two consumers, a message, and nothing more to come: neither is told so before it is to be acked, and both are then.
     the_end_is_told_to_all_and_not_too_early, broken by ["receive.end_in_silence", "receive.hands_unseen"], {
         let (engine, _clock, publisher, subscription) = small(WaitStrategy::Park);
         publisher.publish(Message::new("1")).unwrap();
         engine.delete_topic("topic").unwrap();
-        let to_the_end = |subscription: &Subscription| {
+        let decided = Arc::new(AtomicUsize::new(0));
+        let to_the_end = |subscription: &Subscription, decided: &AtomicUsize| {
             let error = loop {
                 match subscription.recv() {
-                    Ok(delivery) => delivery.ack().unwrap(),
+                    Ok(delivery) => {
+                        decided.fetch_add(1, Ordering::Relaxed);
+                        delivery.ack().unwrap();
+                    }
                     Err(error) => break error,
                 }
             };
             assert_eq!(error, RecvError::Closed);
-            assert_eq!(subscription.stats().acked, 2, "the one before, and this");
+            assert_eq!(decided.load(Ordering::Relaxed), 1, "it is being acked at least");
         };
-        let other = subscription.clone();
-        let ends = spawn(move || to_the_end(&other));
-        to_the_end(&subscription);
+        let (other, also) = (subscription.clone(), Arc::clone(&decided));
+        let ends = spawn(move || to_the_end(&other, &also));
+        to_the_end(&subscription, &decided);
         ends.join().unwrap();
     }
 );
