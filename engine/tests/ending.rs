@@ -48,7 +48,7 @@ fn compete(round: u64, end: impl Fn(&Engine)) {
     let engine = Engine::new();
     let topic = topic(&engine, 16);
     let config = SubscriptionConfig::default();
-    let config = if round % 2 == 0 { config } else { config.message_ordering() };
+    let config = if round.is_multiple_of(2) { config } else { config.message_ordering() };
     let subscription = topic.create_subscription("sub", config).expect("new");
     for number in 0..2 {
         topic.publisher().publish(message(number).ordering_key("key")).expect("room for two");
