@@ -27,6 +27,7 @@ mod ledger;
 mod level;
 mod limits;
 mod memory;
+mod modes;
 mod noise;
 mod num;
 mod overhead;
