@@ -41,6 +41,7 @@ mod sample;
 mod scenario;
 mod search;
 mod shared;
+mod validate;
 
 use std::process::ExitCode;
 

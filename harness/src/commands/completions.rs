@@ -3,8 +3,8 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
-use std::io::Write;
 
+use super::say;
 use crate::Verdict;
 use crate::cli::{self, Scenario};
 
@@ -23,8 +23,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
     let scenarios = PossibleValuesParser::new(Scenario::value_variants().iter().map(|one| one.name()));
     let mut command = cli::command().mut_arg("scenario", |argument| argument.value_parser(scenarios));
     clap_complete::generate(arguments.shell, &mut command, "harness", &mut script);
-    std::io::stdout()
-        .write_all(&script)
-        .map_err(|error| format!("cannot print the completions: {error}; redirect them into a file"))?;
+    say(&String::from_utf8_lossy(&script))?;
     Ok(Verdict::Passed)
 }
