@@ -5,6 +5,7 @@ use crate::cli::payloads::Payload;
 use crate::cli::settings::Settings;
 use crate::cli::units::size_text;
 use crate::latency::{Summary, samples_needed};
+use crate::modes::{self, one_mode};
 use crate::num;
 use crate::payload::Read;
 use crate::result::{Account, Level, Ran, Saturation, ScenarioMetrics, Throughput, name};
@@ -80,6 +81,7 @@ fn throughput(lines: &mut Vec<String>, ran: &Ran, metrics: &Throughput, paint: P
         num::signed(metrics.deliveries_per_sec),
         metrics.bytes_per_sec / 1e9
     )));
+    lines.extend(outcome.latency.as_ref().and_then(|latency| modes::describe(&latency.histogram)));
 }
 
 fn saturation(lines: &mut Vec<String>, metrics: &Saturation, paint: Paint) {
@@ -101,6 +103,10 @@ fn saturation(lines: &mut Vec<String>, metrics: &Saturation, paint: Paint) {
     lines.extend(metrics.levels.iter().map(|level| row(level, paint)));
     lines.push(String::new());
     lines.push(paint.strong(&knee(metrics)));
+    for level in metrics.levels.iter().filter(|level| level.held && !one_mode(&level.latency.histogram)) {
+        let modes = modes::describe(&level.latency.histogram).unwrap_or_default();
+        lines.push(format!("level {} %: {modes}", num::percent(level.percent)));
+    }
     lines.push(String::new());
     let nanos = |value: Option<f64>| value.map(|millis| millis * 1e6);
     let marks: Vec<plot::Mark> = metrics
@@ -251,6 +257,7 @@ mod tests {
             backlog_peak: Some(5),
             unsent: None,
             samples: vec![],
+            iterations: vec![],
             disturbed: 0,
             noise: Noise::default(),
         }
@@ -276,6 +283,7 @@ mod tests {
             probes: vec![],
             saturated: false,
             knee: Some(crate::result::Knee { percent: 90.0, rate: 9e5, p99: 0.0123 }),
+            headline_percent: None,
             levels: vec![level(50.0, true)],
             warmup_ms: 1.0,
         };

@@ -16,11 +16,12 @@ use crate::cli::payloads::Payload;
 use crate::cli::settings::Settings;
 use crate::cli::units::Capacity;
 use crate::environment::Environment;
-use crate::latency::Summary;
+use crate::latency::{Recorder, Summary};
 use crate::memory::Memory;
 use crate::num;
 use crate::overhead::Overhead;
 use crate::payload::Read;
+use crate::sample::Sample;
 use crate::scenario::Outcome;
 
 /// The version of this format; it rises when a field changes its meaning.
@@ -70,7 +71,7 @@ pub(crate) struct Throughput {
     pub(crate) iterations: Vec<Iteration>,
 }
 
-/// One sample of `throughput`.
+/// One sample among several: what comparisons are made of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Iteration {
@@ -79,6 +80,19 @@ pub(crate) struct Iteration {
     pub(crate) messages: u64,
     pub(crate) latency: Summary,
     pub(crate) noise: crate::noise::Noise,
+}
+
+impl Iteration {
+    /// What `sample` says, with what was recorded in it.
+    pub(crate) fn of(sample: &Sample, latency: &Recorder) -> Self {
+        Self {
+            messages_per_sec: sample.rate(),
+            duration_ms: num::millis(num::float(sample.nanos)),
+            messages: sample.delivered(),
+            latency: latency.brief(),
+            noise: sample.noise.clone(),
+        }
+    }
 }
 
 /// The metrics of `saturation`.
@@ -103,6 +117,9 @@ pub(crate) struct Saturation {
     pub(crate) saturated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) knee: Option<Knee>,
+    /// Which level the common figures are those of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) headline_percent: Option<f64>,
     pub(crate) levels: Vec<Level>,
     pub(crate) warmup_ms: f64,
 }
@@ -143,6 +160,8 @@ pub(crate) struct Level {
     pub(crate) unsent: Option<u64>,
     /// The achieved rate of each sample.
     pub(crate) samples: Vec<f64>,
+    /// The same samples in full.
+    pub(crate) iterations: Vec<Iteration>,
     /// How many of them the machine disturbed.
     pub(crate) disturbed: usize,
     pub(crate) noise: crate::noise::Noise,

@@ -31,13 +31,7 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
             sample.latency.as_ref().ok_or_else(|| Fault::new("a stamped load came back without times"))?;
         latency.merge(recorded);
         nanos += sample.nanos;
-        iterations.push(Iteration {
-            messages_per_sec: sample.rate(),
-            duration_ms: num::millis(num::float(sample.nanos)),
-            messages: sample.delivered(),
-            latency: recorded.summary(),
-            noise: sample.noise.clone(),
-        });
+        iterations.push(Iteration::of(&sample, recorded));
     }
     let rates: Vec<f64> = iterations.iter().map(|iteration| iteration.messages_per_sec).collect();
     let rate = num::median(&rates).ok_or_else(|| Fault::new("no iteration was run"))?;

@@ -7,7 +7,7 @@ use crate::latency::Recorder;
 use crate::level::{self, Point, Rates};
 use crate::noise::Noise;
 use crate::num;
-use crate::result::{self, Knee, Level, Probe, ScenarioMetrics};
+use crate::result::{self, Iteration, Knee, Level, Probe, ScenarioMetrics};
 use crate::sample::Sample;
 use crate::search::{self, Found};
 
@@ -47,6 +47,10 @@ pub(super) fn measured(percent: f64, offered: f64, samples: &[Sample]) -> Measur
         backlog_peak: samples.iter().filter_map(|sample| Backlog::peak(&sample.backlog)).max(),
         unsent: (unsent > 0).then_some(unsent),
         samples: achieved,
+        iterations: samples
+            .iter()
+            .filter_map(|sample| Some(Iteration::of(sample, sample.latency.as_ref()?)))
+            .collect(),
         disturbed: samples.iter().filter(|sample| !sample.noise.reasons().is_empty()).count(),
         noise: Noise::worst(samples.iter().map(|sample| &sample.noise)),
     };
@@ -108,6 +112,7 @@ pub(super) fn outcome(
         achieved.max_by(|(_, a), (_, b)| a.achieved_rate.total_cmp(&b.achieved_rate)).map(|(index, _)| index)
     };
     let headline = knee.or_else(best).map(|index| &levels[index]);
+    let headline_percent = headline.map(|level| level.percent);
     let drift = if afterwards > found.closed_maximum {
         afterwards / found.closed_maximum
     } else {
@@ -138,6 +143,7 @@ pub(super) fn outcome(
                 let (level, p99) = (&levels[index], points[index].p99?);
                 Some(Knee { percent: level.percent, rate: level.achieved_rate, p99: num::millis(p99) })
             }),
+            headline_percent,
             levels,
             warmup_ms: num::millis(num::float(warmup)),
         }),
@@ -162,6 +168,7 @@ mod tests {
             backlog_peak: None,
             unsent: None,
             samples: vec![],
+            iterations: vec![],
             disturbed: 0,
             noise: Noise::default(),
         };
