@@ -1,7 +1,7 @@
 //! The load harness of Ringmain.
 //!
 //! `harness --scenario saturation` measures how much an engine carries and what latency it has on the way there;
-//! `harness --help` lists the rest. The parts, from the outside in:
+//! `harness --help` lists the rest, sub-commands (`commands`) among it. The parts, from the outside in:
 //!
 //! - `cli` says what is asked, `scenario` what that means in samples, `search` and `level` what the samples say;
 //! - `sample` runs one of them: `pin` seats the threads, `publish` (with `pacer`) and `consume` (with `inbox`,
@@ -15,6 +15,7 @@
 mod backlog;
 mod cli;
 mod clock;
+mod commands;
 mod consume;
 mod driver;
 mod environment;
@@ -42,8 +43,8 @@ mod shared;
 
 use std::process::ExitCode;
 
-use cli::Refusal;
 use cli::settings::{Plan, Settings};
+use cli::{Arguments, Asked, Refusal};
 use report::Paint;
 use report::progress::Progress;
 
@@ -70,14 +71,23 @@ impl Verdict {
 }
 
 fn main() -> ExitCode {
-    let plan =
-        match cli::parse().and_then(|arguments| cli::settings::plan(&arguments).map_err(Refusal::Usage)) {
-            Ok(plan) => plan,
-            Err(Refusal::Asked(help)) => {
-                return if help.print().is_ok() { Verdict::Passed } else { Verdict::Failed }.code();
-            }
-            Err(Refusal::Usage(line)) => return refuse(&line),
-        };
+    let outcome = match cli::parse() {
+        Ok(Asked::Run(arguments)) => run(&arguments),
+        Ok(Asked::Command(command)) => command.run(),
+        Err(Refusal::Asked(help)) => Ok(if help.print().is_ok() { Verdict::Passed } else { Verdict::Failed }),
+        Err(Refusal::Usage(line)) => Err(line),
+    };
+    outcome
+        .unwrap_or_else(|line| {
+            eprintln!("error: {line}");
+            Verdict::Usage
+        })
+        .code()
+}
+
+/// Runs the scenarios that were asked for; `Err` is why none was run.
+fn run(arguments: &Arguments) -> Result<Verdict, String> {
+    let plan = cli::settings::plan(arguments)?;
     for note in &plan.notes {
         eprintln!("note: {note}");
     }
@@ -86,11 +96,10 @@ fn main() -> ExitCode {
             let seconds = scenario::estimate(run).as_secs_f64();
             println!("{}", report::text::plan(run, &scenario::steps(run), seconds));
         }
-        return Verdict::Passed.code();
+        return Ok(Verdict::Passed);
     }
-    if let Err(line) = limits::build().and_then(|()| result::prepare(&plan.results)) {
-        return refuse(&line);
-    }
+    limits::build()?;
+    result::prepare(&plan.results)?;
     let mut worst = Verdict::Passed;
     for (position, run) in plan.runs.iter().enumerate() {
         if position > 0 {
@@ -102,12 +111,7 @@ fn main() -> ExitCode {
             worst = verdict;
         }
     }
-    worst.code()
-}
-
-fn refuse(line: &str) -> ExitCode {
-    eprintln!("error: {line}");
-    Verdict::Usage.code()
+    Ok(worst)
 }
 
 /// Runs one scenario, shows its result and writes it.

@@ -2,17 +2,19 @@
 //!
 //! [`Arguments`] is what was written, [`settings::Settings`] what it means once defaults are filled in and
 //! everything that would do nothing is refused. An option is an `Option` here wherever the scenario decides on the
-//! default, or where it matters whether it was given at all.
+//! default, or where it matters whether it was given at all. A sub-command takes none of these options; see
+//! [`crate::commands`].
 
 pub(crate) mod payloads;
 pub(crate) mod settings;
 pub(crate) mod units;
 
 use clap::error::ErrorKind;
-use clap::{Parser, ValueEnum};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::Command;
 use crate::pin::Pinning;
 use units::Capacity;
 
@@ -189,12 +191,42 @@ pub(crate) enum Refusal {
     Usage(String),
 }
 
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// To run a scenario.
+    Run(Box<Arguments>),
+    /// A sub-command.
+    Command(Command),
+}
+
+/// The whole command line: the options of a run, and the sub-commands, which take none of them.
+pub(crate) fn command() -> clap::Command {
+    // In this order, so that the description is that of the harness.
+    Arguments::augment_args(Command::augment_subcommands(clap::Command::new("harness")))
+        .args_conflicts_with_subcommands(true)
+        .subcommand_negates_reqs(true)
+        .subcommand_required(false)
+        .arg_required_else_help(false)
+}
+
 /// Parses the arguments of this process.
-pub(crate) fn parse() -> Result<Arguments, Refusal> {
-    Arguments::try_parse().map_err(|error| match error.kind() {
+pub(crate) fn parse() -> Result<Asked, Refusal> {
+    parse_from(std::env::args_os()).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refusal::Asked(error),
         _ => Refusal::Usage(one_line(&error.to_string())),
     })
+}
+
+fn parse_from<T: Into<std::ffi::OsString> + Clone>(
+    words: impl IntoIterator<Item = T>,
+) -> Result<Asked, clap::Error> {
+    let matches = command().try_get_matches_from(words)?;
+    if matches.subcommand().is_some() {
+        Command::from_arg_matches(&matches).map(Asked::Command)
+    } else {
+        Arguments::from_arg_matches(&matches).map(Box::new).map(Asked::Run)
+    }
 }
 
 /// Clap's message without its epilogue, on one line.
@@ -209,11 +241,18 @@ fn one_line(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_consistent() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_sub_command_needs_no_scenario_and_takes_no_option_of_a_run() {
+        assert!(matches!(parse_from(["harness", "completions", "bash"]), Ok(Asked::Command(_))));
+        assert!(matches!(parse_from(["harness", "--scenario", "throughput"]), Ok(Asked::Run(_))));
+        assert!(parse_from(["harness", "--quick", "completions", "bash"]).is_err());
+        assert!(parse_from(["harness", "completions", "bash", "--quick"]).is_err());
     }
 
     #[test]
@@ -225,9 +264,10 @@ mod tests {
             vec!["harness", "--scenario", "saturation", "--levels", "50,0"],
             vec!["harness", "--scenario", "saturation", "--wait", "sleep"],
             vec!["harness", "--scenario", "saturation", "--frobnicate"],
-            vec!["harness", "compare"],
+            vec!["harness", "completions"],
+            vec!["harness", "frobnicate"],
         ] {
-            let error = Arguments::try_parse_from(&wrong).unwrap_err();
+            let error = parse_from(&wrong).unwrap_err();
             let line = one_line(&error.to_string());
             assert!(
                 !line.is_empty() && !line.contains('\n') && !line.starts_with("error"),
