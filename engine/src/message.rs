@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 /// Data and attribute bytes together.
 const MAX_BYTES: usize = 10 << 20;
-const MAX_ATTRIBUTES: usize = 100;
+pub(crate) const MAX_ATTRIBUTES: usize = 100;
 const MAX_KEY: usize = 256;
 const MAX_VALUE: usize = 1024;
 pub(crate) const MAX_ORDERING_KEY: usize = 1024;
