@@ -12,7 +12,9 @@
 //! Exit codes: 0 passed, 1 failed its criteria, 2 wrong usage, 3 too noisy to tell (under `--strict`).
 #![forbid(unsafe_code)]
 
+mod acks;
 mod backlog;
+mod bandwidth;
 mod cli;
 mod clock;
 mod consume;
@@ -20,12 +22,16 @@ mod driver;
 mod environment;
 mod fault;
 mod inbox;
+mod inject;
 mod input;
+mod interrupt;
+mod keys;
 mod latency;
 mod ledger;
 mod level;
 mod limits;
 mod memory;
+mod mix;
 mod noise;
 mod num;
 mod overhead;
@@ -33,6 +39,7 @@ mod pacer;
 mod payload;
 mod pin;
 mod publish;
+mod records;
 mod report;
 mod result;
 mod sample;
@@ -88,13 +95,18 @@ fn main() -> ExitCode {
         }
         return Verdict::Passed.code();
     }
-    if let Err(line) = limits::build().and_then(|()| result::prepare(&plan.results)) {
+    let ready =
+        limits::build().and_then(|()| result::prepare(&plan.results)).and_then(|()| interrupt::listen());
+    if let Err(line) = ready {
         return refuse(&line);
     }
     let mut worst = Verdict::Passed;
     for (position, run) in plan.runs.iter().enumerate() {
         if position > 0 {
             println!();
+        }
+        if interrupt::requested() {
+            break;
         }
         let verdict = execute(&plan, run);
         // One run that cannot be told outweighs one that failed, and that one outweighs those that passed.
