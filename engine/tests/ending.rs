@@ -12,7 +12,7 @@ use ringmain_ring::sync::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-const ROUNDS: u64 = 200;
+const ROUNDS: u64 = 300;
 /// How often each of two messages is nacked before it is acked.
 const NACKS: u32 = 20;
 

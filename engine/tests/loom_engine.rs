@@ -93,7 +93,7 @@ model!(
 
 model!(
     /// Two consumers, a message, and nothing more to come: neither is told so before it is to be acked, and both are then.
-    the_end_is_told_to_all_and_not_too_early, broken by ["receive.end_in_silence", "receive.hands_unseen"], {
+    the_end_is_told_to_all_and_not_too_early, broken by ["end.in_silence", "end.hands_unseen"], {
         let (engine, _clock, publisher, subscription) = small(WaitStrategy::Park);
         publisher.publish(Message::new("1")).unwrap();
         engine.delete_topic("topic").unwrap();
@@ -115,6 +115,20 @@ model!(
         let ends = spawn(move || to_the_end(&other, &also));
         to_the_end(&subscription, &decided);
         ends.join().unwrap();
+    }
+);
+
+model!(
+    /// A message is nacked while somebody looks for the end: it is on its way back, or there, and this is not the end.
+    what_is_just_coming_back_is_not_missed_at_the_end, broken by ["end.coming_unseen", "end.return_unseen"], {
+        let (engine, _clock, publisher, subscription) = small(WaitStrategy::Park);
+        publisher.publish(Message::new("1")).unwrap();
+        let last = subscription.recv().unwrap();
+        engine.delete_topic("topic").unwrap();
+        let nacks = spawn(move || last.nack().unwrap());
+        let again = subscription.try_recv().expect("it comes back");
+        nacks.join().unwrap();
+        assert_eq!(again.map_or_else(|| receive(&subscription), |again| again.data()[0]), b'1');
     }
 );
 

@@ -161,10 +161,10 @@ impl SubscriptionInner {
         let returned = self.held.returned();
         !self.held.awaits_delivery()
             // Acquire: pairs with the release at the end of a call that receives: its leases are there.
-            && (self.receiving.load(Ordering::Acquire) == 0 || broken("receive.hands_unseen"))
+            && (self.receiving.load(Ordering::Acquire) == 0 || broken("end.hands_unseen"))
             && self.leases.live() == 0
-            && !self.held.is_coming()
-            && self.held.returned() == returned
+            && (!self.held.is_coming() || broken("end.coming_unseen"))
+            && (self.held.returned() == returned || broken("end.return_unseen"))
     }
 
     /// No call receives any more. One that looked for the end meanwhile found that this was not it, and may be asleep.
@@ -173,7 +173,7 @@ impl SubscriptionInner {
         // Pairs with the heavy fence of who is about to sleep: he has seen that nobody receives, or we see the close
         // that he has seen.
         light_fence();
-        if self.topic.is_closed() && !broken("receive.end_in_silence") && self.is_finished() {
+        if self.topic.is_closed() && !broken("end.in_silence") && self.is_finished() {
             self.changed.notify();
         }
     }
