@@ -16,6 +16,7 @@ mod backlog;
 mod cli;
 mod clock;
 mod commands;
+mod compare;
 mod consume;
 mod driver;
 mod environment;
