@@ -18,6 +18,7 @@ mod bandwidth;
 mod cli;
 mod clock;
 mod commands;
+mod compare;
 mod consume;
 mod driver;
 mod environment;

@@ -122,3 +122,109 @@ fn what_is_no_json_is_a_flaw_and_what_cannot_be_read_is_a_refusal() {
     assert!(refused(&["validate", "/no/such/file"]).contains("/no/such/file"));
     assert!(refused(&["validate"]).contains("RESULT"));
 }
+
+/// `result` with every rate multiplied and every latency divided by `speed`.
+fn at_speed(result: &Value, speed: f64) -> Value {
+    let mut result = result.clone();
+    scale(&mut result["metrics"], speed);
+    result
+}
+
+fn scale(value: &mut Value, speed: f64) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| scale(item, speed)),
+        Value::Object(map) => {
+            for (name, value) in map {
+                match (name.as_str(), value.as_f64()) {
+                    ("messagesPerSec" | "deliveriesPerSec" | "capacity", Some(rate)) => {
+                        *value = json!(rate * speed);
+                    }
+                    ("p50" | "p95" | "p99" | "p999" | "p9999" | "min" | "max" | "mean", Some(time)) => {
+                        *value = json!(time / speed);
+                    }
+                    _ => scale(value, speed),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_result_is_no_different_from_itself_and_a_slower_one_is_a_regression() {
+    let directory = tempfile::tempdir().unwrap();
+    for scenario in ["throughput", "saturation"] {
+        let result = fixture(scenario);
+        let base = put(directory.path(), "base.json", &result);
+        let slow = put(directory.path(), "slow.json", &at_speed(&result, 0.7));
+        let same = harness(&["compare", &base, &base]);
+        let text = String::from_utf8(same.stdout).unwrap();
+        assert!(same.status.code() == Some(0) && text.contains("no difference"), "{text}");
+        let worse = harness(&["compare", &base, &slow, "--json"]);
+        let object: Value = serde_json::from_slice(&worse.stdout).unwrap();
+        assert_eq!((worse.status.code(), object["finding"].as_str()), (Some(1), Some("regression")));
+        assert_eq!(object["metrics"][0]["metric"], "throughput");
+        let change = object["metrics"][0]["changePercent"].as_f64().unwrap();
+        assert!((change + 30.0).abs() < 0.01, "{object:#}");
+        let better = harness(&["compare", &slow, &base, "--color", "always"]);
+        let text = String::from_utf8(better.stdout).unwrap();
+        assert!(better.status.code() == Some(0) && text.contains("\x1b[32mimprovement"), "{text}");
+        let tolerated = harness(&["compare", &base, &slow, "--threshold", "60"]);
+        assert_eq!(tolerated.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn other_configurations_and_scenarios_are_refused_with_what_differs() {
+    let directory = tempfile::tempdir().unwrap();
+    let result = fixture("throughput");
+    let mut other = result.clone();
+    other["config"]["ring"] = json!(8192);
+    let base = put(directory.path(), "base.json", &result);
+    let changed = put(directory.path(), "changed.json", &other);
+    let line = refused(&["compare", &base, &changed]);
+    assert!(line.contains("config.ring is 4096 in BASE and 8192 in CURRENT"), "{line}");
+    let saturation = put(directory.path(), "saturation.json", &fixture("saturation"));
+    assert!(refused(&["compare", &base, &saturation]).contains("scenario is \"throughput\" in BASE"));
+    assert!(refused(&["compare", &base, "/no/such/file"]).contains("/no/such/file"));
+    assert!(refused(&["compare", &base]).contains("CURRENT"));
+    assert!(refused(&["compare", &base, &base, "--rounds", "3"]).contains("--interleave"));
+}
+
+/// A command line that behaves like a harness: it leaves a copy of `result` in its `--results`.
+#[cfg(unix)]
+fn stand_in(directory: &Path, name: &str, result: &Value) -> String {
+    let file = put(directory, &format!("{name}.json"), result);
+    let log = directory.join("log");
+    let script = directory.join(format!("{name}.sh"));
+    let text = format!("echo {name} >> '{}'; cp '{file}' \"$2\"\n", log.display());
+    std::fs::write(&script, text).expect("a script");
+    format!("sh '{}'", script.display())
+}
+
+#[cfg(unix)]
+#[test]
+fn two_builds_are_run_in_turn_with_the_order_swapped_each_round() {
+    let directory = tempfile::tempdir().unwrap();
+    let result = fixture("throughput");
+    let a = stand_in(directory.path(), "a", &result);
+    let b = stand_in(directory.path(), "b", &at_speed(&result, 0.7));
+    let output = harness(&["compare", "--interleave", &a, &b, "--rounds", "5", "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), object["finding"].as_str()), (Some(1), Some("regression")));
+    assert_eq!(object["metrics"][0]["baseValues"], 5);
+    let order = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert_eq!(order.replace('\n', ""), "abbaabbaab");
+    let same = harness(&["compare", "--interleave", &a, &a, "--rounds", "5"]);
+    let text = String::from_utf8(same.stdout).unwrap();
+    assert!(same.status.code() == Some(0) && text.contains("no difference"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn commands_that_leave_no_result_are_refused_with_their_last_line() {
+    let line = refused(&["compare", "--interleave", "sh -c 'echo broken >&2'", "true"]);
+    assert!(line.contains("left no result (broken)"), "{line}");
+    assert!(refused(&["compare", "--interleave", "/no/such/harness", "true"]).contains("cannot run"));
+    assert!(refused(&["compare", "--interleave", "harness --results x", "true"]).contains("leave it out"));
+}

@@ -11,7 +11,6 @@ pub(crate) fn text(path: &Path) -> Result<String, String> {
 }
 
 /// The result in a file: an object with a scenario and metrics. Whether it is valid, `harness validate` tells.
-#[cfg(test)]
 pub(crate) fn result(path: &Path) -> Result<Value, String> {
     let value: Value = serde_json::from_str(&text(path)?).map_err(|error| {
         format!("{} is not JSON: {error}; give a result file of the harness", path.display())

@@ -5,8 +5,9 @@
 //! with a `run` and a line in [`Command`] and in [`Command::run`]: `Ok` is how it ended, `Err` the one line that
 //! says why it could not begin (exit code 2).
 
+pub(crate) mod compare;
 pub(crate) mod completions;
-mod load;
+pub(crate) mod load;
 pub(crate) mod validate;
 
 use clap::Subcommand;
@@ -17,6 +18,8 @@ use crate::Verdict;
 /// A sub-command and its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Tell whether a result is worse than another, and whether that is more than noise
+    Compare(compare::Arguments),
     /// Check result files against the published schema, and whether what they say can be
     Validate(validate::Arguments),
     /// Print the completions of the harness for a shell
@@ -27,6 +30,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(&self) -> Result<Verdict, String> {
         match self {
+            Self::Compare(arguments) => compare::run(arguments),
             Self::Validate(arguments) => validate::run(arguments),
             Self::Completions(arguments) => completions::run(arguments),
         }
