@@ -40,6 +40,7 @@ mod sample;
 mod scenario;
 mod search;
 mod shared;
+mod threads;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::noise::Gaps;
 use crate::pacer::Pacer;
+use crate::threads;
 
 /// Messages sent between two looks at the clock, when that many are due.
 pub(crate) const RUN: u64 = 64;
@@ -80,8 +81,12 @@ pub(crate) fn paced<S: Sink>(
             return Ok(gaps);
         }
         waited_since = idle.then_some(now);
-        if idle && polite {
-            std::thread::yield_now();
+        if idle {
+            threads::spun();
+            if polite {
+                threads::yielded();
+                std::thread::yield_now();
+            }
         }
     }
 }
