@@ -33,6 +33,7 @@ mod overhead;
 mod pacer;
 mod payload;
 mod pin;
+mod profile;
 mod publish;
 mod report;
 mod result;

@@ -6,6 +6,7 @@
 //! says why it could not begin (exit code 2).
 
 pub(crate) mod completions;
+pub(crate) mod profile;
 
 use clap::Subcommand;
 
@@ -14,6 +15,8 @@ use crate::Verdict;
 /// A sub-command and its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Record where a scenario's time goes: flame graphs, the busiest functions, what the threads did
+    Profile(profile::Arguments),
     /// Print the completions of the harness for a shell
     Completions(completions::Arguments),
 }
@@ -22,6 +25,7 @@ impl Command {
     /// Does it.
     pub(crate) fn run(&self) -> Result<Verdict, String> {
         match self {
+            Self::Profile(arguments) => profile::run(arguments),
             Self::Completions(arguments) => completions::run(arguments),
         }
     }
