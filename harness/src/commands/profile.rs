@@ -19,9 +19,9 @@ pub(crate) struct Arguments {
     /// The capacity in messages a second; searched, unrecorded, when it is not given [saturation]
     #[arg(long, value_name = "RATE")]
     capacity: Option<String>,
-    /// Length of the sample: 10s of two threads are some 20,000 stacks
-    #[arg(long, default_value = "10s", value_name = "TIME")]
-    duration: String,
+    /// Length of a sample [default: 10s for throughput, saturation and fanout: some 20,000 stacks]
+    #[arg(long, value_name = "TIME")]
+    duration: Option<String>,
     /// Where the folder <scenario>-<level> goes [default: profiles, in the workspace]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,

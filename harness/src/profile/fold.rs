@@ -1,8 +1,8 @@
 //! Folding: samples with their stacks into one line per distinct stack, and the functions at the top of them.
 //!
 //! A recording has every thread of the child in it. The main thread is left out: it coordinates, and calibrates before
-//! the run. For a level of `saturation` only threads of open loops are kept, by their names, since the closed loops that
-//! say what the level is a percentage of are in the recording too.
+//! the run. Where a scenario offers several kinds of load, only the threads of one are kept, by their names: for a level of
+//! `saturation` those of open loops, since the closed loops that say what the level is a percentage of are in it too.
 
 use inferno::collapse::Collapse;
 use inferno::collapse::perf::Folder;
@@ -14,15 +14,6 @@ use crate::num;
 /// Functions in a table.
 const TOP: usize = 25;
 
-/// Which threads to keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// All but the main one.
-    RoleThreads,
-    /// Those that offered, or took, an open loop.
-    OpenLoop,
-}
-
 /// Stacks and their counts.
 #[derive(Debug)]
 pub(super) struct Folded {
@@ -33,8 +24,8 @@ pub(super) struct Folded {
     pub(super) left_out: u64,
 }
 
-/// Folds the output of `perf script`.
-pub(super) fn fold(script: &[u8], keep: Keep) -> Result<Folded, String> {
+/// Folds the output of `perf script`: the stacks of threads under `load`, or of all but the main one.
+pub(super) fn fold(script: &[u8], load: Option<&str>) -> Result<Folded, String> {
     let script = String::from_utf8_lossy(script);
     let mut kept = String::new();
     let (mut samples, mut left_out) = (0, 0);
@@ -44,7 +35,7 @@ pub(super) fn fold(script: &[u8], keep: Keep) -> Result<Folded, String> {
         let Some(header) = sample.lines().find(|line| !line.is_empty() && !line.starts_with('#')) else {
             continue;
         };
-        if wanted(header, keep) {
+        if wanted(header, load) {
             samples += 1;
             kept.push_str(sample);
             kept.push_str("\n\n");
@@ -66,7 +57,7 @@ pub(super) fn fold(script: &[u8], keep: Keep) -> Result<Folded, String> {
 }
 
 /// Whether the thread of this header is one to keep: `name pid/tid time: event:`, where a name may have spaces.
-fn wanted(header: &str, keep: Keep) -> bool {
+fn wanted(header: &str, load: Option<&str>) -> bool {
     let words: Vec<&str> = header.split_whitespace().collect();
     let ids = |word: &&str| {
         let (process, thread) = word.split_once('/')?;
@@ -78,7 +69,7 @@ fn wanted(header: &str, keep: Keep) -> bool {
         return false;
     };
     let name = words[..position].join(" ");
-    process != thread && (keep == Keep::RoleThreads || name.ends_with("-open"))
+    process != thread && load.is_none_or(|load| name.rsplit('-').next() == Some(load))
 }
 
 /// The functions with the most samples of their own, a table a thread name.
@@ -126,7 +117,7 @@ consumer-open 10/13  1.5: cpu-clock: \n\t55a0 ringmain::poll+0x2 (/bin/harness)\
 
     #[test]
     fn a_script_is_folded_without_the_main_thread() {
-        let folded = fold(SCRIPT.as_bytes(), Keep::RoleThreads).unwrap();
+        let folded = fold(SCRIPT.as_bytes(), None).unwrap();
         assert_eq!((folded.samples, folded.left_out), (5, 1));
         assert_eq!(
             folded.text,
@@ -139,7 +130,7 @@ consumer-open 10/13  1.5: cpu-clock: \n\t55a0 ringmain::poll+0x2 (/bin/harness)\
 
     #[test]
     fn of_a_level_only_the_open_loop_counts() {
-        let folded = fold(SCRIPT.as_bytes(), Keep::OpenLoop).unwrap();
+        let folded = fold(SCRIPT.as_bytes(), Some("open")).unwrap();
         assert_eq!((folded.samples, folded.left_out), (4, 2));
         assert!(!folded.text.contains("publisher-full"));
     }
@@ -147,19 +138,19 @@ consumer-open 10/13  1.5: cpu-clock: \n\t55a0 ringmain::poll+0x2 (/bin/harness)\
     #[test]
     fn nothing_recorded_is_no_profile() {
         let main = SCRIPT.split("\n\n").next().unwrap();
-        let error = fold(main.as_bytes(), Keep::RoleThreads).unwrap_err();
+        let error = fold(main.as_bytes(), None).unwrap_err();
         assert!(error.contains("1 of others") && !error.contains('\n'), "{error}");
     }
 
     #[test]
     fn a_name_may_have_spaces() {
-        assert!(wanted("my own thread 10/12 [001]  1.2: cpu-clock: ", Keep::RoleThreads));
-        assert!(!wanted("my own main 10/10 [001]  1.2: cpu-clock: ", Keep::RoleThreads));
+        assert!(wanted("my own thread 10/12 [001]  1.2: cpu-clock: ", None));
+        assert!(!wanted("my own main 10/10 [001]  1.2: cpu-clock: ", None));
     }
 
     #[test]
     fn the_top_is_by_thread_and_by_own_samples() {
-        let folded = fold(SCRIPT.as_bytes(), Keep::OpenLoop).unwrap();
+        let folded = fold(SCRIPT.as_bytes(), Some("open")).unwrap();
         let top = top(&folded.text);
         let memcpy = top.find("66.67 %         2  memcpy").unwrap();
         let publish = top.find("33.33 %         1  ringmain::publish").unwrap();

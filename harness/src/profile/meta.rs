@@ -85,7 +85,7 @@ mod tests {
             scenario: "saturation".to_owned(),
             level: Some(90.0),
             capacity: None,
-            duration: "10s".to_owned(),
+            duration: None,
             out: None,
             binary: None,
             callgrind: false,

@@ -26,7 +26,6 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 use crate::num;
-use fold::Keep;
 use run::Child;
 
 /// What to make a profile of.
@@ -37,7 +36,8 @@ pub(crate) struct Request {
     pub(crate) level: Option<f64>,
     /// Messages a second; searched for when it is not given.
     pub(crate) capacity: Option<String>,
-    pub(crate) duration: String,
+    /// Length of a sample, if not the usual one.
+    pub(crate) duration: Option<String>,
     /// Where the folder goes; `profiles` in the workspace unless given.
     pub(crate) out: Option<PathBuf>,
     /// A harness that is built already.
@@ -45,6 +45,19 @@ pub(crate) struct Request {
     pub(crate) callgrind: bool,
     /// Further options of the run.
     pub(crate) more: Vec<String>,
+}
+
+impl Request {
+    /// Which kind of load is profiled, by the name that its threads have; all where a scenario has but one.
+    fn load(&self) -> Option<&'static str> {
+        match &*self.scenario {
+            // Not the closed loops that say what the level is a percentage of.
+            "saturation" => Some("open"),
+            // Not the few messages a second that say how long one takes.
+            "fanout" => Some("full"),
+            _ => None,
+        }
+    }
 }
 
 /// What was made.
@@ -80,11 +93,10 @@ pub(crate) fn make(request: &Request) -> Result<Made, String> {
         .map_err(|error| format!("cannot create {}: {error}; give another --out", folder.display()))?;
     let mut writer = Writer { folder: folder.clone(), files: Vec::new() };
 
-    writer.json("threads.json", &threads(&child, request.level.is_some())?)?;
+    writer.json("threads.json", &threads(&child, request.load())?)?;
     let mut cpu = None;
     if let Some(data) = &data {
-        let keep = if request.level.is_some() { Keep::OpenLoop } else { Keep::RoleThreads };
-        let folded = fold::fold(&record::script(data)?[..], keep)?;
+        let folded = fold::fold(&record::script(data)?, request.load())?;
         let baseline = graph::committed(&folder);
         writer.text("cpu.folded", &folded.text)?;
         writer.text("top.txt", &fold::top(&folded.text))?;
@@ -116,11 +128,13 @@ pub(crate) fn make(request: &Request) -> Result<Made, String> {
 
 /// `<scenario>-<level>`; without levels, `<scenario>-<subscriptions>`, or the scenario alone where there is one.
 fn folder_name(request: &Request, child: &Child) -> String {
-    let subscriptions = child.result["config"]["subscriptions"].as_u64().filter(|number| *number > 1);
-    match (request.level, subscriptions) {
-        (Some(level), _) => format!("{}-{}", request.scenario, num::percent(level)),
-        (None, Some(subscriptions)) => format!("{}-{subscriptions}", request.scenario),
-        (None, None) => request.scenario.clone(),
+    let configured = &child.result["config"]["subscriptions"];
+    let many = configured.as_array().map_or(std::slice::from_ref(configured), Vec::as_slice);
+    let many: Vec<String> = many.iter().filter_map(Value::as_u64).map(|number| number.to_string()).collect();
+    match request.level {
+        Some(level) => format!("{}-{}", request.scenario, num::percent(level)),
+        None if many.is_empty() || many == ["1"] => request.scenario.clone(),
+        None => format!("{}-{}", request.scenario, many.join("-")),
     }
 }
 
@@ -131,13 +145,14 @@ fn title(request: &Request) -> String {
     }
 }
 
-/// What the role threads did, from the child's result. A level's threads are those of open loops.
-fn threads(child: &Child, level: bool) -> Result<Value, String> {
+/// What the role threads did under this kind of load, from the child's result.
+fn threads(child: &Child, load: Option<&str>) -> Result<Value, String> {
     let all = &child.result["threads"];
     let roles = all["roles"]
         .as_array()
         .ok_or("the harness that was run does not tell what its threads did; build it from this commit")?;
-    let wanted: Vec<&Value> = roles.iter().filter(|role| !level || role["load"] == "open").collect();
+    let wanted: Vec<&Value> =
+        roles.iter().filter(|role| load.is_none_or(|load| role["load"] == load)).collect();
     let mut threads = json!({ "roles": wanted });
     if let Some(coordinator) = all.get("coordinatorCpuMs") {
         threads["coordinatorCpuMs"] = coordinator.clone();
@@ -171,4 +186,32 @@ impl Writer {
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> String {
     format!("cannot write {}: {error}; give another --out", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(scenario: &str, level: Option<f64>, subscriptions: Value) -> String {
+        let request = Request {
+            scenario: scenario.to_owned(),
+            level,
+            capacity: None,
+            duration: None,
+            out: None,
+            binary: None,
+            callgrind: false,
+            more: Vec::new(),
+        };
+        folder_name(&request, &Child { result: json!({ "config": { "subscriptions": subscriptions } }) })
+    }
+
+    #[test]
+    fn a_folder_is_named_by_scenario_and_level_or_subscriptions() {
+        assert_eq!(named("saturation", Some(90.0), json!(1)), "saturation-90");
+        assert_eq!(named("throughput", None, json!(1)), "throughput");
+        assert_eq!(named("throughput", None, json!(10)), "throughput-10");
+        assert_eq!(named("fanout", None, json!([50])), "fanout-50");
+        assert_eq!(named("replay", None, Value::Null), "replay");
+    }
 }

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use super::{Request, record};
 use crate::num;
 
+/// Length of a sample: 10 s of two threads are some 20,000 stacks.
+const DURATION: &str = "10s";
+
 /// A run that is over.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -42,7 +45,14 @@ pub(super) fn arguments(request: &Request) -> Result<Vec<String>, String> {
     if let Some(capacity) = &request.capacity {
         arguments.extend(["--capacity".to_owned(), capacity.clone()]);
     }
-    arguments.extend(["--iterations", "1", "--duration", &request.duration].map(str::to_owned));
+    // The others know themselves how long they take, and refuse to be told.
+    let sampled = ["throughput", "saturation", "fanout"].contains(&&*request.scenario);
+    if sampled {
+        arguments.extend(["--iterations", "1"].map(str::to_owned));
+    }
+    if let Some(duration) = request.duration.as_deref().or(sampled.then_some(DURATION)) {
+        arguments.extend(["--duration", duration].map(str::to_owned));
+    }
     arguments.extend(request.more.iter().cloned());
     Ok(arguments)
 }
@@ -131,7 +141,7 @@ mod tests {
             scenario: scenario.to_owned(),
             level,
             capacity: None,
-            duration: "10s".to_owned(),
+            duration: None,
             out: None,
             binary: None,
             callgrind: false,
@@ -145,5 +155,7 @@ mod tests {
         assert!(arguments(&request("throughput", Some(90.0))).unwrap_err().contains("saturation"));
         let line = arguments(&request("saturation", Some(90.0))).unwrap().join(" ");
         assert_eq!(line, "--scenario saturation --levels 90 --iterations 1 --duration 10s --publishers 2");
+        let line = arguments(&request("firehose", None)).unwrap().join(" ");
+        assert_eq!(line, "--scenario firehose --publishers 2", "it refuses what it does not take");
     }
 }
