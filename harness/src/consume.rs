@@ -14,6 +14,7 @@ use crate::noise::Gaps;
 use crate::pacer::{Due, Schedule};
 use crate::pin::CursorRole;
 use crate::shared::{Gauge, Signal};
+use crate::threads;
 
 /// Nanoseconds between two notes of the backlog.
 const NOTE: u64 = 5_000_000;
@@ -149,11 +150,14 @@ pub(crate) fn consume(
                     return Ok(Consumed { ended, gaps, backlog, drained });
                 }
             }
+            threads::spun();
             if duty.waits {
+                threads::waited();
                 source.wait();
                 // A jump of the clock would be the wait's doing.
                 idle_since = None;
             } else if duty.polite {
+                threads::yielded();
                 std::thread::yield_now();
             }
         }

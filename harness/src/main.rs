@@ -41,6 +41,7 @@ mod overhead;
 mod pacer;
 mod payload;
 mod pin;
+mod profile;
 mod publish;
 mod records;
 mod report;
@@ -49,6 +50,7 @@ mod sample;
 mod scenario;
 mod search;
 mod shared;
+mod threads;
 mod validate;
 
 use std::process::ExitCode;

@@ -14,6 +14,7 @@ use crate::interrupt;
 use crate::latency::Recorder;
 use crate::noise::Gaps;
 use crate::pacer::{Due, Pacer, Schedule};
+use crate::threads;
 
 /// Messages sent between two looks at the clock, when that many are due.
 pub(crate) const RUN: u64 = 64;
@@ -82,8 +83,12 @@ pub(crate) fn paced<S: Sink, D: Due>(
             return Ok(gaps);
         }
         waited_since = idle.then_some(now);
-        if idle && polite {
-            std::thread::yield_now();
+        if idle {
+            threads::spun();
+            if polite {
+                threads::yielded();
+                std::thread::yield_now();
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod load;
+pub(crate) mod profile;
 pub(crate) mod validate;
 
 use clap::Subcommand;
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Compare(compare::Arguments),
     /// Check result files against the published schema, and whether what they say can be
     Validate(validate::Arguments),
+    /// Record where a scenario's time goes: flame graphs, the busiest functions, what the threads did
+    Profile(profile::Arguments),
     /// Print the completions of the harness for a shell
     Completions(completions::Arguments),
 }
@@ -32,6 +35,7 @@ impl Command {
         match self {
             Self::Compare(arguments) => compare::run(arguments),
             Self::Validate(arguments) => validate::run(arguments),
+            Self::Profile(arguments) => profile::run(arguments),
             Self::Completions(arguments) => completions::run(arguments),
         }
     }

@@ -21,6 +21,7 @@ use crate::memory::Memory;
 use crate::num;
 use crate::overhead::Overhead;
 use crate::scenario::Outcome;
+use crate::threads;
 
 /// The version of this format; it rises when a field changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
@@ -94,7 +95,9 @@ pub(crate) fn object(settings: &Settings, ran: &Ran) -> Result<Value, serde_json
     result.insert("ledger".to_owned(), Value::Array(ran.accounts.iter().map(Account::object).collect()));
     result.insert("noise".to_owned(), serde_json::to_value(&ran.noise)?);
     result.insert("harness".to_owned(), serde_json::to_value(&ran.overhead)?);
-    result.insert("threads".to_owned(), serde_json::to_value(&ran.threads)?);
+    let mut threads = serde_json::to_value(&ran.threads)?;
+    threads["roles"] = serde_json::to_value(threads::take())?;
+    result.insert("threads".to_owned(), threads);
     Ok(Value::Object(result))
 }
 

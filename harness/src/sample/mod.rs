@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::Scope;
 use std::time::Duration;
 
 use crate::acks::LastAcks;
@@ -29,6 +30,7 @@ use crate::noise::{self, Gaps, Noise, StealMeter, ThreadUse};
 use crate::num;
 use crate::payload::Read;
 use crate::pin::Layout;
+use crate::threads::Role;
 
 /// How long after the last thread is ready the sample starts.
 const LEAD: u64 = 1_000_000;
@@ -61,6 +63,18 @@ pub(crate) enum Herd {
     Threads,
     /// Tasks on an executor with a thread per CPU.
     Tasks,
+}
+
+impl Load {
+    /// The name of its kind, which its threads carry: short, since the kernel keeps 15 bytes of a thread's name.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Closed { .. } | Self::Count { .. } => "full",
+            Self::Open { .. } => "open",
+            Self::Herd(_) => "herd",
+            Self::Recorded => "replay",
+        }
+    }
 }
 
 /// What the threads need to know.
@@ -200,14 +214,16 @@ pub(crate) fn run(stage: &Stage<'_>, load: Load, watch: &mut dyn FnMut(View)) ->
         let (submit, reports) = mpsc::channel();
         for thread in 0..layout.publishers.len() {
             let (submit, shared) = (submit.clone(), &shared);
-            scope.spawn(move || hand_in(&submit, || roles::publisher(stage, shared, thread, load)));
+            let role = move || hand_in(&submit, || roles::publisher(stage, shared, thread, load));
+            spawn(scope, Role::Publisher.thread_name(load.name()), role);
         }
         let mut first = 0;
         for seat in &layout.consumers {
             let cursors: Vec<usize> = (first..first + seat.roles.len()).collect();
             first += seat.roles.len();
             let (submit, shared) = (submit.clone(), &shared);
-            scope.spawn(move || hand_in(&submit, || roles::consumer(stage, shared, seat.cpu, cursors, load)));
+            let role = move || hand_in(&submit, || roles::consumer(stage, shared, seat.cpu, cursors, load));
+            spawn(scope, Role::Consumer.thread_name(load.name()), role);
         }
         drop(submit);
         start(stage, &shared);
@@ -231,6 +247,12 @@ pub(crate) fn run(stage: &Stage<'_>, load: Load, watch: &mut dyn FnMut(View)) ->
             ..Noise::default()
         },
     ))
+}
+
+/// Starts a thread with a name, by which profiles tell roles and loads apart.
+fn spawn<'scope>(scope: &'scope Scope<'scope, '_>, name: String, role: impl FnOnce() + Send + 'scope) {
+    let spawned = std::thread::Builder::new().name(name).spawn_scoped(scope, role);
+    drop(spawned.expect("the system gives a sample its threads"));
 }
 
 /// Runs a role and submits its report, also when it panics.

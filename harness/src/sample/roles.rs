@@ -16,6 +16,7 @@ use crate::num;
 use crate::pacer::{Due, Pacer, Recorded, Schedule};
 use crate::pin::{self, CursorRole};
 use crate::publish::{self, FreeLane, PacedLane, Until};
+use crate::threads::{self, Role};
 
 /// Pins the thread, says that it is ready, and waits for the start.
 fn take_seat(stage: &Stage<'_>, shared: &Shared, cpu: Option<usize>) -> (bool, u64) {
@@ -68,6 +69,7 @@ pub(super) fn publisher(
     done.2 = published.lanes.iter().map(|&(_, sent)| sent).sum();
     drop(done);
     let used = meter.used_until(&ThreadMeter::read());
+    threads::note(Role::Publisher, load.name(), seat.cpu, used);
     Ok(Report::Publisher { published, ended, used, pinned })
 }
 
@@ -170,6 +172,7 @@ pub(super) fn consumer(
     let dropped = |subscription| stage.session.dropped(subscription);
     let consumed = consume::consume(stage.clock, &mut receiver, &duty, dropped)?;
     let used = meter.used_until(&ThreadMeter::read());
+    threads::note(Role::Consumer, load.name(), cpu, used);
     let empty = Inbox::new(Vec::new(), stage.content.clone(), stage.read);
     let inbox = receiver
         .with_inbox(|inbox| Box::new(std::mem::replace(inbox, empty)))
