@@ -99,7 +99,7 @@ impl Model {
             return self.nack(sub, lease, outcome);
         }
         if self.judge_outcome(sub, lease, outcome)? {
-            let deadline = self.now + from_now.min(Duration::from_secs(600));
+            let deadline = self.now + from_now;
             if let Some(lease) = self.subs[sub].leases.get_mut(&lease) {
                 lease.deadline = deadline;
             }
