@@ -9,6 +9,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod load;
 pub(crate) mod profile;
+pub(crate) mod report;
 pub(crate) mod validate;
 
 use clap::Subcommand;
@@ -21,6 +22,8 @@ use crate::Verdict;
 pub(crate) enum Command {
     /// Tell whether a result is worse than another, and whether that is more than noise
     Compare(compare::Arguments),
+    /// Show results as one HTML file
+    Report(report::Arguments),
     /// Check result files against the published schema, and whether what they say can be
     Validate(validate::Arguments),
     /// Record where a scenario's time goes: flame graphs, the busiest functions, what the threads did
@@ -34,6 +37,7 @@ impl Command {
     pub(crate) fn run(&self) -> Result<Verdict, String> {
         match self {
             Self::Compare(arguments) => compare::run(arguments),
+            Self::Report(arguments) => report::run(arguments),
             Self::Validate(arguments) => validate::run(arguments),
             Self::Profile(arguments) => profile::run(arguments),
             Self::Completions(arguments) => completions::run(arguments),
