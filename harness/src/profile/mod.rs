@@ -53,8 +53,8 @@ impl Request {
         match &*self.scenario {
             // Not the closed loops that say what the level is a percentage of.
             "saturation" => Some("open"),
-            // Not the few messages a second that say how long one takes.
-            "fanout" => Some("full"),
+            // Of fanout, not the few messages a second that say how long one takes.
+            "throughput" | "fanout" => Some("full"),
             _ => None,
         }
     }
