@@ -2,7 +2,8 @@
 //!
 //! An HdrHistogram with three significant digits, in nanoseconds, from 1 ns to an hour. What it may say about the tail
 //! depends on how much was measured: a percentile `q` is given only with at least `100 / (1 - q)` samples behind it, so
-//! that a hundred messages lie beyond it. One that is not backed by enough is absent.
+//! that a hundred messages lie beyond it. One that is not backed by enough is absent. Beside the percentiles the result
+//! keeps two pictures of the whole: the percentile curve, and a histogram by powers of two.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -10,6 +11,11 @@ use serde::Serialize;
 use crate::num;
 
 const HOUR: u64 = 3_600_000_000_000;
+/// The points of the percentile curve between its ends: each step halves what lies beyond, roughly.
+const CURVE: [f64; 17] = [
+    0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.9975, 0.999, 0.9995, 0.9999, 0.99995, 0.99999,
+    0.999_995, 0.999_999,
+];
 
 /// Records latencies on one thread.
 #[derive(Debug, Clone)]
@@ -62,7 +68,34 @@ impl Recorder {
             min: some.then(|| num::millis(num::float(self.0.min()))),
             max: some.then(|| num::millis(num::float(self.0.max()))),
             mean: some.then(|| num::millis(self.0.mean())),
+            curve: self.curve(),
+            histogram: self.histogram(),
         }
+    }
+
+    /// What the result says of one sample among several: the figures without the pictures.
+    pub(crate) fn brief(&self) -> Summary {
+        Summary { curve: Vec::new(), histogram: Vec::new(), ..self.summary() }
+    }
+
+    fn curve(&self) -> Vec<(f64, f64)> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let percent = |q: f64| (q * 1e8).round() / 1e6;
+        let inner = CURVE.iter().filter_map(|&q| Some((percent(q), num::millis(self.quantile(q)?))));
+        let ends = [self.0.min(), self.0.max()].map(|nanos| num::millis(num::float(nanos)));
+        std::iter::once((0.0, ends[0])).chain(inner).chain([(100.0, ends[1])]).collect()
+    }
+
+    /// Counts by powers of two, each under its lower bound; empty buckets are left out.
+    fn histogram(&self) -> Vec<(f64, u64)> {
+        let mut buckets = vec![0; 64];
+        for step in self.0.iter_recorded() {
+            buckets[num::index(u64::from(step.value_iterated_to().max(1).ilog2()))] += step.count_at_value();
+        }
+        let bounds = (0..64).map(|power: u32| num::millis(num::float(1 << power)));
+        bounds.zip(buckets).filter(|&(_, count)| count > 0).collect()
     }
 }
 
@@ -91,6 +124,12 @@ pub(crate) struct Summary {
     pub(crate) max: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mean: Option<f64>,
+    /// Percentile and milliseconds, from the smallest (0) to the largest (100); only what is backed by enough.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) curve: Vec<(f64, f64)>,
+    /// Milliseconds and how many took that long, up to twice as long; a bucket per power of two nanoseconds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) histogram: Vec<(f64, u64)>,
 }
 
 #[cfg(test)]
@@ -127,6 +166,27 @@ mod tests {
         let summary = recorder.summary();
         assert!((summary.p50.unwrap() - 2.0).abs() < 0.01, "{summary:?}");
         assert!((summary.mean.unwrap() - 2.0).abs() < 0.01, "{summary:?}");
+    }
+
+    #[test]
+    fn the_curve_rises_from_the_smallest_to_the_largest_and_claims_no_tail_it_has_not() {
+        let curve = recorded(10_000).summary().curve;
+        assert!(curve.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{curve:?}");
+        assert_eq!((curve[0], curve[curve.len() - 1].0), ((0.0, 0.001), 100.0));
+        let percents: Vec<f64> = curve.iter().map(|&(percent, _)| percent).collect();
+        assert!(percents.contains(&99.0) && !percents.contains(&99.5), "{percents:?}");
+    }
+
+    #[test]
+    fn the_histogram_has_a_bucket_per_power_of_two_and_loses_nobody() {
+        let mut recorder = Recorder::new();
+        for (nanos, count) in [(1, 3), (1_023, 5), (1_024, 7), (2_047, 2), (1 << 30, 1)] {
+            (0..count).for_each(|_| recorder.record(nanos));
+        }
+        let expected = [(0.000_001, 3), (0.000_512, 5), (0.001_024, 9), (1_073.741_824, 1)];
+        assert_eq!(recorder.summary().histogram, expected);
+        let brief = recorder.brief();
+        assert!(brief.histogram.is_empty() && brief.curve.is_empty() && brief.count == 18);
     }
 
     #[test]

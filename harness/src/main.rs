@@ -12,21 +12,29 @@
 //! Exit codes: 0 passed, 1 failed its criteria, 2 wrong usage, 3 too noisy to tell (under `--strict`).
 #![forbid(unsafe_code)]
 
+mod acks;
 mod backlog;
+mod bandwidth;
 mod cli;
 mod clock;
 mod commands;
+mod compare;
 mod consume;
 mod driver;
 mod environment;
 mod fault;
 mod inbox;
+mod inject;
 mod input;
+mod interrupt;
+mod keys;
 mod latency;
 mod ledger;
 mod level;
 mod limits;
 mod memory;
+mod mix;
+mod modes;
 mod noise;
 mod num;
 mod overhead;
@@ -35,6 +43,7 @@ mod payload;
 mod pin;
 mod profile;
 mod publish;
+mod records;
 mod report;
 mod result;
 mod sample;
@@ -42,6 +51,7 @@ mod scenario;
 mod search;
 mod shared;
 mod threads;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -102,10 +112,14 @@ fn run(arguments: &Arguments) -> Result<Verdict, String> {
     }
     limits::build()?;
     result::prepare(&plan.results)?;
+    interrupt::listen()?;
     let mut worst = Verdict::Passed;
     for (position, run) in plan.runs.iter().enumerate() {
         if position > 0 {
             println!();
+        }
+        if interrupt::requested() {
+            break;
         }
         let verdict = execute(&plan, run);
         // One run that cannot be told outweighs one that failed, and that one outweighs those that passed.

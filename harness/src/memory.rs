@@ -42,6 +42,18 @@ impl Memory {
     }
 }
 
+/// Starts the high-water mark anew, so that each of several runs in a process has its own peak. Where the kernel does not
+/// let us, the mark stays that of the process.
+pub(crate) fn forget_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap_or(());
+}
+
+/// What is resident now, in MiB.
+pub(crate) fn resident() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    kilobytes(&status, "VmRSS:").map(|kb| rounded(kb / 1024.0))
+}
+
 /// Allocations made by the process so far. Reallocations count: they may move.
 pub(crate) fn allocations() -> u64 {
     let stats = GLOBAL.stats();
@@ -78,6 +90,18 @@ mod tests {
         let boxed = Box::new(5);
         assert!(allocations() > before);
         drop(boxed);
+    }
+
+    #[test]
+    fn a_peak_that_was_forgotten_does_not_come_back() {
+        let held = std::hint::black_box(vec![1_u8; 256 << 20]);
+        let high = Memory::read().peak_rss;
+        drop(held);
+        forget_peak();
+        // Other tests hold some tens of megabytes; where the kernel tells nothing there is nothing to compare.
+        if let (Some(high), Some(after), Some(_)) = (high, Memory::read().peak_rss, resident()) {
+            assert!(after < high - 100.0, "{after} after {high}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The sub-commands as people meet them: exit codes, one line of refusal, and nothing on stdout but the result.
 
+use serde_json::{Value, json};
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn harness(arguments: &[&str]) -> Output {
@@ -27,4 +29,202 @@ fn completions_name_the_options_and_the_sub_commands() {
         }
     }
     assert!(refused(&["completions", "tcsh"]).contains("bash"));
+}
+
+/// A result as a quiet machine would have given it.
+fn fixture(name: &str) -> Value {
+    let path = format!("{}/tests/data/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).expect("a fixture")).expect("JSON")
+}
+
+fn put(directory: &Path, name: &str, value: &Value) -> String {
+    let path = directory.join(name);
+    std::fs::write(&path, value.to_string()).expect("a file");
+    path.to_str().expect("a name").to_owned()
+}
+
+#[test]
+fn results_of_the_harness_are_valid() {
+    for name in ["throughput", "saturation"] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = put(directory.path(), "result.json", &fixture(name));
+        let output = harness(&["validate", &file]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!((output.status.code(), text.trim_end().ends_with(": valid")), (Some(0), true), "{text}");
+    }
+}
+
+#[test]
+fn each_flaw_is_one_line_with_its_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let remove = json!("remove");
+    for (pointer, value, path) in [
+        ("/scenario", remove.clone(), "$.scenario is missing"),
+        ("/schemaVersion", json!(2), "$.schemaVersion must be 1"),
+        ("/success", json!("yes"), "$.success must be of type boolean"),
+        ("/success", json!(false), "$.errors is missing"),
+        ("/errors", json!(["lost"]), "$.errors are there although"),
+        ("/metrics/capacity", remove.clone(), "$.metrics.capacity is missing"),
+        ("/metrics/messagesPerSec", json!(0), "$.metrics.messagesPerSec must be above 0"),
+        ("/metrics/messagesPerSec", json!(-5), "$.metrics.messagesPerSec must not be negative"),
+        ("/metrics/messagesPerSec", Value::Null, "$.metrics.messagesPerSec is null"),
+        ("/metrics/anythingPerSec", json!(0.0), "$.metrics.anythingPerSec is a rate of zero"),
+        ("/metrics/anything", json!({"deep": [1, -1]}), "$.metrics.anything.deep[1] must not be negative"),
+        ("/metrics/latency/p50", json!(0), "$.metrics.latency.p50 must be above 0"),
+        ("/metrics/latency/p95", json!(1e-9), "$.metrics.latency.p95 is 0.000000001, below p50"),
+        ("/metrics/latency/max", remove.clone(), "$.metrics.latency.max is missing"),
+        ("/metrics/latency/mean", json!(1e9), "$.metrics.latency.mean is 1000000000, not between"),
+        ("/metrics/latency/count", json!(9), "$.metrics.latency.p50 takes 200 samples"),
+        ("/metrics/latency/curve/3/1", json!(1e9), "$.metrics.latency.curve does not rise"),
+        ("/metrics/latency/histogram/0/1", json!(1e12), "$.metrics.latency.histogram holds"),
+        ("/metrics/latency/histogram/0", json!([1]), "$.metrics.latency.histogram[0] has 1 items"),
+        ("/metrics/levels/0/achievedRate", json!(5), "$.metrics.levels[0].held is true although"),
+        ("/metrics/levels", json!([]), "$.metrics.levels has 0 items"),
+        ("/metrics/memory/peakRssMB", json!(0), "$.metrics.memory.peakRssMB must be above 0"),
+        ("/metrics/expected", json!(7), "$.metrics.received is 6 of 7"),
+        ("/ledger/0/accepted", json!(1), "$.ledger[0] does not add up"),
+        ("/ledger/0/duplicated", json!(3), "$.ledger[0].balanced is true although duplicated is 3"),
+        ("/ledger/0/balanced", json!(false), "$.ledger[0].balanced is false in a run that succeeded"),
+        (
+            "/environment/timestamp",
+            json!("yesterday, at around noon"),
+            "$.environment.timestamp must be a time",
+        ),
+        ("/noise/noisy", json!(0), "$.noise.noisy must be of type boolean"),
+    ] {
+        let mut result = fixture("saturation");
+        if pointer == "/metrics/expected" {
+            result["metrics"]["received"] = json!(6);
+        }
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        match result.pointer_mut(parent).unwrap() {
+            Value::Object(map) if value == remove => drop(map.remove(name)),
+            Value::Object(map) => drop(map.insert(name.to_owned(), value)),
+            list => list[name.parse::<usize>().unwrap()] = value,
+        }
+        let file = put(directory.path(), "broken.json", &result);
+        let output = harness(&["validate", &file]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{pointer}: {text}");
+        let wanted = format!("{file}: {path}");
+        assert!(text.lines().any(|line| line.starts_with(&wanted)), "{pointer}: {wanted} in\n{text}");
+    }
+}
+
+#[test]
+fn what_is_no_json_is_a_flaw_and_what_cannot_be_read_is_a_refusal() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nan.json");
+    std::fs::write(&path, "{\"metrics\": NaN}").unwrap();
+    let output = harness(&["validate", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("$ is not JSON"));
+    assert!(refused(&["validate", "/no/such/file"]).contains("/no/such/file"));
+    assert!(refused(&["validate"]).contains("RESULT"));
+}
+
+/// `result` with every rate multiplied and every latency divided by `speed`.
+fn at_speed(result: &Value, speed: f64) -> Value {
+    let mut result = result.clone();
+    scale(&mut result["metrics"], speed);
+    result
+}
+
+fn scale(value: &mut Value, speed: f64) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| scale(item, speed)),
+        Value::Object(map) => {
+            for (name, value) in map {
+                match (name.as_str(), value.as_f64()) {
+                    ("messagesPerSec" | "deliveriesPerSec" | "capacity", Some(rate)) => {
+                        *value = json!(rate * speed);
+                    }
+                    ("p50" | "p95" | "p99" | "p999" | "p9999" | "min" | "max" | "mean", Some(time)) => {
+                        *value = json!(time / speed);
+                    }
+                    _ => scale(value, speed),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_result_is_no_different_from_itself_and_a_slower_one_is_a_regression() {
+    let directory = tempfile::tempdir().unwrap();
+    for scenario in ["throughput", "saturation"] {
+        let result = fixture(scenario);
+        let base = put(directory.path(), "base.json", &result);
+        let slow = put(directory.path(), "slow.json", &at_speed(&result, 0.7));
+        let same = harness(&["compare", &base, &base]);
+        let text = String::from_utf8(same.stdout).unwrap();
+        assert!(same.status.code() == Some(0) && text.contains("no difference"), "{text}");
+        let worse = harness(&["compare", &base, &slow, "--json"]);
+        let object: Value = serde_json::from_slice(&worse.stdout).unwrap();
+        assert_eq!((worse.status.code(), object["finding"].as_str()), (Some(1), Some("regression")));
+        assert_eq!(object["metrics"][0]["metric"], "throughput");
+        let change = object["metrics"][0]["changePercent"].as_f64().unwrap();
+        assert!((change + 30.0).abs() < 0.01, "{object:#}");
+        let better = harness(&["compare", &slow, &base, "--color", "always"]);
+        let text = String::from_utf8(better.stdout).unwrap();
+        assert!(better.status.code() == Some(0) && text.contains("\x1b[32mimprovement"), "{text}");
+        let tolerated = harness(&["compare", &base, &slow, "--threshold", "60"]);
+        assert_eq!(tolerated.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn other_configurations_and_scenarios_are_refused_with_what_differs() {
+    let directory = tempfile::tempdir().unwrap();
+    let result = fixture("throughput");
+    let mut other = result.clone();
+    other["config"]["ring"] = json!(8192);
+    let base = put(directory.path(), "base.json", &result);
+    let changed = put(directory.path(), "changed.json", &other);
+    let line = refused(&["compare", &base, &changed]);
+    assert!(line.contains("config.ring is 4096 in BASE and 8192 in CURRENT"), "{line}");
+    let saturation = put(directory.path(), "saturation.json", &fixture("saturation"));
+    assert!(refused(&["compare", &base, &saturation]).contains("scenario is \"throughput\" in BASE"));
+    assert!(refused(&["compare", &base, "/no/such/file"]).contains("/no/such/file"));
+    assert!(refused(&["compare", &base]).contains("CURRENT"));
+    assert!(refused(&["compare", &base, &base, "--rounds", "3"]).contains("--interleave"));
+}
+
+/// A command line that behaves like a harness: it leaves a copy of `result` in its `--results`.
+#[cfg(unix)]
+fn stand_in(directory: &Path, name: &str, result: &Value) -> String {
+    let file = put(directory, &format!("{name}.json"), result);
+    let log = directory.join("log");
+    let script = directory.join(format!("{name}.sh"));
+    let text = format!("echo {name} >> '{}'; cp '{file}' \"$2\"\n", log.display());
+    std::fs::write(&script, text).expect("a script");
+    format!("sh '{}'", script.display())
+}
+
+#[cfg(unix)]
+#[test]
+fn two_builds_are_run_in_turn_with_the_order_swapped_each_round() {
+    let directory = tempfile::tempdir().unwrap();
+    let result = fixture("throughput");
+    let a = stand_in(directory.path(), "a", &result);
+    let b = stand_in(directory.path(), "b", &at_speed(&result, 0.7));
+    let output = harness(&["compare", "--interleave", &a, &b, "--rounds", "5", "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), object["finding"].as_str()), (Some(1), Some("regression")));
+    assert_eq!(object["metrics"][0]["baseValues"], 5);
+    let order = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert_eq!(order.replace('\n', ""), "abbaabbaab");
+    let same = harness(&["compare", "--interleave", &a, &a, "--rounds", "5"]);
+    let text = String::from_utf8(same.stdout).unwrap();
+    assert!(same.status.code() == Some(0) && text.contains("no difference"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn commands_that_leave_no_result_are_refused_with_their_last_line() {
+    let line = refused(&["compare", "--interleave", "sh -c 'echo broken >&2'", "true"]);
+    assert!(line.contains("left no result (broken)"), "{line}");
+    assert!(refused(&["compare", "--interleave", "/no/such/harness", "true"]).contains("cannot run"));
+    assert!(refused(&["compare", "--interleave", "harness --results x", "true"]).contains("leave it out"));
 }

@@ -1,10 +1,10 @@
 //! `harness completions SHELL`: what a shell needs to complete the command line.
 
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
 use clap_complete::Shell;
-use std::io::Write;
 
+use super::say;
 use crate::Verdict;
 use crate::cli::{self, Scenario};
 
@@ -20,11 +20,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
     // Into a buffer first: the generator panics on a pipe that was closed early.
     let mut script = Vec::new();
     // The parser of scenarios knows how to refuse, but not how to list.
-    let scenarios = PossibleValuesParser::new(Scenario::value_variants().iter().map(|one| one.name()));
+    let scenarios = PossibleValuesParser::new(Scenario::EVERY.map(Scenario::name));
     let mut command = cli::command().mut_arg("scenario", |argument| argument.value_parser(scenarios));
     clap_complete::generate(arguments.shell, &mut command, "harness", &mut script);
-    std::io::stdout()
-        .write_all(&script)
-        .map_err(|error| format!("cannot print the completions: {error}; redirect them into a file"))?;
+    say(&String::from_utf8_lossy(&script))?;
     Ok(Verdict::Passed)
 }

@@ -7,7 +7,7 @@ use crate::latency::Recorder;
 use crate::level::{self, Point, Rates};
 use crate::noise::Noise;
 use crate::num;
-use crate::result::{self, Knee, Level, Probe, ScenarioMetrics};
+use crate::result::metrics::{self, Iteration, Knee, Level, Probe, ScenarioMetrics};
 use crate::sample::Sample;
 use crate::search::{self, Found};
 
@@ -47,6 +47,10 @@ pub(super) fn measured(percent: f64, offered: f64, samples: &[Sample]) -> Measur
         backlog_peak: samples.iter().filter_map(|sample| Backlog::peak(&sample.backlog)).max(),
         unsent: (unsent > 0).then_some(unsent),
         samples: achieved,
+        iterations: samples
+            .iter()
+            .filter_map(|sample| Some(Iteration::of(sample, sample.latency.as_ref()?)))
+            .collect(),
         disturbed: samples.iter().filter(|sample| !sample.noise.reasons().is_empty()).count(),
         noise: Noise::worst(samples.iter().map(|sample| &sample.noise)),
     };
@@ -92,7 +96,7 @@ pub(super) fn outcome(
     measured: Vec<Measured>,
     nanos: u64,
     failures: Vec<String>,
-    afterwards: f64,
+    afterwards: Option<f64>,
     (searches, searched_again_for): (u32, Vec<String>),
     warmup: u64,
 ) -> Outcome {
@@ -108,28 +112,28 @@ pub(super) fn outcome(
         achieved.max_by(|(_, a), (_, b)| a.achieved_rate.total_cmp(&b.achieved_rate)).map(|(index, _)| index)
     };
     let headline = knee.or_else(best).map(|index| &levels[index]);
-    let drift = if afterwards > found.closed_maximum {
-        afterwards / found.closed_maximum
-    } else {
-        found.closed_maximum / afterwards.max(1.0)
+    let headline_percent = headline.map(|level| level.percent);
+    let drifted = |afterwards: &f64| {
+        let (more, less) = (afterwards.max(found.closed_maximum), afterwards.min(found.closed_maximum));
+        more / less.max(1.0) > DRIFT
     };
-    let mut doubts = Vec::new();
-    if drift > DRIFT {
-        doubts.push(format!(
+    let doubt = |afterwards| {
+        format!(
             "the closed loop ran at {}/s during the search and at {}/s after the levels",
             num::signed(found.closed_maximum),
             num::signed(afterwards)
-        ));
-    }
+        )
+    };
+    let doubts: Vec<String> = afterwards.filter(drifted).map(doubt).into_iter().collect();
     Outcome {
         messages_per_sec: headline.map_or(0.0, |level| level.achieved_rate),
         nanos,
         latency: headline.map(|level| level.latency.clone()),
-        metrics: ScenarioMetrics::Saturation(result::Saturation {
+        metrics: ScenarioMetrics::Saturation(metrics::Saturation {
             capacity: found.capacity,
             closed_loop_maximum: found.closed_maximum,
             capacity_share: found.share(),
-            closed_loop_afterwards: Some(afterwards),
+            closed_loop_afterwards: afterwards,
             searches,
             searched_again_for,
             probes: found.probes.iter().map(|&(rate, held)| Probe { rate, held }).collect(),
@@ -138,6 +142,7 @@ pub(super) fn outcome(
                 let (level, p99) = (&levels[index], points[index].p99?);
                 Some(Knee { percent: level.percent, rate: level.achieved_rate, p99: num::millis(p99) })
             }),
+            headline_percent,
             levels,
             warmup_ms: num::millis(num::float(warmup)),
         }),
@@ -162,6 +167,7 @@ mod tests {
             backlog_peak: None,
             unsent: None,
             samples: vec![],
+            iterations: vec![],
             disturbed: 0,
             noise: Noise::default(),
         };
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn without_a_level_that_saturates_the_result_says_so() {
         let levels = vec![measured(50.0, true), measured(75.0, true)];
-        let outcome = outcome(found(1.0), levels, 1, vec![], 1e6, (1, vec![]), 0);
+        let outcome = outcome(found(1.0), levels, 1, vec![], Some(1e6), (1, vec![]), 0);
         let ScenarioMetrics::Saturation(metrics) = outcome.metrics else { unreachable!() };
         assert!(!metrics.saturated);
         assert_eq!(metrics.knee.map(|knee| knee.percent), Some(75.0));
@@ -211,7 +217,9 @@ mod tests {
     #[test]
     fn a_machine_that_drifts_is_doubted() {
         assert_eq!(
-            outcome(found(1.0), vec![measured(50.0, true)], 1, vec![], 5e5, (1, vec![]), 0).doubts.len(),
+            outcome(found(1.0), vec![measured(50.0, true)], 1, vec![], Some(5e5), (1, vec![]), 0)
+                .doubts
+                .len(),
             1
         );
     }

@@ -3,36 +3,30 @@
 //! A [`Session`] is one topic with its subscriptions; a [`Sender`] is what a publisher thread publishes through, a
 //! [`Receiver`] what a consumer thread polls. All three use the engine as any application would, through its public
 //! face: the figures are those of the engine, not of a shortcut into it.
-//!
-//! In place, the engine's handlers must be free to move between threads, so they cannot borrow the consumer's
-//! inbox, and a lock around it would cost more than everything else that a handler does. The inbox of a consumer
-//! thread is therefore a thread-local: the dispatcher calls its handlers on the thread that polls it.
 
-use std::cell::RefCell;
-use std::time::Duration;
+mod receive;
+mod single;
+
+pub(crate) use receive::Receiver;
+pub(crate) use single::Single;
+
+use std::fmt::Display;
 
 use ringmain::{
-    Close, Delivery, Dispatcher, Engine, InPlace, Overflow, PublishError, Publisher, RecvError, Subscription,
-    SubscriptionConfig, Topic, TopicConfig, Verdict, WaitStrategy,
+    Close, Engine, Message, Overflow, Publisher, Subscription, SubscriptionConfig, Topic, TopicConfig,
+    WaitStrategy,
 };
 
 use crate::cli::{Mode, OverflowPolicy, Wait};
-use crate::consume::Source;
 use crate::fault::Fault;
-use crate::inbox::{Content, Inbox};
+use crate::inbox::Content;
+use crate::inject::{Brake, Inject};
 use crate::num;
 use crate::payload::Header;
-use crate::pin::CursorRole;
 use crate::publish::Sink;
 
 /// The engine's version: that of the workspace, which all its packages share.
 pub(crate) const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Deliveries that a leased consumer takes from a subscription in one turn: as many as the engine's dispatcher does.
-const TURN: usize = 256;
-
-/// The longest that a consumer waits before it looks around.
-const WAIT: Duration = Duration::from_millis(5);
 
 /// What to build.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) overflow: OverflowPolicy,
     pub(crate) subscriptions: usize,
     pub(crate) mode: Mode,
+    /// Whether subscriptions keep the order of ordering keys.
+    pub(crate) keyed: bool,
 }
 
 /// The engine's own counters of a subscription.
@@ -85,6 +81,7 @@ impl Session {
         let subscriptions = (0..setup.subscriptions)
             .map(|number| {
                 let config = SubscriptionConfig::default().overflow(overflow);
+                let config = if setup.keyed { config.message_ordering() } else { config };
                 topic.create_subscription(&format!("load-{number}"), config).map_err(refused)
             })
             .collect::<Result<_, _>>()?;
@@ -119,24 +116,38 @@ impl Session {
     }
 }
 
+/// How a thread publishes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    pub(crate) content: &'a Content,
+    /// Messages claimed together at most.
+    pub(crate) batch: u64,
+    /// Ordering keys that the messages of each publisher are dealt onto.
+    pub(crate) keys: Option<usize>,
+    pub(crate) inject: Option<Inject>,
+}
+
 /// Publishes for the publishers of one thread.
 #[derive(Debug)]
 pub(crate) struct Sender<'a> {
     /// By number; `None` for those of other threads.
     publishers: Vec<Option<Publisher>>,
-    content: &'a Content,
-    batch: u64,
+    manner: Manner<'a>,
+    /// The ordering keys by number.
+    keys: Vec<String>,
+    brake: Option<Brake>,
 }
 
 impl<'a> Sender<'a> {
-    /// A handle for each of `publishers`. More than one message a call is claimed together when `batch` allows it.
-    pub(crate) fn new(session: &Session, publishers: &[usize], content: &'a Content, batch: u64) -> Self {
+    /// A handle for each of `publishers`.
+    pub(crate) fn new(session: &Session, publishers: &[usize], manner: Manner<'a>) -> Self {
         let count = publishers.iter().max().map_or(0, |last| last + 1);
         let mut handles: Vec<Option<Publisher>> = (0..count).map(|_| None).collect();
         for &publisher in publishers {
             handles[publisher] = Some(session.topic.publisher());
         }
-        Self { publishers: handles, content, batch }
+        let keys = (0..manner.keys.unwrap_or(0)).map(key).collect();
+        Self { publishers: handles, manner, keys, brake: Brake::new(manner.inject) }
     }
 }
 
@@ -149,16 +160,25 @@ impl Sink for Sender<'_> {
         count: u64,
         time: impl Fn(u64) -> u64,
     ) -> Result<(), Fault> {
+        if let Some(brake) = &mut self.brake {
+            brake.hold(count);
+        }
         let Some(handle) = &self.publishers[publisher] else {
             return Err(Fault::new(format!("publisher {publisher} belongs to another thread")));
         };
-        match self.content {
-            Content::Generated(pattern) => {
+        match self.manner.content {
+            Content::Generated(patterns) => {
                 let header = |i: u64| Header { publisher, sequence: first + i, time: time(i) };
                 let mut sent = 0;
                 while sent < count {
-                    let together = (count - sent).min(self.batch);
-                    if together == 1 {
+                    let together = (count - sent).min(self.manner.batch);
+                    let pattern = patterns.of(first + sent);
+                    if !self.keys.is_empty() {
+                        let mut payload = vec![0; pattern.length()];
+                        pattern.fill(&mut payload, header(sent));
+                        let key = &self.keys[num::index((first + sent) % num::count(self.keys.len()))];
+                        handle.publish(Message::new(payload).ordering_key(key)).map_err(refused)?;
+                    } else if together == 1 {
                         handle
                             .publish_with(pattern.length(), |buffer| pattern.fill(buffer, header(sent)))
                             .map_err(refused)?;
@@ -172,10 +192,19 @@ impl Sink for Sender<'_> {
                     sent += together;
                 }
             }
-            Content::Lines(lines, stamps) => {
-                for i in 0..count {
-                    stamps.put(first + i, time(i));
-                    handle.publish_slice(lines.payload(first + i)).map_err(refused)?;
+            Content::Lines { lines, stamps, referenced } => {
+                for n in first..first + count {
+                    stamps.put(n, time(n - first));
+                    if *referenced || lines.keyed() {
+                        let message = Message::new(lines.reference(n));
+                        let keyed = match lines.key(n) {
+                            Some(key) => message.ordering_key(key),
+                            None => message,
+                        };
+                        handle.publish(keyed).map_err(refused)?;
+                    } else {
+                        handle.publish_slice(lines.payload(n)).map_err(refused)?;
+                    }
                 }
             }
         }
@@ -183,96 +212,12 @@ impl Sink for Sender<'_> {
     }
 }
 
+/// The name of an ordering key.
+fn key(number: usize) -> String {
+    format!("key-{number}")
+}
+
 #[cold]
-fn refused(error: PublishError<()>) -> Fault {
+fn refused(error: impl Display) -> Fault {
     Fault::new(format!("the engine refused a message: {error}"))
-}
-
-thread_local! {
-    /// The inbox of this consumer thread; see the module.
-    static INBOX: RefCell<Option<Inbox>> = const { RefCell::new(None) };
-}
-
-/// Enters a delivery in this thread's inbox.
-#[inline]
-fn take(cursor: usize, payload: &[u8]) {
-    INBOX.with_borrow_mut(|inbox| {
-        if let Some(inbox) = inbox {
-            inbox.take(cursor, payload);
-        }
-    });
-}
-
-/// The cursors of one consumer thread.
-#[derive(Debug)]
-pub(crate) struct Receiver {
-    subscriptions: Vec<Subscription>,
-    way: Way,
-}
-
-/// How messages are received.
-#[derive(Debug)]
-enum Way {
-    /// Read in the ring, by the engine's dispatcher.
-    InPlace(Dispatcher),
-    /// Taken under a lease and acknowledged one by one; the vector is reused from turn to turn.
-    Leased(Vec<Delivery>),
-}
-
-impl Receiver {
-    /// Serves `roles` on the calling thread, which must also be the one that polls.
-    pub(crate) fn new(session: &Session, roles: &[CursorRole], inbox: Inbox) -> Self {
-        INBOX.set(Some(inbox));
-        let subscriptions: Vec<Subscription> =
-            roles.iter().map(|role| session.subscriptions[role.subscription].clone()).collect();
-        let way = match session.mode {
-            Mode::InPlace => {
-                let serve = |dispatcher: Dispatcher, (cursor, subscription): (usize, &Subscription)| {
-                    dispatcher.add(subscription, move |message: InPlace<'_>| {
-                        take(cursor, message.data());
-                        Verdict::Ack
-                    })
-                };
-                Way::InPlace(subscriptions.iter().enumerate().fold(Dispatcher::new(), serve))
-            }
-            Mode::Leased => Way::Leased(Vec::with_capacity(TURN)),
-        };
-        Self { subscriptions, way }
-    }
-}
-
-impl Source for Receiver {
-    #[inline]
-    fn turn(&mut self) -> Result<usize, Fault> {
-        let deliveries = match &mut self.way {
-            Way::InPlace(dispatcher) => return Ok(dispatcher.poll()),
-            Way::Leased(deliveries) => deliveries,
-        };
-        let mut count = 0;
-        for (cursor, subscription) in self.subscriptions.iter().enumerate() {
-            match subscription.pull_into(TURN, deliveries) {
-                // What a gap swallowed is in the engine's count of dropped messages.
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(error) => return Err(Fault::new(format!("the engine refused to deliver: {error}"))),
-            }
-            count += deliveries.len();
-            for delivery in deliveries.drain(..) {
-                take(cursor, delivery.data());
-                delivery.ack().map_err(|error| Fault::new(format!("the engine refused an ack: {error}")))?;
-            }
-        }
-        Ok(count)
-    }
-
-    fn wait(&mut self) {
-        // What is published goes to every subscription, so that the first one stands for all.
-        if let Some(subscription) = self.subscriptions.first() {
-            // Whether there is something to deliver shows at the next turn.
-            let _ready = subscription.wait(WAIT);
-        }
-    }
-
-    fn with_inbox<R>(&mut self, work: impl FnOnce(&mut Inbox) -> R) -> Option<R> {
-        INBOX.with_borrow_mut(|inbox| inbox.as_mut().map(work))
-    }
 }

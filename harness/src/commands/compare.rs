@@ -1,0 +1,182 @@
+//! `harness compare BASE CURRENT`: whether the second result is worse than the first.
+//!
+//! `--interleave` takes two command lines in place of files and runs them in turn, `--rounds` times each. Either way
+//! scenario and configuration must be the same. Exit code 1 on a regression, 2 when the two do not compare, 3 under
+//! `--strict` when a change beyond the threshold is not more than noise.
+
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::Path;
+
+use super::{load, say};
+use crate::cli::Color;
+use crate::compare::{self, Finding, Row, Unit};
+use crate::num;
+use crate::report::Paint;
+use crate::{Verdict, cli};
+
+/// The arguments of `harness compare`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The result to compare with; with --interleave the command line of a harness
+    base: String,
+    /// The result that may be worse; with --interleave a command line, too
+    current: String,
+    /// Run the two command lines in turn, A B B A, and compare all their results
+    #[arg(long)]
+    interleave: bool,
+    /// How often each command line is run [default: 10]
+    #[arg(long, requires = "interleave", value_parser = clap::value_parser!(u16).range(1..=1_000), value_name = "N")]
+    rounds: Option<u16>,
+    /// The change in percent beyond which a difference counts
+    #[arg(long, default_value = "10", value_parser = cli::units::level, value_name = "PERCENT")]
+    threshold: f64,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Exit 3 when a change beyond the threshold is not more than noise
+    #[arg(long)]
+    strict: bool,
+    /// When to colour the output
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+}
+
+/// Compares, prints, and judges.
+pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
+    let [base, current] = sides(arguments)?;
+    if let Some(difference) = compare::difference(&base[0], &current[0]) {
+        return Err(format!("{difference}; compare results of the same scenario and configuration"));
+    }
+    let rows = compare::rows(&base, &current, arguments.threshold / 100.0);
+    if rows.is_empty() {
+        return Err(
+            "the two results have no figure in common; compare runs that came to their end".to_owned()
+        );
+    }
+    let notes = notes(&base, &current);
+    say(&if arguments.json {
+        object(&base[0], &rows, &notes, arguments)
+    } else {
+        table(&base[0], &rows, &notes, Paint::new(arguments.color))
+    })?;
+    Ok(match worst(&rows) {
+        Finding::Regression => Verdict::Failed,
+        Finding::Inconclusive if arguments.strict => Verdict::Noisy,
+        Finding::Inconclusive | Finding::Improvement | Finding::Same => Verdict::Passed,
+    })
+}
+
+fn sides(arguments: &Arguments) -> Result<[Vec<Value>; 2], String> {
+    if !arguments.interleave {
+        let one = |path: &String| Ok::<_, String>(vec![load::result(Path::new(path))?]);
+        return Ok([one(&arguments.base)?, one(&arguments.current)?]);
+    }
+    let rounds = usize::from(arguments.rounds.unwrap_or(10));
+    compare::interleave([&arguments.base, &arguments.current], rounds, &mut |round, side, result| {
+        let rate = result["metrics"]["messagesPerSec"].as_f64();
+        let rate = rate.map_or_else(|| "no rate".to_owned(), |rate| Unit::PerSecond.text(rate));
+        eprintln!("compare: round {round} of {rounds}, {side}: {rate}");
+    })
+}
+
+/// What a reader should know before believing any of it.
+fn notes(base: &[Value], current: &[Value]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for name in ["cpuModel", "cpuCores", "kernel", "pinning"] {
+        let (left, right) = (&base[0]["environment"][name], &current[0]["environment"][name]);
+        if left != right {
+            notes.push(format!("not the same machine: {name} is {left} in BASE and {right} in CURRENT"));
+        }
+    }
+    for (side, results) in [("BASE", base), ("CURRENT", current)] {
+        let count = |of: &dyn Fn(&Value) -> bool| results.iter().filter(|result| of(result)).count();
+        let (noisy, failed) =
+            (count(&|result| result["noise"]["noisy"] == true), count(&|result| result["success"] == false));
+        if noisy > 0 {
+            notes.push(format!("{noisy} of {} results of {side} are too noisy to trust", results.len()));
+        }
+        if failed > 0 {
+            notes.push(format!("{failed} of {} results of {side} failed their criteria", results.len()));
+        }
+    }
+    if base.len() == 1 {
+        notes.push(
+            "two runs at different times differ by what the machine did meanwhile, too; --interleave runs both in turn"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// The finding of the whole: a regression anywhere is one.
+fn worst(rows: &[Row]) -> Finding {
+    let has = |finding| rows.iter().any(|row| row.finding == finding);
+    [Finding::Regression, Finding::Inconclusive, Finding::Improvement]
+        .into_iter()
+        .find(|&finding| has(finding))
+        .unwrap_or(Finding::Same)
+}
+
+fn object(base: &Value, rows: &[Row], notes: &[String], arguments: &Arguments) -> String {
+    let object = json!({
+        "scenario": base["scenario"],
+        "thresholdPercent": arguments.threshold,
+        "finding": worst(rows).name(),
+        "metrics": rows.iter().map(Row::object).collect::<Vec<_>>(),
+        "notes": notes,
+    });
+    format!("{object:#}\n")
+}
+
+fn table(base: &Value, rows: &[Row], notes: &[String], paint: Paint) -> String {
+    let scenario = base["scenario"].as_str().unwrap_or("unknown");
+    let mut lines = vec![
+        paint.strong(&format!("{scenario}: CURRENT against BASE")),
+        String::new(),
+        format!(
+            "{:<11} {:>14} {:>14} {:>8}  {:<19} {:>6}  {:>7}  finding",
+            "metric", "base", "current", "change", "95 % interval", "p", "values"
+        ),
+    ];
+    lines.extend(rows.iter().map(|row| line(row, paint)));
+    lines.push(String::new());
+    let of = |finding| {
+        let names = rows.iter().filter(|row| row.finding == finding).map(|row| row.metric.name);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    lines.push(match worst(rows) {
+        Finding::Regression => paint.bad(&format!("regression: {}", of(Finding::Regression))),
+        Finding::Inconclusive => {
+            format!("no regression shown; inconclusive: {} (more iterations tell)", of(Finding::Inconclusive))
+        }
+        Finding::Improvement => paint.good(&format!("improvement: {}", of(Finding::Improvement))),
+        Finding::Same => paint.good("no difference"),
+    });
+    lines.extend(notes.iter().map(|note| paint.faint(&format!("note: {note}"))));
+    lines.join("\n") + "\n"
+}
+
+fn line(row: &Row, paint: Paint) -> String {
+    let unit = row.metric.unit;
+    let interval = row.interval.map_or_else(
+        || "-".to_owned(),
+        |(low, high)| format!("{:+.1} .. {:+.1} %", low * 100.0, high * 100.0),
+    );
+    let finding = match row.finding {
+        Finding::Regression => paint.bad("regression"),
+        Finding::Improvement => paint.good("improvement"),
+        other => other.name().to_owned(),
+    };
+    let caveat = row.caveat().filter(|_| row.finding != Finding::Same);
+    format!(
+        "{:<11} {:>14} {:>14} {:>8}  {interval:<19} {:>6}  {:>7}  {finding}{}",
+        row.metric.name,
+        unit.text(row.base),
+        unit.text(row.current),
+        format!("{:+.1} %", row.change * 100.0),
+        row.probability.map_or_else(|| "-".to_owned(), |probability| format!("{probability:.3}")),
+        format!("{}, {}", num::count(row.values.0), num::count(row.values.1)),
+        caveat.map_or_else(String::new, |caveat| format!(" ({caveat})")),
+    )
+}

@@ -1,0 +1,186 @@
+//! What a schema cannot say about a result.
+//!
+//! These rules look at every object wherever it is, so that they hold for scenarios that this build does not know.
+
+use serde_json::{Map, Value};
+
+use super::Flaw;
+use crate::latency::samples_needed;
+use crate::num;
+
+/// Adds what is wrong with `result`.
+pub(super) fn check(result: &Value, flaws: &mut Vec<Flaw>) {
+    walk(result, "$", flaws);
+    let timestamp = result["environment"]["timestamp"].as_str();
+    if let Some(text) = timestamp.filter(|text| text.parse::<jiff::Timestamp>().is_err()) {
+        flaws.push(Flaw::new(
+            "$.environment.timestamp",
+            format!("must be a time such as 2026-01-31T12:00:00Z, is {text}"),
+        ));
+    }
+    verdict(result, flaws);
+    for (index, account) in result["ledger"].as_array().into_iter().flatten().enumerate() {
+        ledger(account, &format!("$.ledger[{index}]"), flaws);
+    }
+    deliveries(result, flaws);
+    for (index, level) in result["metrics"]["levels"].as_array().into_iter().flatten().enumerate() {
+        level_holds(level, &format!("$.metrics.levels[{index}]"), flaws);
+    }
+}
+
+/// Nulls, negative numbers, zero rates, and percentiles, at any depth.
+fn walk(value: &Value, path: &str, flaws: &mut Vec<Flaw>) {
+    match value {
+        Value::Null => flaws.push(Flaw::new(
+            path,
+            "is null, which is what becomes of NaN; what was not measured is left out".to_owned(),
+        )),
+        Value::Number(number) => {
+            let name = path.rsplit('.').next().unwrap_or(path);
+            let number = number.as_f64().unwrap_or(f64::NAN);
+            if number < 0.0 && !name.ends_with("Slope") {
+                flaws.push(Flaw::new(path, format!("must not be negative, is {number}")));
+            }
+            // Those that the schema names are refused by the schema.
+            let named = ["messagesPerSec", "deliveriesPerSec", "bytesPerSec"].contains(&name);
+            if number == 0.0 && name.ends_with("PerSec") && !named {
+                flaws
+                    .push(Flaw::new(path, "is a rate of zero; what was not measured is left out".to_owned()));
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                walk(item, &format!("{path}[{index}]"), flaws);
+            }
+        }
+        Value::Object(map) => {
+            if map.contains_key("count") && map.contains_key("p50") {
+                latency(map, path, flaws);
+            }
+            for (name, value) in map {
+                walk(value, &format!("{path}.{name}"), flaws);
+            }
+        }
+        Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+/// Percentiles in order and backed by enough, the mean between the ends, and the pictures in agreement with them.
+fn latency(map: &Map<String, Value>, path: &str, flaws: &mut Vec<Flaw>) {
+    let figure = |name: &str| map.get(name).and_then(Value::as_f64);
+    let count = map.get("count").and_then(Value::as_u64).unwrap_or(0);
+    let mut before: Option<(&str, f64)> = None;
+    for name in ["min", "p50", "p95", "p99", "p999", "p9999", "max"] {
+        let Some(value) = figure(name) else { continue };
+        if let Some((lower, least)) = before.filter(|&(_, least)| value < least) {
+            flaws.push(Flaw::new(
+                &format!("{path}.{name}"),
+                format!("is {value}, below {lower} with {least}"),
+            ));
+        }
+        before = Some((name, value));
+    }
+    for (name, q) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999), ("p9999", 0.9999)] {
+        let needed = samples_needed(q);
+        if figure(name).is_some() && count < needed {
+            flaws.push(Flaw::new(
+                &format!("{path}.{name}"),
+                format!("takes {} samples, and there are {}", num::grouped(needed), num::grouped(count)),
+            ));
+        }
+    }
+    if let (Some(min), Some(mean), Some(max)) = (figure("min"), figure("mean"), figure("max")) {
+        // The histogram knows three digits.
+        if mean < min * 0.999 || mean > max * 1.001 {
+            flaws.push(Flaw::new(&format!("{path}.mean"), format!("is {mean}, not between {min} and {max}")));
+        }
+    }
+    let pairs = |name: &str| -> Vec<(f64, f64)> {
+        let items = map.get(name).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(|pair| Some((pair.get(0)?.as_f64()?, pair.get(1)?.as_f64()?))).collect()
+    };
+    if !pairs("curve").is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1) {
+        flaws.push(Flaw::new(&format!("{path}.curve"), "does not rise".to_owned()));
+    }
+    let histogram = pairs("histogram");
+    let total: f64 = histogram.iter().map(|&(_, count)| count).sum();
+    if !histogram.is_empty() && num::whole(total) != count {
+        flaws.push(Flaw::new(
+            &format!("{path}.histogram"),
+            format!("holds {total} samples, and the count is {count}"),
+        ));
+    }
+}
+
+/// Success and errors exclude each other.
+fn verdict(result: &Value, flaws: &mut Vec<Flaw>) {
+    if result["success"] == true && result.get("errors").is_some() {
+        flaws.push(Flaw::new("$.errors", "are there although the run was a success".to_owned()));
+    }
+}
+
+/// Accepted is delivered, dropped by policy, or lost; and a balanced account has no fault.
+fn ledger(account: &Value, path: &str, flaws: &mut Vec<Flaw>) {
+    let figure = |name: &str| account[name].as_u64().unwrap_or(0);
+    let (accepted, delivered) = (figure("accepted"), figure("delivered"));
+    let (dropped, lost) = (figure("droppedByPolicy"), figure("lost"));
+    let sum = delivered.saturating_add(dropped).saturating_add(lost);
+    if accepted != sum && account["balanced"] != false {
+        flaws.push(Flaw::new(
+            path,
+            format!("does not add up: {accepted} accepted, but {delivered} delivered + {dropped} dropped + {lost} lost"),
+        ));
+    }
+    if account["balanced"] == true {
+        for name in ["lost", "duplicated", "outOfOrder", "corrupt"] {
+            if figure(name) > 0 {
+                flaws.push(Flaw::new(
+                    &format!("{path}.balanced"),
+                    format!("is true although {name} is {}", figure(name)),
+                ));
+            }
+        }
+    }
+}
+
+/// A success delivered what it was expected to, with every account balanced.
+fn deliveries(result: &Value, flaws: &mut Vec<Flaw>) {
+    if result["success"] != true {
+        return;
+    }
+    let metrics = &result["metrics"];
+    if let (Some(expected), Some(received)) = (metrics["expected"].as_u64(), metrics["received"].as_u64())
+        && expected != received
+    {
+        flaws.push(Flaw::new(
+            "$.metrics.received",
+            format!("is {received} of {expected} in a run that succeeded"),
+        ));
+    }
+    for (index, account) in result["ledger"].as_array().into_iter().flatten().enumerate() {
+        if account["balanced"] == false {
+            flaws.push(Flaw::new(
+                &format!("$.ledger[{index}].balanced"),
+                "is false in a run that succeeded".to_owned(),
+            ));
+        }
+    }
+}
+
+/// A level that held achieved at least 98 % of what was offered.
+fn level_holds(level: &Value, path: &str, flaws: &mut Vec<Flaw>) {
+    let (Some(offered), Some(achieved)) = (level["offeredRate"].as_f64(), level["achievedRate"].as_f64())
+    else {
+        return;
+    };
+    if level["held"] == true && achieved < 0.98 * offered {
+        flaws.push(Flaw::new(
+            &format!("{path}.held"),
+            format!(
+                "is true although {} of {} a second were achieved",
+                num::signed(achieved),
+                num::signed(offered)
+            ),
+        ));
+    }
+}
