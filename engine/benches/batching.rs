@@ -2,15 +2,18 @@
 //!
 //! There is no timer on the publish path, hence no timer to measure. A batch closes within the `enqueue` that fills it,
 //! so that is what `close_on_*` times: one call, which stages the last message, claims for all of them and publishes
-//! them. The others are staged beforehand, untimed, by a publisher that has its lane to itself.
+//! them. The others are staged beforehand, untimed, by a publisher that is new and has its lane to itself, so that the last
+//! one's buffer is allocated there and then.
 //! `flush` times the call alone; `keys` and `mixed` time a hundred `enqueue` calls with the `flush` behind them.
 
 mod busy;
 
 use busy::{Busy, message};
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use criterion::measurement::{Measurement, WallTime};
+use criterion::{BatchSize, Bencher, BenchmarkId, Criterion, Throughput};
 use ringmain::Message;
 use std::hint::black_box;
+use std::time::Duration;
 
 /// Batches prepared together. All of them fit onto the ring.
 const LAP: BatchSize = BatchSize::NumIterations(64);
@@ -102,18 +105,22 @@ fn mixed(c: &mut Criterion) {
     group.finish();
 }
 
-/// The messages are made beforehand, the first is staged, so that the lane is open.
-fn enqueue_and_flush(b: &mut criterion::Bencher<'_>, make: impl Fn(usize) -> Message) {
+/// The messages are made beforehand. The publisher is the same throughout, so that it has buffers to use again.
+fn enqueue_and_flush(b: &mut Bencher<'_>, make: impl Fn(usize) -> Message) {
     let mut busy = Busy::new(MANY, 1 << 20);
-    b.iter_batched(
-        || (busy.staged([make(0)]), (1..100).map(&make).collect::<Vec<_>>()),
-        |(publisher, messages)| {
-            for message in messages {
+    let mut messages = Vec::new();
+    b.iter_custom(|iters| {
+        let mut total = Duration::ZERO;
+        for _ in 0..iters {
+            messages.extend((0..100).map(&make));
+            let publisher = busy.publisher();
+            let start = WallTime.start();
+            for message in messages.drain(..) {
                 drop(black_box(publisher.enqueue(message)));
             }
             black_box(publisher.flush()).expect("room");
-            publisher
-        },
-        LAP,
-    );
+            total += WallTime.end(start);
+        }
+        total
+    });
 }

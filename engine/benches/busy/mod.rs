@@ -53,6 +53,12 @@ impl Busy {
         publisher
     }
 
+    /// The publisher that is always the same, with room for what it will publish.
+    pub(crate) fn publisher(&mut self) -> &Publisher {
+        self.read_down();
+        &self.publisher
+    }
+
     /// Reads until little more than the standing backlog is left, so that there is room for the next lap. (The
     /// subscription's own count of it is not asked: that would fetch what is staged.)
     fn read_down(&mut self) {

@@ -13,16 +13,16 @@ pub(crate) struct Arguments {
     /// The scenario to run
     #[arg(long)]
     scenario: String,
-    /// Which load level, in percent of the capacity [saturation]
+    /// Which load level, in percent of the capacity (saturation)
     #[arg(long, value_parser = units::level)]
     level: Option<f64>,
-    /// The capacity in messages a second; searched, unrecorded, when it is not given [saturation]
+    /// The capacity in messages a second; searched, unrecorded, when it is not given (saturation)
     #[arg(long, value_name = "RATE")]
     capacity: Option<String>,
     /// Length of a sample [default: 10s for throughput, saturation and fanout: some 20,000 stacks]
     #[arg(long, value_name = "TIME")]
     duration: Option<String>,
-    /// Where the folder <scenario>-<level> goes [default: profiles, in the workspace]
+    /// Where the folder SCENARIO-LEVEL goes [default: profiles, in the workspace]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// A harness that is built already, with frame pointers; otherwise one is built
