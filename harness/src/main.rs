@@ -27,6 +27,7 @@ mod latency;
 mod ledger;
 mod level;
 mod limits;
+mod machine;
 mod memory;
 mod modes;
 mod noise;

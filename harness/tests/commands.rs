@@ -283,3 +283,16 @@ fn the_hockey_stick_can_be_had_alone() {
     let stdout = harness(&["report", &throughput, "-o", "-"]).stdout;
     assert!(stdout.starts_with(b"<!doctype html>") && stdout.ends_with(b"</html>\n"));
 }
+
+#[test]
+fn the_machine_is_told_as_text_and_as_json() {
+    let text = String::from_utf8(harness(&["env"]).stdout).unwrap();
+    for name in ["CPU", "governor", "clock source", "clock read", "memory copy", "perf", "membarrier"] {
+        assert!(text.lines().any(|line| line.starts_with(name)), "{name} in\n{text}");
+    }
+    let output = harness(&["env", "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success() && object["advice"].is_array());
+    assert!(object["probes"]["clockReadNs"].as_f64() > Some(0.0), "{object:#}");
+    assert!(!object["facts"]["cpus"].as_array().unwrap().is_empty(), "{object:#}");
+}

@@ -7,6 +7,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod env;
 pub(crate) mod load;
 pub(crate) mod report;
 pub(crate) mod validate;
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Report(report::Arguments),
     /// Check result files against the published schema, and whether what they say can be
     Validate(validate::Arguments),
+    /// Tell what the machine is, and what on it disturbs measurements
+    Env(env::Arguments),
     /// Print the completions of the harness for a shell
     Completions(completions::Arguments),
 }
@@ -36,6 +39,7 @@ impl Command {
             Self::Compare(arguments) => compare::run(arguments),
             Self::Report(arguments) => report::run(arguments),
             Self::Validate(arguments) => validate::run(arguments),
+            Self::Env(arguments) => env::run(arguments),
             Self::Completions(arguments) => completions::run(arguments),
         }
     }

@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use super::escape;
 use crate::num;
 
-const WIDTH: f64 = 520.0;
-const HEIGHT: f64 = 340.0;
+const WIDTH: f64 = 460.0;
+const HEIGHT: f64 = 312.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 494.0;
-const BOTTOM: f64 = 288.0;
+const RIGHT: f64 = 436.0;
+const BOTTOM: f64 = 260.0;
 /// The height of a row of the legend, and the width of one of its letters.
 const ROW: f64 = 18.0;
 const LETTER: f64 = 7.2;
