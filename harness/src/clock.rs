@@ -35,6 +35,12 @@ impl Clock for TscClock {
     }
 }
 
+/// Reads the system's clock, to tell what that costs.
+#[expect(clippy::disallowed_methods, reason = "the cost of this very call is what is measured")]
+pub(crate) fn read_system() {
+    std::hint::black_box(std::time::Instant::now());
+}
+
 /// Sleeps. For the coordinator only: a role thread that sleeps would measure its own wake-up.
 #[expect(clippy::disallowed_methods, reason = "the coordinator has no engine call to wait in")]
 pub(crate) fn sleep(duration: Duration) {

@@ -110,18 +110,19 @@ pub(crate) fn timestamp() -> String {
     jiff::Timestamp::from_millisecond(milliseconds).map_or_else(|_| String::new(), |now| format!("{now:.3}"))
 }
 
-fn has_hypervisor(flags: &str) -> bool {
+/// Whether the CPU's flags tell of a hypervisor.
+pub(crate) fn has_hypervisor(flags: &str) -> bool {
     flags.split_ascii_whitespace().any(|flag| flag == "hypervisor")
 }
 
 /// The value of the first line `name : value`.
-fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let lines = text.lines().filter_map(|line| line.split_once(':'));
     lines.map(|(key, value)| (key.trim(), value.trim())).find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 /// The first line of a file, if there is one.
-fn line(path: &str) -> Option<String> {
+pub(crate) fn line(path: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
 }

@@ -32,6 +32,7 @@ mod latency;
 mod ledger;
 mod level;
 mod limits;
+mod machine;
 mod memory;
 mod mix;
 mod modes;

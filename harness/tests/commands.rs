@@ -228,3 +228,71 @@ fn commands_that_leave_no_result_are_refused_with_their_last_line() {
     assert!(refused(&["compare", "--interleave", "/no/such/harness", "true"]).contains("cannot run"));
     assert!(refused(&["compare", "--interleave", "harness --results x", "true"]).contains("leave it out"));
 }
+
+#[test]
+fn a_report_is_one_file_that_loads_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let results: Vec<String> = ["throughput", "saturation"]
+        .map(|name| put(directory.path(), &format!("{name}.json"), &fixture(name)))
+        .into();
+    let page = directory.path().join("report.html");
+    let output = harness(&["report", &results[0], &results[1], "-o", page.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = std::fs::read_to_string(&page).unwrap();
+    for wanted in [
+        "name=\"viewport\"",
+        "prefers-color-scheme: dark",
+        "Side by side",
+        "Latency against load",
+        "Percentile curves",
+        "Throughput by iteration",
+        "Histogram",
+        "Ledger",
+        "Environment",
+        "Noise",
+    ] {
+        assert!(text.contains(wanted), "{wanted}");
+    }
+    let bare = text.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    for unwanted in
+        ["http:", "https:", "<script", "<link", "<img", "@import", "url(", "<2 threads>", "NaN", "inf "]
+    {
+        assert!(!bare.contains(unwanted), "{unwanted}");
+    }
+    for element in ["svg", "table", "section", "div", "p", "text", "title"] {
+        let opened =
+            text.matches(&format!("<{element}>")).count() + text.matches(&format!("<{element} ")).count();
+        assert_eq!(opened, text.matches(&format!("</{element}>")).count(), "{element}");
+    }
+}
+
+#[test]
+fn the_hockey_stick_can_be_had_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let saturation = put(directory.path(), "saturation.json", &fixture("saturation"));
+    let picture = directory.path().join("curve.svg");
+    let output = harness(&["report", &saturation, "--svg", picture.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = std::fs::read_to_string(&picture).unwrap();
+    assert!(text.starts_with("<svg") && text.ends_with("</svg>") && text.contains("<style>"), "{text}");
+    // Three percentiles at six levels, and the two levels that did not hold are hollow.
+    assert_eq!((text.matches("<circle").count(), text.matches(" hollow\"").count()), (18, 6));
+    let throughput = put(directory.path(), "throughput.json", &fixture("throughput"));
+    assert!(refused(&["report", &throughput, "--svg", "x.svg"]).contains("saturation"));
+    assert!(refused(&["report", &throughput, "-o", "/no/such/place/x.html"]).contains("- for stdout"));
+    let stdout = harness(&["report", &throughput, "-o", "-"]).stdout;
+    assert!(stdout.starts_with(b"<!doctype html>") && stdout.ends_with(b"</html>\n"));
+}
+
+#[test]
+fn the_machine_is_told_as_text_and_as_json() {
+    let text = String::from_utf8(harness(&["env"]).stdout).unwrap();
+    for name in ["CPU", "governor", "clock source", "clock read", "memory copy", "perf", "membarrier"] {
+        assert!(text.lines().any(|line| line.starts_with(name)), "{name} in\n{text}");
+    }
+    let output = harness(&["env", "--json"]);
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success() && object["advice"].is_array());
+    assert!(object["probes"]["clockReadNs"].as_f64() > Some(0.0), "{object:#}");
+    assert!(!object["facts"]["cpus"].as_array().unwrap().is_empty(), "{object:#}");
+}

@@ -51,7 +51,8 @@ fn views<'a>(paths: &[PathBuf], results: &'a [Value]) -> Vec<View<'a>> {
             let scenario = result["scenario"].as_str().unwrap_or("unknown");
             let name =
                 if results.len() > 1 { format!("{} {scenario}", index + 1) } else { scenario.to_owned() };
-            View { name, file: path.display().to_string(), result }
+            let file = path.file_name().unwrap_or(path.as_os_str());
+            View { name, file: file.to_string_lossy().into_owned(), result }
         })
         .collect()
 }

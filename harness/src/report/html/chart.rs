@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use super::escape;
 use crate::num;
 
-const WIDTH: f64 = 520.0;
-const HEIGHT: f64 = 340.0;
+const WIDTH: f64 = 460.0;
+const HEIGHT: f64 = 312.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 506.0;
-const BOTTOM: f64 = 288.0;
+const RIGHT: f64 = 436.0;
+const BOTTOM: f64 = 260.0;
 /// The height of a row of the legend, and the width of one of its letters.
 const ROW: f64 = 18.0;
 const LETTER: f64 = 7.2;
@@ -110,8 +110,28 @@ pub(super) struct Point {
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) points: Vec<Point>,
-    /// Dashed and without marks: what was asked for, beside what was measured.
-    pub(super) dashed: bool,
+    pub(super) look: Look,
+}
+
+/// How a line is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// With a mark at every point that was measured.
+    Marked,
+    /// Without: what was asked for, beside what was measured.
+    Dashed,
+    /// As an area: shares of a whole.
+    Filled,
+}
+
+impl Look {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Marked => "",
+            Self::Dashed => " dashed",
+            Self::Filled => " filled",
+        }
+    }
 }
 
 /// The chart; empty when nothing is to be drawn. `note` marks a place on the x axis with a word. `sheet` is the style
@@ -153,12 +173,12 @@ pub(super) fn svg(
     for (value, label) in &x.ticks {
         let (at, half) = (column(*value), num::float(num::count(label.chars().count())) * LETTER / 2.0);
         add(format!("<path class=\"grid\" d=\"M{at:.1} {BOTTOM}v5\"/>"));
+        let at = at.min(WIDTH - 4.0 - half);
         // A label that would run into the last one is left out.
         if at - half > free {
             free = at + half + 4.0;
-            let (at, anchor) = if at + half > WIDTH { (WIDTH - 2.0, "end") } else { (at, "middle") };
             add(format!(
-                "<text class=\"tick\" x=\"{at:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
+                "<text class=\"tick\" x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                 BOTTOM + 19.0,
                 escape(label)
             ));
@@ -200,9 +220,11 @@ fn line(series: &Series, colour: usize, column: impl Fn(f64) -> f64, row: impl F
         // Writing to a string cannot fail.
         write!(path, "{command}{:.1} {:.1}", column(point.x), row(point.y)).unwrap_or(());
     }
-    let dash = if series.dashed { " dashed" } else { "" };
-    let mut out = format!("<path class=\"line c{colour}{dash}\" d=\"{path}\"/>");
-    for point in series.points.iter().filter(|_| !series.dashed) {
+    if let (Look::Filled, [first, .., last]) = (series.look, &series.points[..]) {
+        path = format!("M{:.1} {BOTTOM}L{}L{:.1} {BOTTOM}Z", column(first.x), &path[1..], column(last.x));
+    }
+    let mut out = format!("<path class=\"line c{colour}{}\" d=\"{path}\"/>", series.look.class());
+    for point in series.points.iter().filter(|_| series.look == Look::Marked) {
         let hollow = if point.hollow { " hollow" } else { "" };
         write!(
             out,
@@ -226,7 +248,7 @@ fn legend(series: &[Series]) -> (String, f64) {
             (at, row) = (8.0, row + 1.0);
         }
         let y = 42.0 + ROW * row;
-        let dash = if one.dashed { " dashed" } else { "" };
+        let dash = one.look.class();
         write!(
             out,
             "<path class=\"line c{}{dash}\" d=\"M{at:.1} {:.1}h18\"/>\
@@ -270,7 +292,7 @@ mod tests {
         let series = Series {
             name: "<p99>".to_owned(),
             points: vec![point(0.0, 1.0), point(1.0, 9.0)],
-            dashed: false,
+            look: Look::Marked,
         };
         let x = Axis::at("x", vec![(0.0, "0".to_owned()), (1.0, "1".to_owned())]);
         let y = Axis::amounts("y", [9.0].into_iter());

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::View;
-use super::chart::{self, Axis, Point, Series, short};
+use super::chart::{self, Axis, Look, Point, Series, short};
 use crate::num;
 
 /// A time in milliseconds for people.
@@ -36,7 +36,7 @@ pub(super) fn hockey_stick(views: &[View<'_>], sheet: Option<&str>) -> String {
             );
             Some(Point { x, y, says, hollow: !held })
         });
-        Series { name, points: points.collect(), dashed: false }
+        Series { name, points: points.collect(), look: Look::Marked }
     };
     let with_levels: Vec<&View<'_>> = views.iter().filter(|view| !levels(view.result).is_empty()).collect();
     let series: Vec<Series> = match with_levels[..] {
@@ -77,7 +77,7 @@ pub(super) fn percentiles(views: &[View<'_>]) -> String {
             let says = format!("{name}: {percent} % take at most {}", time(y));
             Point { x: nines(percent), y, says, hollow: false }
         });
-        Series { points: points.collect(), name: name.clone(), dashed: false }
+        Series { points: points.collect(), name: name.clone(), look: Look::Marked }
     };
     let series: Vec<Series> = match views {
         [one] if !levels(one.result).is_empty() => levels(one.result)
@@ -109,15 +109,16 @@ pub(super) fn percentiles(views: &[View<'_>]) -> String {
 /// What was achieved of what was offered, by level.
 pub(super) fn achieved(view: &View<'_>) -> String {
     let levels = levels(view.result);
-    let line = |name: &str, key: &str, dashed: bool| {
+    let line = |name: &str, key: &str, look: Look| {
         let points = levels.iter().filter_map(|level| {
             let (x, y) = (level["percent"].as_f64()?, level[key].as_f64()?);
             let says = format!("{} %: {}/s {name}", num::percent(x), num::signed(y));
             Some(Point { x, y, says, hollow: level["held"] != true })
         });
-        Series { name: name.to_owned(), points: points.collect(), dashed }
+        Series { name: name.to_owned(), points: points.collect(), look }
     };
-    let series = [line("achieved", "achievedRate", false), line("offered", "offeredRate", true)];
+    let series =
+        [line("achieved", "achievedRate", Look::Marked), line("offered", "offeredRate", Look::Dashed)];
     let ticks = levels.iter().filter_map(|level| level["percent"].as_f64());
     let x = Axis::at("load, % of capacity", ticks.map(|at| (at, num::percent(at))).collect());
     let rates = series.iter().flat_map(|series| series.points.iter().map(|point| point.y));
@@ -134,7 +135,7 @@ pub(super) fn iterations(views: &[View<'_>]) -> String {
                 let (x, y) = (num::float(num::count(index + 1)), item["messagesPerSec"].as_f64()?);
                 Some(Point { x, y, says: format!("iteration {x}: {}/s", num::signed(y)), hollow: false })
             });
-            Series { name: view.name.clone(), points: points.collect(), dashed: false }
+            Series { name: view.name.clone(), points: points.collect(), look: Look::Marked }
         })
         .filter(|series| !series.points.is_empty())
         .collect();
@@ -151,19 +152,18 @@ pub(super) fn histogram(latency: &Value) -> String {
     let total: f64 = buckets.iter().map(|&(_, count)| num::float(count)).sum();
     let mut points = Vec::new();
     for &(bound, count) in &buckets {
-        let (x, y) = (bound.log2(), 100.0 * num::float(count) / total.max(1.0));
-        let says =
-            format!("{} to {}: {} of them, {y:.2} %", time(bound), time(bound * 2.0), num::grouped(count));
-        // Flat over the bucket, so that the line has steps.
-        points.push(Point { x, y, says: says.clone(), hollow: false });
-        points.push(Point { x: x + 1.0, y, says, hollow: false });
+        // Flat over the bucket, so that the area has steps.
+        let y = 100.0 * num::float(count) / total.max(1.0);
+        for x in [bound.log2(), bound.log2() + 1.0] {
+            points.push(Point { x, y, says: String::new(), hollow: false });
+        }
     }
     let ticks = buckets.iter().map(|&(bound, _)| (bound.log2(), time(bound)));
     let end = buckets.last().map(|&(bound, _)| (bound.log2() + 1.0, time(bound * 2.0)));
     let x = Axis::at("latency (log)", ticks.chain(end).collect());
     let y =
         Axis::amounts("% of messages", points.iter().map(|point| point.y).collect::<Vec<_>>().into_iter());
-    let series = [Series { name: "share per power of two".to_owned(), points, dashed: false }];
+    let series = [Series { name: "share per power of two".to_owned(), points, look: Look::Filled }];
     chart::svg("Histogram", x, y, &series, None, None)
 }
 

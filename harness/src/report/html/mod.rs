@@ -14,6 +14,8 @@ mod sections;
 
 use serde_json::Value;
 
+use crate::num;
+
 const COLOURS: &str = include_str!("colours.css");
 const PAGE: &str = include_str!("page.css");
 
@@ -97,7 +99,10 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Number(number) if number.is_f64() => {
             let number = number.as_f64().unwrap_or_default();
-            let text = if number.abs() >= 100.0 { format!("{number:.0}") } else { format!("{number:.4}") };
+            if number.abs() >= 100.0 {
+                return num::signed(number);
+            }
+            let text = format!("{number:.4}");
             if text.contains('.') {
                 text.trim_end_matches('0').trim_end_matches('.').to_owned()
             } else {

@@ -33,7 +33,7 @@ pub(super) fn section(view: &View<'_>) -> String {
     out.push_str(&levels(result));
     out.push_str(&ledger(result));
     out.push_str("<div class=\"columns\">");
-    out.push_str(&pairs("Noise", &result["noise"]["worst"]));
+    out.push_str(&pairs("Noise", &noise(&result["noise"])));
     out.push_str(&pairs("Environment", &result["environment"]));
     out.push_str(&pairs("Configuration", &result["config"]));
     out.push_str(&pairs("What the harness itself costs", &result["harness"]));
@@ -199,6 +199,14 @@ fn pairs(title: &str, object: &Value) -> String {
         return String::new();
     }
     format!("<div><h3>{title}</h3>{}</div>", table("pairs", &[], &rows))
+}
+
+/// How many samples were disturbed, and the worst of what disturbed them; the reasons are told above.
+fn noise(noise: &Value) -> Value {
+    let mut all = noise.as_object().cloned().unwrap_or_default();
+    all.remove("reasons");
+    all.extend(noise["worst"].as_object().cloned().unwrap_or_default());
+    Value::Object(all)
 }
 
 /// What the metrics hold beside that: single figures, and lists of objects as tables.
