@@ -6,6 +6,7 @@
 
 mod receive;
 mod single;
+pub(crate) mod world;
 
 pub(crate) use receive::Receiver;
 pub(crate) use single::Single;
@@ -61,18 +62,20 @@ pub(crate) struct Session {
     mode: Mode,
 }
 
+fn topic_config(setup: &Setup) -> TopicConfig {
+    TopicConfig::default().ring_slots(setup.ring).shards(setup.shards).wait(match setup.wait {
+        Wait::Spin => WaitStrategy::Spin,
+        Wait::SpinThenPark => WaitStrategy::SpinThenPark,
+        Wait::Park => WaitStrategy::Park,
+    })
+}
+
 impl Session {
     /// Builds an engine for one run.
     pub(crate) fn open(setup: &Setup) -> Result<Self, Fault> {
         let refused = |error| Fault::new(format!("the engine refused the configuration: {error}"));
         let engine = Engine::new();
-        let config =
-            TopicConfig::default().ring_slots(setup.ring).shards(setup.shards).wait(match setup.wait {
-                Wait::Spin => WaitStrategy::Spin,
-                Wait::SpinThenPark => WaitStrategy::SpinThenPark,
-                Wait::Park => WaitStrategy::Park,
-            });
-        let topic = engine.create_topic("load", config).map_err(refused)?;
+        let topic = engine.create_topic("load", topic_config(setup)).map_err(refused)?;
         let overflow = match setup.overflow {
             OverflowPolicy::Block => Overflow::Block,
             OverflowPolicy::DropOldest => Overflow::DropOldest,

@@ -4,7 +4,10 @@ use super::Paint;
 use super::text::columns;
 use crate::num;
 use crate::result::Ran;
-use crate::result::metrics::{Fanout, Firehose, HerdForm, Replay, ThunderingHerd};
+use crate::result::metrics::{Fanout, Firehose, HerdForm, Replay, Soak, ThunderingHerd};
+
+/// Rows of a course over time.
+const ROWS: usize = 10;
 
 pub(super) fn fanout(lines: &mut Vec<String>, metrics: &Fanout, paint: Paint) {
     lines.push(
@@ -98,6 +101,44 @@ pub(super) fn thundering_herd(lines: &mut Vec<String>, metrics: &ThunderingHerd,
         num::grouped(metrics.received),
         num::grouped(metrics.expected)
     )));
+}
+
+pub(super) fn soak(lines: &mut Vec<String>, ran: &Ran, metrics: &Soak, paint: Paint) {
+    lines.push(format!(
+        "{}/s offered, half of {}/s; {} threads; {} consumers, {} publishers and {} subscriptions came and went",
+        num::signed(metrics.offered_rate),
+        num::signed(metrics.capacity),
+        metrics.threads,
+        num::grouped(metrics.consumers),
+        num::grouped(metrics.publishers),
+        num::grouped(metrics.visiting_subscriptions),
+    ));
+    lines.push(format!(
+        "on purpose: {} panics, {} nacks, {} expired leases; {} redelivered, {} dead letters",
+        num::grouped(metrics.panics),
+        num::grouped(metrics.nacked),
+        num::grouped(metrics.expired),
+        num::grouped(metrics.redelivered),
+        num::grouped(metrics.dead_lettered),
+    ));
+    lines.push(String::new());
+    lines.push("until     latency: p50       p99       p99.9     max       resident".to_owned());
+    let windows = &metrics.latency_over_time;
+    for window in windows.iter().step_by(windows.len().div_ceil(ROWS).max(1)) {
+        let then = metrics.memory_over_time.iter().rev().find(|sample| sample.at_ms <= window.until_ms);
+        let rss = then.map_or_else(|| "-".to_owned(), |sample| format!("{:.1} MB", sample.rss));
+        let until = time(Some(window.until_ms));
+        lines.push(format!("{until:<8}           {} {rss:>9}", columns(&window.latency)));
+    }
+    lines.push(String::new());
+    let growth = match (metrics.plateau_rss, metrics.end_rss, metrics.rss_growth) {
+        (Some(plateau), Some(end), Some(growth)) => {
+            format!("resident memory {plateau:.1} MB, then {end:.1} MB: grew by {:.1} %", growth * 100.0)
+        }
+        _ => "resident memory is not known".to_owned(),
+    };
+    let rate = ran.outcome.as_ref().map_or(0.0, |outcome| outcome.messages_per_sec);
+    lines.push(paint.strong(&format!("{} messages/s; {growth}", num::signed(rate))));
 }
 
 pub(super) fn replay(lines: &mut Vec<String>, ran: &Ran, metrics: &Replay, paint: Paint) {

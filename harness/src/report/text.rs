@@ -31,6 +31,7 @@ pub(crate) fn report(settings: &Settings, ran: &Ran, paint: Paint) -> String {
         Some(ScenarioMetrics::ThunderingHerd(metrics)) => {
             scenarios::thundering_herd(&mut lines, metrics, paint);
         }
+        Some(ScenarioMetrics::Soak(metrics)) => scenarios::soak(&mut lines, ran, metrics, paint),
         Some(ScenarioMetrics::Replay(metrics)) => scenarios::replay(&mut lines, ran, metrics, paint),
         None => {}
     }

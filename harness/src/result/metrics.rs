@@ -22,6 +22,8 @@ pub(crate) enum ScenarioMetrics {
     ThunderingHerd(Box<ThunderingHerd>),
     /// See [`Saturation`].
     Saturation(Saturation),
+    /// See [`Soak`].
+    Soak(Box<Soak>),
     /// See [`Replay`].
     Replay(Replay),
 }
@@ -278,4 +280,53 @@ pub(crate) struct Replay {
     pub(crate) replayed_ms: f64,
     /// The message rate of each pass.
     pub(crate) samples: Vec<f64>,
+}
+
+/// The metrics of `soak`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Soak {
+    /// The rate at which all that comes and goes just keeps up, in messages a second; measured before, or given.
+    pub(crate) capacity: f64,
+    pub(crate) offered_rate: f64,
+    /// All that ran at the same time, on so many CPUs.
+    pub(crate) threads: usize,
+    /// What came and went: consumers, handles of publishers, subscriptions.
+    pub(crate) consumers: u64,
+    pub(crate) publishers: u64,
+    pub(crate) visiting_subscriptions: u64,
+    /// What happened on purpose, by the engine's count.
+    pub(crate) panics: u64,
+    pub(crate) nacked: u64,
+    pub(crate) expired: u64,
+    pub(crate) redelivered: u64,
+    pub(crate) dead_lettered: u64,
+    /// Resident memory in the second quarter of the run, and in the last; medians in MiB.
+    #[serde(rename = "plateauRssMB", skip_serializing_if = "Option::is_none")]
+    pub(crate) plateau_rss: Option<f64>,
+    #[serde(rename = "endRssMB", skip_serializing_if = "Option::is_none")]
+    pub(crate) end_rss: Option<f64>,
+    /// Growth from the one to the other, as a share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rss_growth: Option<f64>,
+    /// Resident memory over time.
+    pub(crate) memory_over_time: Vec<RssSample>,
+    pub(crate) latency_over_time: Vec<LatencyWindow>,
+}
+
+/// Resident memory at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RssSample {
+    pub(crate) at_ms: f64,
+    #[serde(rename = "rssMB")]
+    pub(crate) rss: f64,
+}
+
+/// Latencies of first deliveries since the window before.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LatencyWindow {
+    pub(crate) until_ms: f64,
+    pub(crate) latency: Summary,
 }

@@ -357,7 +357,7 @@ impl<'a> Bench<'a> {
 }
 
 /// What payloads are made of, how long the longest is, and in what order they arrive.
-fn content(settings: &Settings) -> (Content, usize, Keying) {
+pub(super) fn content(settings: &Settings) -> (Content, usize, Keying) {
     let dealt = settings.keys.map_or(Keying::Unkeyed, |keys| Keying::Dealt(num::count(keys)));
     // Twice the ring covers what is in it and what a turn has taken out of it.
     let in_flight = 4 * settings.ring * settings.shards;

@@ -12,6 +12,7 @@ pub(crate) mod firehose;
 mod parts;
 pub(crate) mod replay;
 pub(crate) mod saturation;
+pub(crate) mod soak;
 pub(crate) mod throughput;
 pub(crate) mod thundering_herd;
 
@@ -53,7 +54,8 @@ pub(crate) fn measure(settings: &Settings, progress: &mut Progress) -> Result<Ra
         Scenario::Replay => replay::run,
         Scenario::Fanout => return fanout::run(settings, progress),
         Scenario::Firehose => return firehose::run(settings, progress),
-        Scenario::Soak | Scenario::All => return Err(Fault::new("this is not a single scenario")),
+        Scenario::Soak => return soak::run(settings, progress),
+        Scenario::All => return Err(Fault::new("all of them are run one by one")),
     };
     let mut bench = Bench::open(settings, progress)?;
     let outcome = single(&mut bench);
@@ -69,7 +71,8 @@ pub(crate) fn estimate(settings: &Settings) -> Duration {
         Scenario::ThunderingHerd => thundering_herd::estimate(settings),
         Scenario::Saturation => saturation::estimate(settings),
         Scenario::Replay => replay::estimate(settings),
-        Scenario::Soak | Scenario::All => Duration::ZERO,
+        Scenario::Soak => soak::estimate(settings),
+        Scenario::All => Duration::ZERO,
     }
 }
 
@@ -82,7 +85,8 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
         Scenario::ThunderingHerd => thundering_herd::steps(settings),
         Scenario::Saturation => saturation::steps(settings),
         Scenario::Replay => replay::steps(settings),
-        Scenario::Soak | Scenario::All => Vec::new(),
+        Scenario::Soak => soak::steps(settings),
+        Scenario::All => Vec::new(),
     }
 }
 

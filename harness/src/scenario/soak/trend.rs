@@ -1,0 +1,65 @@
+//! Whether memory grows.
+//!
+//! A process grows while it warms up: rings are touched, buffers filled, tables stretched to their size. What counts
+//! is what comes after, so resident memory in the second quarter of a run, the plateau, is compared with that in the
+//! last. Medians, since a sample may fall into a moment when much is in flight.
+
+use crate::num;
+
+/// Growth after the plateau, above which a run fails.
+pub(super) const LIMIT: f64 = 0.10;
+/// Samples in a quarter below which nothing is said.
+const LEAST: usize = 3;
+
+/// Resident memory over the course of a run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trend {
+    /// Seconds since the start, and MiB.
+    pub(super) samples: Vec<(f64, f64)>,
+}
+
+impl Trend {
+    /// The median in the second quarter and that in the last, in MiB; `None` with too few samples to tell.
+    pub(super) fn plateau_and_end(&self) -> Option<(f64, f64)> {
+        let length = self.samples.last()?.0;
+        let between = |from: f64, to: f64| {
+            let within = |&&(time, _): &&(f64, f64)| time >= from * length && time <= to * length;
+            let values: Vec<f64> = self.samples.iter().filter(within).map(|&(_, memory)| memory).collect();
+            (values.len() >= LEAST).then(|| num::median(&values)).flatten()
+        };
+        between(0.25, 0.5).zip(between(0.75, 1.0))
+    }
+
+    /// Growth after the plateau, as a share of it; a fall is none.
+    pub(super) fn growth(&self) -> Option<f64> {
+        let (plateau, end) = self.plateau_and_end()?;
+        Some((end / plateau - 1.0).max(0.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trend(memory: impl Fn(f64) -> f64) -> Trend {
+        Trend { samples: (0..=40).map(|step| (f64::from(step), memory(f64::from(step) / 40.0))).collect() }
+    }
+
+    #[test]
+    fn what_grows_while_it_warms_up_and_then_stays_does_not_grow() {
+        assert!(trend(|at| if at < 0.2 { 500.0 * at } else { 100.0 }).growth().unwrap() < 1e-9);
+        assert!(trend(|at| if at < 0.5 { 100.0 } else { 90.0 }).growth().unwrap() < 1e-9);
+    }
+
+    #[test]
+    fn a_leak_shows_and_a_moment_does_not() {
+        assert!(trend(|at| 100.0 + 60.0 * at).growth().unwrap() > LIMIT);
+        assert!(trend(|at| if (0.9..0.95).contains(&at) { 300.0 } else { 100.0 }).growth().unwrap() < 1e-9);
+    }
+
+    #[test]
+    fn too_few_samples_say_nothing() {
+        assert_eq!(Trend { samples: vec![(0.0, 1.0), (1.0, 1.0)] }.growth(), None);
+        assert_eq!(Trend::default().growth(), None);
+    }
+}
