@@ -3,11 +3,17 @@
 //! A process grows while it warms up: rings are touched, buffers filled, tables stretched to their size. What counts
 //! is what comes after, so resident memory in the second quarter of a run, the plateau, is compared with that in the
 //! last. Medians, since a sample may fall into a moment when much is in flight.
+//!
+//! The allocator warms up for longer than that where threads come and go: each takes an arena, with what others left in it,
+//! and some megabytes of a small process are a tenth of it. So growth must be more than [`SLACK`] as well. (At half a million
+//! messages a second a leak of one byte a message exceeds that in half a minute.)
 
 use crate::num;
 
 /// Growth after the plateau, above which a run fails.
 pub(super) const LIMIT: f64 = 0.10;
+/// Growth in MiB that the allocator is granted.
+const SLACK: f64 = 16.0;
 /// Samples in a quarter below which nothing is said.
 const LEAST: usize = 3;
 
@@ -35,6 +41,12 @@ impl Trend {
         let (plateau, end) = self.plateau_and_end()?;
         Some((end / plateau - 1.0).max(0.0))
     }
+
+    /// Whether that is more than is passed.
+    pub(super) fn grows(&self) -> bool {
+        let beyond_slack = self.plateau_and_end().is_some_and(|(plateau, end)| end - plateau > SLACK);
+        beyond_slack && self.growth().is_some_and(|growth| growth >= LIMIT)
+    }
 }
 
 #[cfg(test)]
@@ -54,7 +66,15 @@ mod tests {
     #[test]
     fn a_leak_shows_and_a_moment_does_not() {
         assert!(trend(|at| 100.0 + 60.0 * at).growth().unwrap() > LIMIT);
+        assert!(trend(|at| 100.0 + 60.0 * at).grows());
         assert!(trend(|at| if (0.9..0.95).contains(&at) { 300.0 } else { 100.0 }).growth().unwrap() < 1e-9);
+    }
+
+    #[test]
+    fn a_small_process_is_granted_some_megabytes_and_a_large_one_a_tenth() {
+        assert!(!trend(|at| 30.0 + 20.0 * at).grows(), "a third, and ten megabytes");
+        assert!(!trend(|at| 1_000.0 + 100.0 * at).grows(), "fifty megabytes, and a twentieth");
+        assert!(trend(|at| 30.0 + 60.0 * at).grows() && trend(|at| 1_000.0 + 300.0 * at).grows());
     }
 
     #[test]
