@@ -3,6 +3,7 @@
 use clap::Args;
 use std::path::PathBuf;
 
+use super::say;
 use crate::Verdict;
 use crate::cli::units;
 use crate::profile::{self, Request};
@@ -49,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
         more: arguments.more.clone(),
     })?;
     for file in &made.files {
-        println!("{}", made.folder.join(file).display());
+        say(&format!("{}\n", made.folder.join(file).display()))?;
     }
     for remedy in &made.remedies {
         eprintln!("error: {remedy}");
