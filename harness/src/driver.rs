@@ -19,6 +19,7 @@ use ringmain::{
 use crate::cli::{Mode, OverflowPolicy, Wait};
 use crate::consume::Source;
 use crate::fault::Fault;
+use crate::handicap;
 use crate::inbox::{Content, Inbox};
 use crate::num;
 use crate::payload::Header;
@@ -152,6 +153,7 @@ impl Sink for Sender<'_> {
         let Some(handle) = &self.publishers[publisher] else {
             return Err(Fault::new(format!("publisher {publisher} belongs to another thread")));
         };
+        (0..count).for_each(|_| handicap::waste());
         match self.content {
             Content::Generated(pattern) => {
                 let header = |i: u64| Header { publisher, sequence: first + i, time: time(i) };
