@@ -23,6 +23,7 @@ mod consume;
 mod driver;
 mod environment;
 mod fault;
+mod handicap;
 mod inbox;
 mod inject;
 mod input;
@@ -143,12 +144,15 @@ fn execute(plan: &Plan, settings: &Settings) -> Verdict {
             return Verdict::Failed;
         }
     };
-    println!("{}", report::text::report(settings, &ran, Paint::new(plan.color)));
+    let text = report::text::report(settings, &ran, Paint::new(plan.color));
+    // That stdout takes nothing is no reason not to write the file.
+    let told = commands::say(&format!("{text}\n"));
     let written = result::object(settings, &ran)
         .map_err(|error| error.to_string())
-        .and_then(|object| result::write(&plan.results, settings, &object));
-    match written {
-        Ok(path) => println!("result: {}", path.display()),
+        .and_then(|object| result::write(&plan.results, settings, &object, &mut std::io::stdout()));
+    match written.and_then(|path| told.and_then(|()| commands::say(&format!("result: {}\n", path.display()))))
+    {
+        Ok(()) => {}
         Err(line) => {
             eprintln!("error: {line}");
             return Verdict::Failed;

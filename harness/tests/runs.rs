@@ -28,6 +28,9 @@ fn only_result(results: &Path) -> Value {
     let file = files.remove(0);
     let name = file.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
     assert!(!name.contains(':') && name.ends_with(".json") && name.matches('.').count() == 1, "{name}");
+    let valid =
+        Command::new(env!("CARGO_BIN_EXE_harness")).arg("validate").arg(&file).output().expect("valid");
+    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stdout));
     serde_json::from_slice(&std::fs::read(file).expect("a file")).expect("JSON")
 }
 
@@ -115,6 +118,7 @@ fn other_shapes_balance_too() {
         "--ring 64 --wait park",
         "--shards 2 --publishers 2",
         "--pin off",
+        "--pin 0",
         "--messages 100000",
     ] {
         let directory = tempfile::tempdir().unwrap();

@@ -50,7 +50,7 @@ impl Command {
 }
 
 /// Prints `text` to stdout. `print!` would panic where a pipe is closed early or a disk is full.
-fn say(text: &str) -> Result<(), String> {
+pub(crate) fn say(text: &str) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads has read enough.

@@ -20,6 +20,7 @@ use ringmain::{
 
 use crate::cli::{Mode, OverflowPolicy, Wait};
 use crate::fault::Fault;
+use crate::handicap;
 use crate::inbox::Content;
 use crate::inject::{Brake, Inject};
 use crate::num;
@@ -169,6 +170,7 @@ impl Sink for Sender<'_> {
         let Some(handle) = &self.publishers[publisher] else {
             return Err(Fault::new(format!("publisher {publisher} belongs to another thread")));
         };
+        (0..count).for_each(|_| handicap::waste());
         match self.manner.content {
             Content::Generated(patterns) => {
                 let header = |i: u64| Header { publisher, sequence: first + i, time: time(i) };

@@ -92,7 +92,7 @@ fn throughput(lines: &mut Vec<String>, ran: &Ran, metrics: &Throughput, paint: P
     lines.push("iteration  messages/s   p50       p99       p99.9     max".to_owned());
     for (index, iteration) in metrics.iterations.iter().enumerate() {
         let rate = num::signed(iteration.messages_per_sec);
-        lines.push(format!("{:>9}  {rate:>10}   {}", index + 1, columns(&iteration.latency)));
+        lines.push(format!("{:>9}  {rate:>10}   {}", index + 1, columns(&iteration.latency).trim_end()));
     }
     let Some(outcome) = &ran.outcome else { return };
     lines.push(String::new());
@@ -124,10 +124,7 @@ fn saturation(lines: &mut Vec<String>, metrics: &Saturation, paint: Paint) {
     lines.extend(metrics.levels.iter().map(|level| row(level, paint)));
     lines.push(String::new());
     lines.push(paint.strong(&knee(metrics)));
-    for level in metrics.levels.iter().filter(|level| level.held && !one_mode(&level.latency.histogram)) {
-        let modes = modes::describe(&level.latency.histogram).unwrap_or_default();
-        lines.push(format!("level {} %: {modes}", num::percent(level.percent)));
-    }
+    lines.extend(torn(metrics));
     lines.push(String::new());
     let nanos = |value: Option<f64>| value.map(|millis| millis * 1e6);
     let marks: Vec<plot::Mark> = metrics
@@ -141,6 +138,14 @@ fn saturation(lines: &mut Vec<String>, metrics: &Saturation, paint: Paint) {
         })
         .collect();
     lines.extend(plot::lines(&marks));
+}
+
+/// The levels that held, but at latencies of more than one mode: one line, with the first of them as an example.
+fn torn(metrics: &Saturation) -> Option<String> {
+    let torn = metrics.levels.iter().filter(|level| level.held && !one_mode(&level.latency.histogram));
+    let percents: Vec<String> = torn.clone().map(|level| num::percent(level.percent)).collect();
+    let example = modes::describe(&torn.clone().next()?.latency.histogram)?;
+    Some(format!("at {} %: {example}", percents.join(", ")))
 }
 
 fn row(level: &Level, paint: Paint) -> String {

@@ -6,14 +6,15 @@
 
 mod books;
 mod config;
+mod file;
 pub(crate) mod metrics;
 
 pub(crate) use books::{Account, NoiseReport, Threads};
 pub(crate) use config::name;
+pub(crate) use file::{prepare, write};
 pub(crate) use metrics::ScenarioMetrics;
 
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
 
 use crate::cli::settings::Settings;
 use crate::environment::Environment;
@@ -99,53 +100,4 @@ pub(crate) fn object(settings: &Settings, ran: &Ran) -> Result<Value, serde_json
     threads["roles"] = serde_json::to_value(threads::take())?;
     result.insert("threads".to_owned(), threads);
     Ok(Value::Object(result))
-}
-
-/// Makes the directory, so that a run does not end with nowhere to put its result.
-pub(crate) fn prepare(directory: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(directory).map_err(|error| {
-        format!(
-            "cannot create --results {}: {error}; give a directory that can be written",
-            directory.display()
-        )
-    })
-}
-
-/// Writes the file and returns its path. Refuses an object that holds a null, which is what JSON makes of NaN.
-pub(crate) fn write(directory: &Path, settings: &Settings, result: &Value) -> Result<PathBuf, String> {
-    if let Some(path) = null_in(result, String::new()) {
-        return Err(format!("{path} is not a number: the result is not written"));
-    }
-    let timestamp = result["environment"]["timestamp"].as_str().unwrap_or("unknown").replace([':', '.'], "-");
-    let variant = settings.variant.as_ref().map_or_else(String::new, |variant| format!("-{variant}"));
-    let path = directory.join(format!("{}{variant}-{timestamp}.json", settings.scenario.name()));
-    let text = serde_json::to_string_pretty(result).map_err(|error| error.to_string())?;
-    std::fs::write(&path, text + "\n")
-        .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    Ok(path)
-}
-
-/// The path of the first null in `value`.
-fn null_in(value: &Value, path: String) -> Option<String> {
-    match value {
-        Value::Null => Some(path),
-        Value::Array(values) => {
-            values.iter().enumerate().find_map(|(index, value)| null_in(value, format!("{path}[{index}]")))
-        }
-        Value::Object(map) => map.iter().find_map(|(name, value)| null_in(value, format!("{path}.{name}"))),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_that_is_none_is_found_by_its_path() {
-        let fine = json!({"a": [1, {"b": 0.5}]});
-        assert_eq!(null_in(&fine, String::new()), None);
-        let broken = json!({"a": [1, {"b": f64::NAN}]});
-        assert_eq!(null_in(&broken, String::new()).unwrap(), ".a[1].b");
-    }
 }

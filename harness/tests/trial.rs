@@ -1,0 +1,54 @@
+//! Whether `harness compare --interleave` keeps its promise on a real machine: twenty comparisons of a build with
+//! itself and twenty with one that is slowed down by 30 %, at least nineteen right of each. Takes half an hour on an
+//! otherwise idle machine, so it is run by hand:
+//!
+//! ```sh
+//! HARNESS_HANDICAP=40 cargo build --release -p ringmain-harness --target-dir target/slow
+//! HARNESS_SLOW=target/slow/release/harness \
+//!     cargo test --release -p ringmain-harness --test trial -- --ignored --nocapture
+//! ```
+//!
+//! It prints how much slower the slowed build is. When that is not about 30 %, build it with another number.
+#![cfg(not(debug_assertions))]
+
+use serde_json::Value;
+use std::process::Command;
+
+const TRIES: usize = 20;
+const RIGHT: usize = 19;
+
+/// One comparison: the finding, and the change of the throughput in percent.
+fn compare(base: &str, current: &str) -> (String, f64) {
+    let line = |binary: &str| format!("'{binary}' --scenario throughput --quick");
+    let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(["compare", "--json", "--interleave", &line(base), &line(current)])
+        .output()
+        .expect("the harness starts");
+    let object: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let throughput = &object["metrics"][0];
+    assert_eq!(throughput["metric"], "throughput");
+    (
+        object["finding"].as_str().expect("a finding").to_owned(),
+        throughput["changePercent"].as_f64().expect("a change"),
+    )
+}
+
+#[test]
+#[ignore = "half an hour on an idle machine; see above"]
+fn nineteen_of_twenty_comparisons_are_right() {
+    let plain = env!("CARGO_BIN_EXE_harness");
+    let slow = std::env::var("HARNESS_SLOW").expect("HARNESS_SLOW names a slowed build; see above");
+    let slow = std::fs::canonicalize(format!("../{slow}")).or_else(|_| std::fs::canonicalize(&slow));
+    let slow = slow.expect("HARNESS_SLOW names a file").to_str().expect("a name").to_owned();
+    let mut right = [0, 0];
+    for number in 1..=TRIES {
+        let (same, drift) = compare(plain, plain);
+        let (slower, change) = compare(plain, &slow);
+        right[0] += usize::from(same != "regression");
+        right[1] += usize::from(slower == "regression");
+        println!("try {number}: itself {drift:+.1} % {same}; slowed {change:+.1} % {slower}");
+    }
+    println!("right: itself {} of {TRIES}, slowed {} of {TRIES}", right[0], right[1]);
+    assert!(right[0] >= RIGHT && right[1] >= RIGHT, "{right:?}");
+}
