@@ -160,7 +160,7 @@ pub(crate) struct Arguments {
     /// The field of each line of --input, which is JSON, that is the message's ordering key
     #[arg(long, requires = "input", value_name = "FIELD")]
     pub(crate) key_field: Option<String>,
-    /// The field that tells when a line is due: seconds or milliseconds (from 1e11 on), or RFC 3339 [replay]
+    /// The field that tells when a line is due: seconds or milliseconds (from 1e11 on), or RFC 3339 [replay only]
     #[arg(long, requires = "input", value_name = "FIELD")]
     pub(crate) time_field: Option<String>,
     /// How much faster than recorded to replay [replay; default: 1]
@@ -178,7 +178,7 @@ pub(crate) struct Arguments {
     /// Consumers per subscription [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) consumers: Option<usize>,
-    /// Messages per iteration and publisher, at least four rings' worth [throughput]; per burst [firehose; default:
+    /// Messages per iteration and publisher, at least four rings' worth [throughput only]; per burst [firehose; default:
     /// 1000 and 100000]
     #[arg(long, conflicts_with = "duration", value_name = "N")]
     pub(crate) messages: Option<u64>,
