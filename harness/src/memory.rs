@@ -32,11 +32,9 @@ impl Memory {
     /// Reads the process's figures now.
     pub(crate) fn read() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let stats = GLOBAL.stats();
-        let live = stats.bytes_allocated.saturating_sub(stats.bytes_deallocated);
         Self {
             peak_rss: kilobytes(&status, "VmHWM:").map(|kb| rounded(kb / 1024.0)),
-            heap_used: rounded(num::float(num::count(live)) / MIB),
+            heap_used: heap_used(),
             heap_size: kilobytes(&status, "VmData:").map(|kb| rounded(kb / 1024.0)),
         }
     }
@@ -52,6 +50,13 @@ pub(crate) fn forget_peak() {
 pub(crate) fn resident() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     kilobytes(&status, "VmRSS:").map(|kb| rounded(kb / 1024.0))
+}
+
+/// What the allocator has handed out and not got back, in MiB.
+pub(crate) fn heap_used() -> f64 {
+    let stats = GLOBAL.stats();
+    let live = stats.bytes_allocated.saturating_sub(stats.bytes_deallocated);
+    rounded(num::float(num::count(live)) / MIB)
 }
 
 /// Allocations made by the process so far. Reallocations count: they may move.

@@ -1,20 +1,8 @@
 //! The command line as people meet it: exit codes, one line of refusal, and nothing on stdout but the result.
 
-use std::process::{Command, Output};
+mod common;
 
-fn harness(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_harness")).args(arguments).output().expect("the harness starts")
-}
-
-/// Runs it, expects exit code 2, nothing on stdout and one line on stderr, and returns the line.
-fn refused(arguments: &[&str]) -> String {
-    let output = harness(arguments);
-    let line = String::from_utf8(output.stderr).expect("messages are text");
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
-    assert!(output.stdout.is_empty(), "{arguments:?} wrote to stdout");
-    assert_eq!(line.lines().count(), 1, "{arguments:?}: {line}");
-    line
-}
+use common::{asked, refused};
 
 #[test]
 fn an_unknown_scenario_is_told_which_there_are() {
@@ -107,7 +95,7 @@ fn a_debug_build_refuses_to_measure() {
 fn a_dry_run_tells_the_plan_and_measures_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let results = directory.path().join("results");
-    let output = harness(&[
+    let output = asked(&[
         "--scenario",
         "saturation",
         "--levels",
@@ -124,7 +112,7 @@ fn a_dry_run_tells_the_plan_and_measures_nothing() {
 
 #[test]
 fn every_scenario_has_a_plan() {
-    let output = harness(&["--scenario", "all", "--quick", "--dry-run"]);
+    let output = asked(&["--scenario", "all", "--quick", "--dry-run"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
     for name in ["throughput:", "firehose:", "fanout:", "thundering-herd:", "saturation:", "soak:"] {
@@ -136,7 +124,7 @@ fn every_scenario_has_a_plan() {
 #[test]
 fn help_and_version_go_to_stdout() {
     for option in ["--help", "--version"] {
-        let output = harness(&[option]);
+        let output = asked(&[option]);
         assert!(output.status.success() && !output.stdout.is_empty() && output.stderr.is_empty());
     }
 }

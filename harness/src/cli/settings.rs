@@ -72,6 +72,8 @@ pub(crate) struct Plan {
     pub(crate) strict: bool,
     pub(crate) dry_run: bool,
     pub(crate) color: Color,
+    /// Whether a table of all runs comes at the end.
+    pub(crate) summary: bool,
     /// What the person should know before the run starts.
     pub(crate) notes: Vec<String>,
 }
@@ -93,6 +95,7 @@ pub(crate) fn plan(arguments: &Arguments) -> Result<Plan, String> {
         strict: arguments.strict,
         dry_run: arguments.dry_run,
         color: arguments.color,
+        summary: arguments.scenario == Scenario::All,
         notes,
     })
 }

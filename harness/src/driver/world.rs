@@ -27,6 +27,8 @@ use crate::scenario::soak::{Desk, Fate, Kind, Settled};
 const FORGOTTEN: Duration = Duration::from_millis(2);
 /// Failed deliveries before a letter is dead: the fewest that the engine takes.
 const ATTEMPTS: u32 = 5;
+/// Slots of the ring that dead letters go to.
+const DEAD_SLOTS: usize = 64;
 /// Deliveries pulled together, and the longest wait for the next.
 const TURN: usize = 256;
 const WAIT: Duration = Duration::from_millis(5);
@@ -51,7 +53,10 @@ impl World {
         let refused = |error| Fault::new(format!("the engine refused the configuration: {error}"));
         let engine = Engine::new();
         let topic = engine.create_topic("load", topic_config(setup)).map_err(refused)?;
-        let dead = engine.create_topic("dead", TopicConfig::default()).map_err(refused)?;
+        // A ring keeps what was read until its slots are used again: a large one would fill up with dead letters for
+        // minutes, and look like a leak.
+        let few = TopicConfig::default().ring_slots(DEAD_SLOTS);
+        let dead = engine.create_topic("dead", few).map_err(refused)?;
         let graveyard =
             dead.create_subscription("graveyard", SubscriptionConfig::default()).map_err(refused)?;
         let lasting = |number: usize| {

@@ -8,6 +8,7 @@ mod paint;
 mod plot;
 pub(crate) mod progress;
 mod scenarios;
+pub(crate) mod summary;
 pub(crate) mod text;
 
 pub(crate) use paint::Paint;

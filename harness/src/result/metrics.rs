@@ -309,18 +309,20 @@ pub(crate) struct Soak {
     /// Growth from the one to the other, as a share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rss_growth: Option<f64>,
-    /// Resident memory over time.
-    pub(crate) memory_over_time: Vec<RssSample>,
+    pub(crate) memory_over_time: Vec<MemorySample>,
     pub(crate) latency_over_time: Vec<LatencyWindow>,
 }
 
-/// Resident memory at one moment.
+/// Memory at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct RssSample {
+pub(crate) struct MemorySample {
     pub(crate) at_ms: f64,
     #[serde(rename = "rssMB")]
     pub(crate) rss: f64,
+    /// What the allocator has handed out: where this stays and the other grows, the allocator keeps it.
+    #[serde(rename = "heapUsedMB")]
+    pub(crate) heap_used: f64,
 }
 
 /// Latencies of first deliveries since the window before.

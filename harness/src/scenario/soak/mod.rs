@@ -37,7 +37,7 @@ use crate::num;
 use crate::overhead::Overhead;
 use crate::pin::{self, CursorRole, Layout, Pinning};
 use crate::report::progress::Progress;
-use crate::result::metrics::{self, LatencyWindow, RssSample, ScenarioMetrics};
+use crate::result::metrics::{self, LatencyWindow, MemorySample, ScenarioMetrics};
 use crate::result::{NoiseReport, Ran, Threads};
 use crate::sample::View;
 use crate::shared::Gauge;
@@ -193,8 +193,10 @@ impl Course {
     fn look(&mut self, elapsed: u64, books: &Books) {
         if elapsed >= self.next {
             self.next = elapsed + self.every;
-            let seconds = num::float(elapsed) / 1e9;
-            self.memory.samples.extend(memory::resident().map(|rss| (seconds, rss)));
+            if let Some(rss) = memory::resident() {
+                let at_ms = num::millis(num::float(elapsed));
+                self.memory.samples.push(MemorySample { at_ms, rss, heap_used: memory::heap_used() });
+            }
         }
         if elapsed >= self.next_window {
             self.next_window += self.window;
@@ -255,7 +257,6 @@ fn outcome(
     };
     let stats: Vec<SubscriptionStats> = (0..settings.subscriptions).map(|one| world.stats(one)).collect();
     let sum = |of: fn(&SubscriptionStats) -> u64| stats.iter().map(of).sum();
-    let sample = |&(seconds, rss): &(f64, f64)| RssSample { at_ms: num::millis(seconds * 1e9), rss };
     Outcome {
         messages_per_sec: phase.rate(),
         nanos: phase.nanos,
@@ -277,7 +278,7 @@ fn outcome(
             plateau_rss: memory.plateau_and_end().map(|(plateau, _)| plateau),
             end_rss: memory.plateau_and_end().map(|(_, end)| end),
             rss_growth: growth,
-            memory_over_time: memory.samples.iter().map(sample).collect(),
+            memory_over_time: memory.samples,
             latency_over_time: windows,
         })),
     }

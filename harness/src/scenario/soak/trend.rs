@@ -9,6 +9,7 @@
 //! messages a second a leak of one byte a message exceeds that in half a minute.)
 
 use crate::num;
+use crate::result::metrics::MemorySample;
 
 /// Growth after the plateau, above which a run fails.
 pub(super) const LIMIT: f64 = 0.10;
@@ -20,17 +21,16 @@ const LEAST: usize = 3;
 /// Resident memory over the course of a run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trend {
-    /// Seconds since the start, and MiB.
-    pub(super) samples: Vec<(f64, f64)>,
+    pub(super) samples: Vec<MemorySample>,
 }
 
 impl Trend {
     /// The median in the second quarter and that in the last, in MiB; `None` with too few samples to tell.
     pub(super) fn plateau_and_end(&self) -> Option<(f64, f64)> {
-        let length = self.samples.last()?.0;
+        let length = self.samples.last()?.at_ms;
         let between = |from: f64, to: f64| {
-            let within = |&&(time, _): &&(f64, f64)| time >= from * length && time <= to * length;
-            let values: Vec<f64> = self.samples.iter().filter(within).map(|&(_, memory)| memory).collect();
+            let within = |one: &&MemorySample| one.at_ms >= from * length && one.at_ms <= to * length;
+            let values: Vec<f64> = self.samples.iter().filter(within).map(|one| one.rss).collect();
             (values.len() >= LEAST).then(|| num::median(&values)).flatten()
         };
         between(0.25, 0.5).zip(between(0.75, 1.0))
@@ -53,8 +53,14 @@ impl Trend {
 mod tests {
     use super::*;
 
+    fn of(samples: impl IntoIterator<Item = (f64, f64)>) -> Trend {
+        let sample = |(at_ms, rss)| MemorySample { at_ms, rss, heap_used: 1.0 };
+        Trend { samples: samples.into_iter().map(sample).collect() }
+    }
+
     fn trend(memory: impl Fn(f64) -> f64) -> Trend {
-        Trend { samples: (0..=40).map(|step| (f64::from(step), memory(f64::from(step) / 40.0))).collect() }
+        let sample = |step| (f64::from(step), memory(f64::from(step) / 40.0));
+        of((0..=40).map(sample))
     }
 
     #[test]
@@ -79,7 +85,7 @@ mod tests {
 
     #[test]
     fn too_few_samples_say_nothing() {
-        assert_eq!(Trend { samples: vec![(0.0, 1.0), (1.0, 1.0)] }.growth(), None);
+        assert_eq!(of([(0.0, 1.0), (1.0, 1.0)]).growth(), None);
         assert_eq!(Trend::default().growth(), None);
     }
 }
