@@ -4,8 +4,10 @@
 //! `harness --help` lists the rest, sub-commands (`commands`) among it. The parts, from the outside in:
 //!
 //! - `cli` says what is asked, `scenario` what that means in samples, `search` and `level` what the samples say;
-//! - `sample` runs one of them: `pin` seats the threads, `publish` (with `pacer`) and `consume` (with `inbox`,
-//!   `ledger`, `latency`, `backlog`) are what they do, `driver` is the only part that knows the engine;
+//! - `sample` runs one of them: `pin` seats the threads, `publish` (with `pacer`) and `consume` (with `inbox`, `book`,
+//!   `ledger`, `keys`, `acks`, `latency`, `backlog`) are what they do, `driver` is the only part that knows the engine;
+//! - `payload`, `mix` and `input` (with `records`) are what is sent, `inject` what goes wrong on purpose, and
+//!   `interrupt` is Ctrl-C;
 //! - `noise`, `limits`, `overhead`, `memory` and `environment` say how far the figures can be trusted;
 //! - `result` and `report` are what is left when it is over.
 //!
@@ -15,6 +17,7 @@
 mod acks;
 mod backlog;
 mod bandwidth;
+mod book;
 mod cli;
 mod clock;
 mod commands;

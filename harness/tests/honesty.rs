@@ -9,9 +9,9 @@ use serde_json::Value;
 
 /// Runs with a fault; the exit code and the result, which must say what was injected.
 fn injected(fault: &str, arguments: &str) -> (Option<i32>, Value) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let output = harness(&format!("{arguments} --quick --inject {fault}"), directory.path());
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).expect("text");
     assert!(text.contains("injected on purpose"), "{text}");
     let result = only_result(directory.path());
     assert_eq!(result["injected"], fault, "{result}");
@@ -71,7 +71,7 @@ fn a_reordered_message_fails_the_run() {
 
 #[test]
 fn a_reordered_line_of_a_file_fails_the_run() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory");
     let input = directory.path().join("lines");
     std::fs::write(&input, "first\nsecond line\nthird\n").unwrap();
     let failed = injected("reorder=500", &format!("{THROUGHPUT} --input {}", input.display()));

@@ -215,7 +215,7 @@ fn lines_are_replayed_in_their_order_or_at_their_times() {
 
 /// Every account balances, and there are so many.
 fn assert_books(result: &Value, accounts: usize) {
-    let ledger = result["ledger"].as_array().unwrap();
+    let ledger = result["ledger"].as_array().expect("a ledger");
     assert_eq!(ledger.len(), accounts);
     for account in ledger {
         assert_eq!(account["balanced"], true, "{account}");

@@ -1,35 +1,33 @@
 //! What every scenario stands on: the engine under test, the seats, and the books.
 
+mod closing;
+mod content;
+
+pub(crate) use content::content;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Outcome;
 use crate::bandwidth;
-use crate::cli::payloads::Payload;
 use crate::cli::settings::{RINGS, Settings};
 use crate::cli::{OverflowPolicy, Scenario, Wait};
 use crate::clock::TscClock;
-use crate::driver::{self, Session, Setup};
-use crate::environment::Environment;
+use crate::driver::{Session, Setup};
 use crate::fault::Fault;
 use crate::inbox::{self, Book, Content};
-use crate::input::Lines;
 use crate::interrupt;
 use crate::keys::Keying;
 use crate::ledger::Tally;
 use crate::limits::Limits;
-use crate::memory::{self, Memory};
-use crate::mix::Patterns;
+use crate::memory;
 use crate::noise::{Noise, ThreadMeter};
 use crate::num;
 use crate::overhead::Overhead;
 use crate::pin::{self, CursorRole, Layout};
 use crate::report::progress::Progress;
 use crate::result::metrics::MemoryBandwidth;
-use crate::result::{Account, NoiseReport, Ran, Threads};
 use crate::sample::{self, Load, Sample, Stage};
-use crate::shared::Stamps;
 
 /// How often a sample that the machine disturbed is taken again, and how many times in a run, so that a run on a
 /// bad day still ends.
@@ -39,8 +37,6 @@ const RETAKES_PER_RUN: u64 = 5;
 const FEW: u64 = 64;
 /// The share of disturbed samples above which a run is called noisy.
 pub(super) const DISTURBED: f64 = 0.25;
-/// Different payloads that are published by reference in turn: enough to tell a swapped one.
-const REFERENCED: usize = 16;
 
 /// See the module.
 #[derive(Debug)]
@@ -283,105 +279,5 @@ impl<'a> Bench<'a> {
     pub(crate) fn again(&mut self, reasons: &[String], time: Duration) {
         self.progress.note(&format!("searching again: {}", reasons.join("; ")));
         self.progress.expect_more(time);
-    }
-
-    /// Closes the books of a scenario that is a single part.
-    pub(crate) fn close(self, outcome: Result<Outcome, Fault>) -> Ran {
-        match outcome {
-            Ok(mut outcome) => {
-                let doubts = std::mem::take(&mut outcome.doubts);
-                let mut ran = self.close_part(None, doubts);
-                ran.conclude(outcome);
-                ran
-            }
-            Err(fault) => self.close_part(Some(&fault), Vec::new()),
-        }
-    }
-
-    /// Closes the books against the engine's counters and puts together all but the outcome. `doubts` are about the machine.
-    pub(crate) fn close_part(self, failed: Option<&Fault>, mut doubts: Vec<String>) -> Ran {
-        let mut errors = Vec::new();
-        let accounts: Vec<Account> =
-            (0..self.tallies.len()).map(|subscription| self.account(subscription)).collect();
-        for account in &accounts {
-            errors.extend(account.faults.iter().cloned());
-        }
-        let accepted: u64 = self.bases.iter().sum();
-        let published = self.session.published();
-        // A sample that broke down was not entered in the harness's books.
-        if published != accepted && failed.is_none_or(Fault::is_interrupt) {
-            errors.push(format!(
-                "the engine counts {} published, the harness {}",
-                num::grouped(published),
-                num::grouped(accepted)
-            ));
-        }
-        let interrupted = interrupt::requested().then(Fault::interrupted);
-        errors.extend(failed.or(interrupted.as_ref()).map(Fault::to_string));
-        if !self.pinned {
-            doubts.push("the system refused to pin a thread".to_owned());
-        }
-        let coordinator = self.coordinator.used_until(&ThreadMeter::read());
-        Ran {
-            environment: Environment::read(&self.layout, self.pinned, driver::ENGINE_VERSION),
-            noise: NoiseReport::new(&self.noise, self.retaken, doubts, DISTURBED),
-            memory: Memory::read(),
-            threads: Threads::new(coordinator.cpu, self.publishers_cpu, self.consumers_cpu),
-            overhead: self.overhead,
-            allocations: self.allocations,
-            accounts,
-            errors,
-            outcome: None,
-            incomplete: interrupt::requested(),
-        }
-    }
-
-    /// One subscription's books beside the engine's.
-    fn account(&self, subscription: usize) -> Account {
-        let name = format!("subscription {subscription}");
-        let tally = self.tallies[subscription];
-        let counters = self.session.counters(subscription);
-        let mut faults = tally.faults(&name);
-        let mut compare = |what: &str, engine: u64, harness: u64| {
-            if engine != harness {
-                let (engine, harness) = (num::grouped(engine), num::grouped(harness));
-                faults.push(format!("{name}: the engine counts {engine} {what}, the harness {harness}"));
-            }
-        };
-        let received = tally.received + tally.duplicated;
-        compare("delivered", counters.delivered, received);
-        compare("acked", counters.acked, received);
-        compare("left in the backlog", counters.backlog, 0);
-        Account { name, tally, counters, faults }
-    }
-}
-
-/// What payloads are made of, how long the longest is, and in what order they arrive.
-pub(super) fn content(settings: &Settings) -> (Content, usize, Keying) {
-    let dealt = settings.keys.map_or(Keying::Unkeyed, |keys| Keying::Dealt(num::count(keys)));
-    // Twice the ring covers what is in it and what a turn has taken out of it.
-    let in_flight = 4 * settings.ring * settings.shards;
-    let listed = |lines: &Arc<Lines>, referenced| Content::Lines {
-        lines: Arc::clone(lines),
-        stamps: Arc::new(Stamps::new(in_flight)),
-        referenced,
-    };
-    match &settings.payload {
-        Payload::Generated(length) => {
-            (Content::Generated(Arc::new(Patterns::single(*length))), *length, dealt)
-        }
-        Payload::Mixed(mix) => {
-            let patterns = Patterns::mixed(&mix.0);
-            // The limit is about bytes, so that the mean stands for all.
-            let mean = num::index(num::whole(patterns.mean_length()));
-            (Content::Generated(Arc::new(patterns)), mean, dealt)
-        }
-        Payload::Referenced(length) => {
-            (listed(&Arc::new(Lines::generated(REFERENCED, *length)), true), *length, Keying::Unkeyed)
-        }
-        Payload::Input { lines, .. } => {
-            let keying = if lines.keyed() { Keying::Lines(Arc::clone(lines)) } else { Keying::Unkeyed };
-            (listed(lines, false), lines.longest(), keying)
-        }
     }
 }

@@ -1,0 +1,105 @@
+//! The books of one cursor: which messages of which publisher, and of which key, it has seen.
+
+use crate::keys::Keying;
+use crate::ledger::{Lane, Share, Tally};
+
+/// The accounts of a cursor.
+#[derive(Debug, Clone)]
+pub(crate) enum Accounts {
+    /// Of the only consumer of its subscription: a lane for each publisher and key.
+    Sole(Vec<Lane>),
+    /// Of one of several, one per publisher. (They see the messages of a key in turns, so only loss and repeats show.)
+    Competing(Vec<Share>),
+}
+
+/// A cursor's books.
+#[derive(Debug, Clone)]
+pub(crate) struct Book {
+    pub(crate) subscription: usize,
+    pub(crate) accounts: Accounts,
+    pub(crate) corrupt: u64,
+    keying: Keying,
+    bases: Vec<u64>,
+}
+
+impl Book {
+    /// Opens the books of a cursor on `subscription`; `bases` are the next numbers of the publishers.
+    pub(crate) fn new(subscription: usize, sole: bool, bases: &[u64], keying: &Keying) -> Self {
+        let accounts = if sole {
+            let lanes = |&base: &u64| (0..keying.lanes()).map(move |lane| keying.before(lane, base));
+            Accounts::Sole(bases.iter().flat_map(lanes).map(Lane::new).collect())
+        } else {
+            Accounts::Competing(bases.iter().map(|&base| Share::new(base)).collect())
+        };
+        Self { subscription, accounts, corrupt: 0, keying: keying.clone(), bases: bases.to_vec() }
+    }
+
+    /// Different messages entered so far.
+    pub(crate) fn received(&self) -> u64 {
+        match &self.accounts {
+            Accounts::Sole(lanes) => lanes.iter().map(Lane::received).sum(),
+            Accounts::Competing(shares) => shares.iter().map(Share::received).sum(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn enter(&mut self, publisher: usize, sequence: u64) {
+        match &mut self.accounts {
+            Accounts::Sole(lanes) => {
+                let (lane, number) = self.keying.place(sequence);
+                match lanes.get_mut(publisher * self.keying.lanes() + lane) {
+                    Some(lane) => lane.enter(number),
+                    None => self.corrupt += 1,
+                }
+            }
+            Accounts::Competing(shares) => match shares.get_mut(publisher) {
+                Some(share) => share.enter(sequence),
+                None => self.corrupt += 1,
+            },
+        }
+    }
+
+    /// Enters the next line of a key, as the sole consumer of a single publisher, and tells which message that is.
+    pub(crate) fn enter_next(&mut self, key: Option<&str>) -> Option<u64> {
+        let Accounts::Sole(lanes) = &mut self.accounts else { return None };
+        let (lane, message) = match &self.keying {
+            Keying::Lines(lines) => {
+                let lane = lines.keys().lane(key)?;
+                (lane, lines.keys().message(lane, lanes.get(lane)?.next())?)
+            }
+            Keying::Unkeyed | Keying::Dealt(_) => (0, lanes.first()?.next()),
+        };
+        let number = lanes.get(lane)?.next();
+        lanes.get_mut(lane)?.enter(number);
+        Some(message)
+    }
+}
+
+/// Closes the books of all cursors of one subscription against what each publisher sent.
+pub(crate) fn close(books: &[Book], sent: &[u64]) -> Tally {
+    let mut tally = Tally::default();
+    for (publisher, &sent) in sent.iter().enumerate() {
+        let mut shares = Vec::new();
+        for book in books {
+            let (keying, base) = (&book.keying, book.bases[publisher]);
+            match &book.accounts {
+                Accounts::Sole(lanes) => {
+                    for lane in 0..keying.lanes() {
+                        let sent = keying.before(lane, base + sent) - keying.before(lane, base);
+                        tally.add(&lanes[publisher * keying.lanes() + lane].close(sent));
+                    }
+                }
+                Accounts::Competing(of_publisher) => shares.push(of_publisher[publisher].clone()),
+            }
+        }
+        if !shares.is_empty() {
+            let mut settled = crate::ledger::settle(&shares, sent);
+            if books.iter().any(|book| book.keying.keyed()) {
+                settled.reordered = 0;
+            }
+            tally.add(&settled);
+        }
+    }
+    tally.corrupt = books.iter().map(|book| book.corrupt).sum();
+    tally
+}
