@@ -3,6 +3,7 @@
 use crate::record::MessageId;
 use ringmain_fanout::BuildError;
 use std::fmt;
+use std::time::Duration;
 
 /// A value that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -208,11 +209,16 @@ pub enum RecvError {
     Timeout,
 }
 
-/// Why an ack or nack had no effect.
+/// Why an ack, a nack or a moved deadline had no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {
     /// This delivery has ended before: its deadline passed, or it was acked or nacked. What ended it stands.
     #[error("this delivery has ended before: its deadline passed, or it was acked or nacked already")]
     Expired,
+    /// A deadline may be moved to 600 s from now at most, as often as wanted. Nothing has changed.
+    #[error(
+        "an ack deadline of {0:?} from now is longer than 600 s; move it by at most 600 s, and again before those are over"
+    )]
+    DeadlineTooLong(Duration),
 }

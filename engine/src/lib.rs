@@ -27,7 +27,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `async` (default) | [`Subscription::stream`], a `futures_core::Stream` for any executor |
-//! | `serde` | settings, ids and counters can be read and written |
+//! | `serde` | messages, settings, ids and counters can be read and written |
 //! | `tracing` | life-cycle events: created, deleted, detached, closed, parked. Never one a message |
 //! | `metrics` | `Engine::record_metrics`: the counters, handed to the recorder that the program has installed |
 
@@ -44,6 +44,8 @@ mod record;
 mod stats;
 mod subscription;
 mod topic;
+#[cfg(feature = "serde")]
+mod wire;
 
 pub use bytes::Bytes;
 pub use clock::{Clock, ManualClock};

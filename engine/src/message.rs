@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 /// Data and attribute bytes together.
 const MAX_BYTES: usize = 10 << 20;
-const MAX_ATTRIBUTES: usize = 100;
+pub(crate) const MAX_ATTRIBUTES: usize = 100;
 const MAX_KEY: usize = 256;
 const MAX_VALUE: usize = 1024;
 pub(crate) const MAX_ORDERING_KEY: usize = 1024;
@@ -103,9 +103,10 @@ pub(crate) fn check_data(len: usize) -> Result<(), Invalid> {
 
 fn check_key(key: &str) -> Result<(), Invalid> {
     let rule = |rule: &'static str| Err(Invalid::AttributeKey { key: key.chars().take(64).collect(), rule });
-    if key.is_empty() || key.len() > MAX_KEY {
+    if key.is_empty() {
         return rule("it must have 1 to 256 bytes");
     }
+    limit("the length of an attribute's key, in bytes,", MAX_KEY, key.len())?;
     if key.starts_with("goog") {
         return rule("it must not start with goog");
     }
@@ -136,11 +137,18 @@ mod tests {
             (attributes(101), false),
             (Message::new("d").attribute(long(256), ""), true),
             (Message::new("d").attribute(long(257), ""), false),
+            (Message::new("d").attribute("é".repeat(128), ""), true),
+            (Message::new("d").attribute("é".repeat(128) + "k", ""), false),
             (Message::new("d").attribute("", ""), false),
+            (Message::new("d").attribute("goo", "").attribute("xgoog", "").attribute("Goog", ""), true),
+            (Message::new("d").attribute("goog", ""), false),
             (Message::new("d").attribute("googx", ""), false),
             (Message::new("d").attribute("k", long(1024)), true),
             (Message::new("d").attribute("k", long(1025)), false),
+            (Message::new("d").attribute("k", "é".repeat(512)), true),
+            (Message::new("d").attribute("k", "é".repeat(512) + "v"), false),
             (Message::new("d").ordering_key(""), false),
+            (Message::new("d").ordering_key("k"), true),
             (Message::new("d").ordering_key(long(1024)), true),
             (Message::new("d").ordering_key(long(1025)), false),
         ] {

@@ -16,7 +16,7 @@ use crate::subscription::{Subscription, SubscriptionInner, dead_letter};
 use foldhash::fast::FixedState;
 use ringmain_fanout::{Channel, ChannelBuilder, ClaimError, Sequence};
 use ringmain_ring::Notify;
-use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, light_fence};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
@@ -47,8 +47,9 @@ pub(crate) struct TopicInner {
     pub(crate) engine: Weak<EngineInner>,
     /// Messages of at most so many bytes are not counted by the ring.
     pub(crate) threshold: usize,
-    /// Notified when it is closed.
-    pub(crate) ended: Notify,
+    /// Notified when it is closed; there once a publisher has limits, and may wait for credit. (It has cache lines of its
+    /// own, and a topic is to be cheap.)
+    ended: OnceLock<Box<Notify>>,
     shards: OnceLock<Box<[Shard]>>,
     /// Numbers given out before there was a ring; tagged in the top bit once there is one.
     before: AtomicU64,
@@ -65,7 +66,7 @@ impl TopicInner {
         Self {
             name: name.to_owned(),
             threshold: threshold(&config),
-            ended: Notify::new(),
+            ended: OnceLock::new(),
             config,
             clock: engine.clock.clone(),
             engine: Arc::downgrade(engine),
@@ -191,7 +192,16 @@ impl TopicInner {
             shard.channel.close();
             shard.lanes.give_up(shard);
         }
-        self.ended.notify();
+        // Pairs with the heavy fence of whoever is about to sleep: either it sees the close, or this sees whom to wake.
+        light_fence();
+        if let Some(ended) = self.ended.get() {
+            ended.notify();
+        }
+    }
+
+    /// What is notified when the topic is closed, for a publisher that may wait for credit.
+    pub(crate) fn ended(&self) -> &Notify {
+        self.ended.get_or_init(Box::default)
     }
 
     /// Publishes what is staged, waiting for room no longer than to `deadline`.

@@ -3,7 +3,8 @@
 mod common;
 
 use common::{manual, message, number, receive_all, single, subscribe, topic, until};
-use ringmain::{Message, MessageId, PublishError, RecvError, SubscriptionConfig, TopicConfig};
+use ringmain::{Bytes, Message, MessageId, PublishError, RecvError, SubscriptionConfig, TopicConfig};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -84,6 +85,42 @@ fn ids_rise_from_before_the_first_subscription_to_after_the_last() {
         publish(2);
         assert_eq!(receive_all(&again), [0, 1]);
         assert_eq!(topic.stats().published, 36);
+    }
+}
+
+/// A payload that knows whether somebody keeps it.
+struct Kept(#[expect(dead_code, reason = "counted by its reference")] Arc<()>);
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        b"kept"
+    }
+}
+
+#[test]
+fn a_topic_without_a_subscription_keeps_nothing() {
+    let (engine, _clock) = manual();
+    let topic = topic(&engine, 8);
+    let publisher = topic.publisher();
+    let (count, mut published) = (Arc::new(()), 0);
+    let message = || Message::new(Bytes::from_owner(Kept(Arc::clone(&count))));
+    for round in 0..3 {
+        for _ in 0..3 {
+            publisher.publish(message()).unwrap();
+            publisher.try_publish(message()).unwrap();
+            publisher.enqueue(message()).unwrap().wait().unwrap();
+            publisher.publish_batch([message(), message()]).unwrap();
+            assert_eq!(Arc::strong_count(&count), 1, "in round {round}");
+        }
+        published += 15;
+        assert_eq!(topic.stats().published, published);
+        // Then with one that comes and goes; what it leaves behind is read.
+        let subscription = subscribe(&topic, &format!("sub-{round}"));
+        publisher.publish(message()).unwrap();
+        published += 1;
+        subscription.recv().unwrap().ack().unwrap();
+        topic.trim();
+        subscription.detach();
     }
 }
 

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(30);
 /// For what comes at once, or never.
 const LONG: Duration = Duration::from_secs(20);
 

@@ -69,7 +69,7 @@ fn a_deadline_is_moved_by_600_s_at_most_and_again_and_again() {
     publisher.publish(message(1)).unwrap();
     let [renewed, left] = [(); 2].map(|()| subscription.recv().unwrap());
     renewed.modify_ack_deadline(seconds(600)).unwrap();
-    left.modify_ack_deadline(seconds(601)).unwrap();
+    left.modify_ack_deadline(seconds(600)).unwrap();
     for _ in 0..10 {
         clock.advance(seconds(600) - MOMENT);
         engine.tick();
@@ -82,12 +82,20 @@ fn a_deadline_is_moved_by_600_s_at_most_and_again_and_again() {
 }
 
 #[test]
-fn a_deadline_of_601_s_is_one_of_600_s() {
-    for longer in [seconds(601), Duration::MAX] {
+fn a_deadline_beyond_600_s_is_refused_and_changes_nothing() {
+    for longer in [seconds(600) + MOMENT, seconds(601), Duration::MAX] {
         let (_engine, clock, publisher, subscription) = single(8);
         publisher.publish(message(0)).unwrap();
         let delivery = subscription.recv().unwrap();
-        delivery.modify_ack_deadline(longer).unwrap();
+        let refused = [
+            delivery.modify_ack_deadline(longer),
+            subscription.modify_ack_deadline(delivery.ack_id(), longer),
+        ];
+        assert_eq!(refused, [Err(AckError::DeadlineTooLong(longer)); 2]);
+        let says = refused[0].unwrap_err().to_string();
+        assert!(says.contains("600 s") && says.contains(&format!("{longer:?}")), "{says}");
+        clock.advance(seconds(10) - MOMENT);
+        delivery.modify_ack_deadline(seconds(600)).unwrap(); // as long as allowed
         clock.advance(seconds(600));
         assert_eq!(delivery.ack(), Err(AckError::Expired));
     }

@@ -199,6 +199,7 @@ fn a_refusal_tells_what_was_given_and_comes_before_everything_else() {
         (Message::new(vec![0; (10 << 20) + 7]), 10 << 20, (10 << 20) + 7),
         (Message::new(vec![0; 10 << 20]).attribute("ab", "cde"), 10 << 20, (10 << 20) + 5),
         (many, 100, 130),
+        (Message::new("d").attribute(long(300), "v"), 256, 300),
         (Message::new("d").attribute("k", long(1_030)), 1_024, 1_030),
         (Message::new("d").ordering_key(long(1_026)), 1_024, 1_026),
     ] {

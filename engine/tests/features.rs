@@ -3,8 +3,8 @@
 #[cfg(feature = "serde")]
 mod serde {
     use ringmain::{
-        Engine, LimitExceeded, Overflow, PublisherConfig, SubscriptionConfig, SubscriptionStats, TopicConfig,
-        WaitStrategy,
+        Engine, LimitExceeded, Message, Overflow, PublisherConfig, SubscriptionConfig, SubscriptionStats,
+        TopicConfig, WaitStrategy,
     };
     use std::time::Duration;
 
@@ -26,6 +26,27 @@ mod serde {
         let wrong: TopicConfig = serde_json::from_str(r#"{"ring_slots": 63}"#).unwrap();
         let refused = Engine::new().create_topic("topic", wrong).unwrap_err();
         assert!(refused.to_string().contains("ring_slots must be a power of two"), "{refused}");
+    }
+
+    #[test]
+    fn a_message_is_read_and_written_as_pub_sub_does() {
+        let message =
+            Message::new("paid\0\u{ff}").attribute("z", "1").attribute("a", "2").ordering_key("u42");
+        let text = serde_json::to_string(&message).unwrap();
+        assert_eq!(text, r#"{"data":"cGFpZADDvw==","attributes":{"z":"1","a":"2"},"orderingKey":"u42"}"#);
+        assert_eq!(serde_json::from_str::<Message>(&text).unwrap(), message);
+        let bare = Message::new("");
+        assert_eq!(serde_json::to_string(&bare).unwrap(), "{}");
+        assert_eq!(serde_json::from_str::<Message>("{}").unwrap(), bare);
+        // As a service would send it: with what it adds, and nothing said twice.
+        let received = r#"{"messageId": "7", "data": "cGFpZA==", "attributes": {"k": "1", "k": "2"}}"#;
+        let received: Message = serde_json::from_str(received).unwrap();
+        assert_eq!(received, Message::new("paid").attribute("k", "2"));
+        let wrong = serde_json::from_str::<Message>(r#"{"data": "not base64!"}"#).unwrap_err();
+        assert!(wrong.to_string().contains("data is not base64"), "{wrong}");
+        let many = (0..101).fold(Message::new("d"), |m, i| m.attribute(format!("k{i}"), ""));
+        let wrong = serde_json::from_str::<Message>(&serde_json::to_string(&many).unwrap()).unwrap_err();
+        assert!(wrong.to_string().contains("at most 100 attributes"), "{wrong}");
     }
 
     #[test]

@@ -365,3 +365,18 @@ fn batches_of_any_length_and_panics_in_them_lose_nothing_and_repeat_nothing() {
         }
     }
 }
+
+/// A ring full of what the filter is against, and one more message that is staged: the call that fetches it looks at it.
+#[test]
+fn what_is_staged_behind_a_ring_without_a_match_is_found_in_the_same_call() {
+    let lossy = config().overflow(Overflow::DropOldest);
+    let (_engine, _clock, publisher, subscription) = single(4, lossy);
+    let (wanted, unwanted): (Vec<u64>, Vec<u64>) = (1..100).partition(|number| is_wanted(*number));
+    publisher.publish(attributed(wanted[0])).unwrap();
+    subscription.recv().unwrap().ack().unwrap(); // so that nobody is known to have nothing to read
+    unwanted.iter().take(4).for_each(|number| _ = publisher.publish(attributed(*number)).unwrap());
+    let receipt = publisher.enqueue(attributed(wanted[1])).unwrap();
+    let found = subscription.try_recv().unwrap().expect("it was enqueued before");
+    assert_eq!(of(&found).0, wanted[1]);
+    receipt.wait().unwrap();
+}

@@ -158,3 +158,21 @@ fn a_gap_does_not_count_what_the_filter_would_not_have_let_through() {
         assert!(lost > 0 && received > 0);
     }
 }
+
+/// A blocking reader that has just made room, and a subscription that the policy ends with the next message: the look that
+/// publishes what is staged accounts for everything.
+#[test]
+fn a_look_that_publishes_what_ends_the_subscription_accounts_for_it() {
+    let (_engine, _clock, publisher, blocking) = single(4);
+    let config = SubscriptionConfig::default().overflow(Overflow::Detach);
+    let detached = blocking.topic().create_subscription("detached", config).unwrap();
+    (0..4).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+    blocking.recv().unwrap().ack().unwrap();
+    let receipt = publisher.enqueue(message(4)).unwrap();
+    let stats = detached.stats();
+    assert_eq!((stats.accepted, stats.discarded), (5, 5), "{stats:?}");
+    assert_eq!(detached.stats(), stats, "and so it stays");
+    assert_eq!(detached.try_recv().unwrap_err(), RecvError::Detached);
+    receipt.wait().unwrap();
+    assert_balanced(&detached);
+}

@@ -68,7 +68,7 @@ fn a_failure_pauses_the_key_and_no_other_until_it_is_resumed() {
 fn every_way_to_fail_pauses() {
     type Fails = fn(&Publisher) -> PublishError<Message>;
     let limited = PublisherConfig::default().max_outstanding_messages(1).limit_exceeded(LimitExceeded::Error);
-    let ways: [(&str, Fails); 9] = [
+    let ways: [(&str, Fails); 10] = [
         ("try_publish", |publisher| publisher.try_publish(keyed(1, "k")).unwrap_err()),
         ("publish_timeout", |publisher| {
             publisher.publish_timeout(keyed(1, "k"), Duration::ZERO).unwrap_err()
@@ -92,6 +92,10 @@ fn every_way_to_fail_pauses() {
         ("no credit, enqueued", |publisher| {
             drop(publisher.enqueue(message(0)).unwrap());
             publisher.enqueue(keyed(1, "k")).map(drop).unwrap_err()
+        }),
+        ("no credit, in a batch", |publisher| {
+            drop(publisher.enqueue(message(0)).unwrap());
+            publisher.publish_batch([keyed(1, "k")]).unwrap_err().error
         }),
         ("no credit, awaited", |publisher| {
             drop(publisher.enqueue(message(0)).unwrap());

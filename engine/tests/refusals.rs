@@ -2,12 +2,14 @@
 
 mod common;
 
-use common::{manual, message, receive_all, single, subscribe, topic};
+use common::{for_a_while, manual, message, receive_all, single, subscribe, topic};
 use ringmain::{
     Close, Dispatcher, Engine, Error, Invalid, Message, PublishError, SubscriptionConfig, TopicConfig,
     Verdict,
 };
+use ringmain_ring::now;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 #[test]
@@ -19,7 +21,8 @@ fn a_refused_message_comes_back_and_the_reason_names_the_rule() {
         (Message::new(""), "neither"),
         (Message::new(vec![0; (10 << 20) + 1]), "10485760"),
         (many, "100"),
-        (Message::new("d").attribute(long(257), "v"), "1 to 256"),
+        (Message::new("d").attribute("", "v"), "1 to 256"),
+        (Message::new("d").attribute(long(257), "v"), "257"),
         (Message::new("d").attribute("goog", "v"), "goog"),
         (Message::new("d").attribute("k", long(1025)), "1024"),
         (Message::new("d").ordering_key(""), "ordering key"),
@@ -72,6 +75,22 @@ fn full_and_closed_give_the_message_back() {
     assert!(matches!(publisher.enqueue(message(9)), Err(PublishError::Closed(m)) if m == message(9)));
     assert!(matches!(publisher.publish_slice(b"x"), Err(PublishError::Closed(()))));
     assert!(matches!(engine.create_topic("other", TopicConfig::default()), Err(Error::Closed)));
+}
+
+#[test]
+fn publish_timeout_waits_for_room_and_as_long_as_it_says() {
+    let (_engine, _clock, publisher, subscription) = single(1);
+    publisher.publish(message(0)).unwrap();
+    let (began, timeout) = (now(), Duration::from_millis(3));
+    assert!(matches!(publisher.publish_timeout(message(9), timeout), Err(PublishError::Full(_))));
+    assert!(now() - began >= timeout);
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| publisher.publish_timeout(message(1), Duration::from_secs(600)));
+        assert!(for_a_while(|| !waits.is_finished()), "there is no room");
+        subscription.recv().unwrap().ack().unwrap();
+        assert_eq!(waits.join().unwrap().unwrap().get(), 1);
+    });
+    assert_eq!(receive_all(&subscription), [1]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use ringmain_ring::now;
 use ringmain_ring::sync::{AtomicU64, Ordering};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
+use std::io::{Write, stderr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[global_allocator]
@@ -29,7 +30,10 @@ fn measured<R>(what: &str, count: usize, run: impl FnOnce() -> R) -> (isize, R) 
     let left = signed(change.bytes_allocated) - signed(change.bytes_deallocated);
     let each = left / signed(count);
     let calls = change.allocations / count;
-    println!("{what}: {nanos} ns, {each} bytes kept, {calls} allocations each, of {count}");
+    // To the real stderr: what `println!` says, the test harness captures in a growing buffer, which would be counted.
+    let said =
+        writeln!(stderr(), "{what}: {nanos} ns, {each} bytes kept, {calls} allocations each, of {count}");
+    said.expect("stderr");
     (each, result)
 }
 
@@ -135,7 +139,7 @@ fn topics(count: usize, slots: usize) -> (isize, isize) {
 }
 
 #[test]
-#[ignore = "a hundred thousand rings and leases: minutes on a busy machine; run by name, with --release"]
+#[cfg_attr(debug_assertions, ignore = "a hundred thousand rings and leases: run with --release")]
 fn a_hundred_thousand_topics() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (kept, (topic, subscription)) = measured("all and everything", 100_000, || topics(100_000, 16));

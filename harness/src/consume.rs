@@ -11,9 +11,10 @@ use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::inbox::Inbox;
 use crate::noise::Gaps;
-use crate::pacer::Schedule;
+use crate::pacer::{Due, Schedule};
 use crate::pin::CursorRole;
 use crate::shared::{Gauge, Signal};
+use crate::threads;
 
 /// Nanoseconds between two notes of the backlog.
 const NOTE: u64 = 5_000_000;
@@ -149,11 +150,14 @@ pub(crate) fn consume(
                     return Ok(Consumed { ended, gaps, backlog, drained });
                 }
             }
+            threads::spun();
             if duty.waits {
+                threads::waited();
                 source.wait();
                 // A jump of the clock would be the wait's doing.
                 idle_since = None;
             } else if duty.polite {
+                threads::yielded();
                 std::thread::yield_now();
             }
         }
@@ -197,6 +201,8 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::inbox::{Book, Content};
+    use crate::keys::Keying;
+    use crate::mix::Patterns;
     use crate::payload::{Header, Pattern, Read};
     use std::sync::Arc;
 
@@ -212,8 +218,8 @@ mod tests {
     impl Scripted {
         fn new(turns: Vec<u64>, lost: Vec<u64>) -> Self {
             let pattern = Arc::new(Pattern::new(64));
-            let books = vec![Book::new(0, true, &[0])];
-            let inbox = Inbox::new(books, Content::Generated(Arc::clone(&pattern)), Read::Ends);
+            let books = vec![Book::new(0, true, &[0], &Keying::Unkeyed)];
+            let inbox = Inbox::new(books, Content::Generated(Arc::new(Patterns::single(64))), Read::Ends);
             Self { inbox, pattern, turns, lost, next: 0 }
         }
     }
@@ -228,7 +234,7 @@ mod tests {
             for sequence in self.next..self.next + count {
                 if !self.lost.contains(&sequence) {
                     self.pattern.fill(&mut buffer, Header { publisher: 0, sequence, time: 1 });
-                    self.inbox.take(0, &buffer);
+                    self.inbox.take(0, &buffer, || None);
                 }
             }
             self.next += count;

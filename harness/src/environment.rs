@@ -79,6 +79,35 @@ pub(crate) fn cpu_hz() -> Option<f64> {
     value(&cpuinfo, "cpu MHz")?.parse::<f64>().ok().map(|mhz| mhz * 1e6)
 }
 
+/// The machine's memory in bytes.
+pub(crate) fn memory() -> Option<usize> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kilobytes: usize = value(&meminfo, "MemTotal")?.trim_end_matches("kB").trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+/// The largest cache, in bytes, which CPUs may share.
+pub(crate) fn largest_cache() -> Option<usize> {
+    caches().max()
+}
+
+/// The largest cache that a CPU has to itself, in bytes, taken to be the second of three.
+pub(crate) fn private_cache() -> Option<usize> {
+    let mut sizes: Vec<usize> = caches().collect();
+    sizes.sort_unstable();
+    sizes.pop();
+    sizes.pop()
+}
+
+/// The caches of the first CPU, in bytes.
+fn caches() -> impl Iterator<Item = usize> {
+    (0..8).filter_map(|index| {
+        let size = line(&format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size"))?;
+        let kilobytes: usize = size.strip_suffix('K')?.parse().ok()?;
+        kilobytes.checked_mul(1024)
+    })
+}
+
 /// Now, in UTC, to the millisecond.
 pub(crate) fn timestamp() -> String {
     let milliseconds = jiff::Timestamp::now().as_millisecond();

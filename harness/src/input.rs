@@ -2,13 +2,18 @@
 //!
 //! A line has no room for a number or a time, so identity comes from the order of delivery instead: with one
 //! publisher and one consumer per subscription, the n-th message delivered is the n-th published, and it must be
-//! line `n mod lines`. What was lost, repeated or swapped shows as a line that does not fit its number. Times
-//! travel in a table beside the ring (see `shared::Stamps`).
+//! line `n mod lines`; with ordering keys, the n-th of its key. What was lost, repeated or swapped shows as a line
+//! that does not fit its number. Times travel in a table beside the ring (see `shared::Stamps`).
+//!
+//! Payloads that are published by reference work the same way: a few of them, made up front, used in turn.
 
+use bytes::Bytes;
 use std::path::Path;
 
+use crate::keys::LineKeys;
 use crate::num;
 use crate::payload::{self, Read};
+use crate::records;
 
 /// The largest payload that the engine takes.
 pub(crate) const LARGEST: usize = 10 * 1024 * 1024;
@@ -16,12 +21,16 @@ pub(crate) const LARGEST: usize = 10 * 1024 * 1024;
 /// The lines of an input file.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     lines: Vec<Line>,
+    /// Empty unless they were asked for.
+    keys: LineKeys,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Line {
+    /// Counted from 1, empty lines included.
+    number: usize,
     start: usize,
     end: usize,
     sum: u64,
@@ -52,14 +61,70 @@ impl Lines {
                 ));
             }
             if !trimmed.is_empty() {
-                lines.push(Line { start, end: start + trimmed.len(), sum: payload::sum(trimmed) });
+                let sum = payload::sum(trimmed);
+                lines.push(Line { number: number + 1, start, end: start + trimmed.len(), sum });
             }
             start = end + 1;
         }
         if lines.is_empty() {
             return Err("it holds no message; give at least one line that is not empty".to_owned());
         }
-        Ok(Self { bytes, lines })
+        Ok(Self { bytes: bytes.into(), lines, keys: LineKeys::default() })
+    }
+
+    /// `count` payloads of `length` bytes each, all different, to be published by reference.
+    pub(crate) fn generated(count: usize, length: usize) -> Self {
+        let pattern = payload::Pattern::new(length);
+        let mut bytes = vec![0; count * length];
+        let mut lines = Vec::with_capacity(count);
+        for (n, buffer) in bytes.chunks_exact_mut(length).enumerate() {
+            pattern.fill(buffer, payload::Header { publisher: 0, sequence: num::count(n), time: 0 });
+            let (start, end) = (n * length, (n + 1) * length);
+            lines.push(Line { number: n + 1, start, end, sum: payload::sum(buffer) });
+        }
+        Self { bytes: bytes.into(), lines, keys: LineKeys::default() }
+    }
+
+    /// Reads the ordering key of each line from a field of it.
+    pub(crate) fn take_keys(&mut self, field: &str) -> Result<(), String> {
+        let keys = self.texts().map(|(number, line)| records::key(number, line, field));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        if keys.iter().all(Option::is_none) {
+            return Err(format!("no line has a field '{field}' to take the ordering key from"));
+        }
+        self.keys = LineKeys::new(keys);
+        Ok(())
+    }
+
+    /// When each line was recorded, by a field of it, in nanoseconds after the first.
+    pub(crate) fn times(&self, field: &str) -> Result<Vec<u64>, String> {
+        records::offsets(self.texts(), field)
+    }
+
+    /// All lines with their numbers in the file.
+    fn texts(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.lines.iter().map(|line| (line.number, &self.bytes[line.start..line.end]))
+    }
+
+    /// The ordering keys.
+    pub(crate) fn keys(&self) -> &LineKeys {
+        &self.keys
+    }
+
+    /// Whether the messages have ordering keys.
+    pub(crate) fn keyed(&self) -> bool {
+        self.keys.len() > 0
+    }
+
+    /// The ordering key of message `n`.
+    pub(crate) fn key(&self, n: u64) -> Option<&str> {
+        self.keys.of_line(num::index(n % num::count(self.lines.len())))
+    }
+
+    /// The payload of message `n` by reference.
+    pub(crate) fn reference(&self, n: u64) -> Bytes {
+        let line = self.line(n);
+        self.bytes.slice(line.start..line.end)
     }
 
     /// How many messages the file holds.
@@ -134,6 +199,24 @@ mod tests {
     fn a_file_without_messages_is_refused_in_one_line() {
         let error = Lines::new(b"\n\n".to_vec()).unwrap_err();
         assert!(error.contains("at least one line") && !error.contains('\n'));
+    }
+
+    #[test]
+    fn generated_payloads_differ_and_are_known_by_their_ends() {
+        let lines = Lines::generated(3, 100);
+        assert_eq!((lines.count(), lines.longest()), (3, 100));
+        assert!(lines.matches(4, &lines.reference(1), Read::All));
+        assert!(!lines.matches(0, &lines.reference(1), Read::Ends));
+    }
+
+    #[test]
+    fn keys_come_from_a_field_and_a_field_that_no_line_has_is_named() {
+        let mut lines = Lines::new(b"{\"user\":\"u1\"}\n{\"user\":7}\n{\"other\":1}\n".to_vec()).unwrap();
+        assert!(lines.take_keys("usr").unwrap_err().contains("'usr'"));
+        assert!(!lines.keyed());
+        lines.take_keys("user").unwrap();
+        let keys: Vec<_> = (0..4).map(|n| lines.key(n)).collect();
+        assert_eq!(keys, [Some("u1"), Some("7"), None, Some("u1")]);
     }
 
     #[test]

@@ -12,7 +12,9 @@
 //! Exit codes: 0 passed, 1 failed its criteria, 2 wrong usage, 3 too noisy to tell (under `--strict`).
 #![forbid(unsafe_code)]
 
+mod acks;
 mod backlog;
+mod bandwidth;
 mod cli;
 mod clock;
 mod commands;
@@ -23,13 +25,17 @@ mod environment;
 mod fault;
 mod handicap;
 mod inbox;
+mod inject;
 mod input;
+mod interrupt;
+mod keys;
 mod latency;
 mod ledger;
 mod level;
 mod limits;
 mod machine;
 mod memory;
+mod mix;
 mod modes;
 mod noise;
 mod num;
@@ -37,13 +43,16 @@ mod overhead;
 mod pacer;
 mod payload;
 mod pin;
+mod profile;
 mod publish;
+mod records;
 mod report;
 mod result;
 mod sample;
 mod scenario;
 mod search;
 mod shared;
+mod threads;
 mod validate;
 
 use std::process::ExitCode;
@@ -52,6 +61,7 @@ use cli::settings::{Plan, Settings};
 use cli::{Arguments, Asked, Refusal};
 use report::Paint;
 use report::progress::Progress;
+use report::summary::Row;
 
 /// How a run ended, in rising order of what the exit code tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,22 +115,36 @@ fn run(arguments: &Arguments) -> Result<Verdict, String> {
     }
     limits::build()?;
     result::prepare(&plan.results)?;
+    interrupt::listen()?;
     let mut worst = Verdict::Passed;
+    let mut summary = Vec::new();
     for (position, run) in plan.runs.iter().enumerate() {
+        if interrupt::requested() {
+            break;
+        }
         if position > 0 {
             println!();
         }
-        let verdict = execute(&plan, run);
+        let (verdict, row) = execute(&plan, run);
+        summary.push(row);
         // One run that cannot be told outweighs one that failed, and that one outweighs those that passed.
         if verdict == Verdict::Noisy || worst == Verdict::Passed {
             worst = verdict;
         }
     }
-    Ok(worst)
+    if plan.summary {
+        let table = report::summary::table(&summary, plan.runs.len(), Paint::new(plan.color));
+        commands::say(&format!(
+            "
+{table}
+"
+        ))?;
+    }
+    Ok(if interrupt::requested() { Verdict::Failed } else { worst })
 }
 
-/// Runs one scenario, shows its result and writes it.
-fn execute(plan: &Plan, settings: &Settings) -> Verdict {
+/// Runs one scenario, shows its result and writes it. Also returns its row of the summary.
+fn execute(plan: &Plan, settings: &Settings) -> (Verdict, Row) {
     let mut progress = Progress::new(settings.scenario.name(), scenario::estimate(settings));
     let ran = scenario::measure(settings, &mut progress);
     progress.finish();
@@ -128,7 +152,7 @@ fn execute(plan: &Plan, settings: &Settings) -> Verdict {
         Ok(ran) => ran,
         Err(fault) => {
             eprintln!("error: {fault}");
-            return Verdict::Failed;
+            return (Verdict::Failed, Row::new(settings, None));
         }
     };
     let text = report::text::report(settings, &ran, Paint::new(plan.color));
@@ -142,12 +166,13 @@ fn execute(plan: &Plan, settings: &Settings) -> Verdict {
         Ok(()) => {}
         Err(line) => {
             eprintln!("error: {line}");
-            return Verdict::Failed;
+            return (Verdict::Failed, Row::new(settings, Some(&ran)));
         }
     }
-    match (plan.strict && ran.noise.noisy, ran.success()) {
+    let verdict = match (plan.strict && ran.noise.noisy, ran.success()) {
         (true, _) => Verdict::Noisy,
         (false, true) => Verdict::Passed,
         (false, false) => Verdict::Failed,
-    }
+    };
+    (verdict, Row::new(settings, Some(&ran)))
 }

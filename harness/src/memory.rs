@@ -32,14 +32,31 @@ impl Memory {
     /// Reads the process's figures now.
     pub(crate) fn read() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let stats = GLOBAL.stats();
-        let live = stats.bytes_allocated.saturating_sub(stats.bytes_deallocated);
         Self {
             peak_rss: kilobytes(&status, "VmHWM:").map(|kb| rounded(kb / 1024.0)),
-            heap_used: rounded(num::float(num::count(live)) / MIB),
+            heap_used: heap_used(),
             heap_size: kilobytes(&status, "VmData:").map(|kb| rounded(kb / 1024.0)),
         }
     }
+}
+
+/// Starts the high-water mark anew, so that each of several runs in a process has its own peak. Where the kernel does not
+/// let us, the mark stays that of the process.
+pub(crate) fn forget_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap_or(());
+}
+
+/// What is resident now, in MiB.
+pub(crate) fn resident() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    kilobytes(&status, "VmRSS:").map(|kb| rounded(kb / 1024.0))
+}
+
+/// What the allocator has handed out and not got back, in MiB.
+pub(crate) fn heap_used() -> f64 {
+    let stats = GLOBAL.stats();
+    let live = stats.bytes_allocated.saturating_sub(stats.bytes_deallocated);
+    rounded(num::float(num::count(live)) / MIB)
 }
 
 /// Allocations made by the process so far. Reallocations count: they may move.
@@ -78,6 +95,18 @@ mod tests {
         let boxed = Box::new(5);
         assert!(allocations() > before);
         drop(boxed);
+    }
+
+    #[test]
+    fn a_peak_that_was_forgotten_does_not_come_back() {
+        let held = std::hint::black_box(vec![1_u8; 256 << 20]);
+        let high = Memory::read().peak_rss;
+        drop(held);
+        forget_peak();
+        // Other tests hold some tens of megabytes; where the kernel tells nothing there is nothing to compare.
+        if let (Some(high), Some(after), Some(_)) = (high, Memory::read().peak_rss, resident()) {
+            assert!(after < high - 100.0, "{after} after {high}");
+        }
     }
 
     #[test]

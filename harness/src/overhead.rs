@@ -11,6 +11,7 @@ use std::hint::black_box;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::inbox::{Book, Content, Inbox};
+use crate::keys::Keying;
 use crate::num;
 use crate::pacer::{Pacer, Schedule};
 use crate::payload::{Header, Read};
@@ -77,34 +78,39 @@ impl Sink for Nowhere {
 }
 
 fn write(clock: &impl Clock, content: &Content) -> Option<f64> {
-    let Content::Generated(pattern) = content else { return None };
-    let messages = messages_of(pattern.length());
-    let mut buffer = vec![0; pattern.length()];
+    let Content::Generated(patterns) = content else { return None };
+    let messages = messages_of(patterns.longest());
+    let mut buffer = vec![0; patterns.longest()];
     Some(per_unit(clock, messages, |_| {
         for sequence in 0..messages {
-            pattern.fill(black_box(&mut buffer), Header { publisher: 0, sequence, time: sequence });
+            let pattern = patterns.of(sequence);
+            pattern.fill(
+                black_box(&mut buffer[..pattern.length()]),
+                Header { publisher: 0, sequence, time: sequence },
+            );
         }
     }))
 }
 
 fn consumer(clock: &impl Clock, content: &Content, read: Read) -> f64 {
     let payloads: Vec<Vec<u8>> = match content {
-        Content::Generated(pattern) => (0..TURN)
+        Content::Generated(patterns) => (0..TURN)
             .map(|sequence| {
+                let pattern = patterns.of(sequence);
                 let mut buffer = vec![0; pattern.length()];
                 pattern.fill(&mut buffer, Header { publisher: 0, sequence, time: clock.now() });
                 buffer
             })
             .collect(),
-        Content::Lines(lines, _) => (0..TURN).map(|n| lines.payload(n).to_vec()).collect(),
+        Content::Lines { lines, .. } => (0..TURN).map(|n| lines.payload(n).to_vec()).collect(),
     };
     let mut inbox = Inbox::new(Vec::new(), content.clone(), read);
     let turns = messages_of(payloads[0].len()).div_ceil(TURN);
     per_unit(clock, turns * TURN, |clock| {
         for _ in 0..turns {
-            inbox.books = vec![Book::new(0, true, &[0])];
+            inbox.books = vec![Book::new(0, true, &[0], &Keying::Unkeyed)];
             for payload in &payloads {
-                inbox.take(0, black_box(payload));
+                inbox.take(0, black_box(payload), || None);
             }
             inbox.settle(clock.now());
         }
@@ -133,12 +139,12 @@ fn per_unit<C: Clock>(clock: &C, units: u64, mut work: impl FnMut(&C)) -> f64 {
 mod tests {
     use super::*;
     use crate::clock::TscClock;
-    use crate::payload::Pattern;
+    use crate::mix::Patterns;
     use std::sync::Arc;
 
     #[test]
     fn every_part_costs_something() {
-        let content = Content::Generated(Arc::new(Pattern::new(1_024)));
+        let content = Content::Generated(Arc::new(Patterns::single(1_024)));
         let overhead = Overhead::measure(&TscClock::new(), &content, Read::Ends);
         assert!(overhead.clock_read_ns > 0.0, "{overhead:?}");
         assert!(overhead.write_ns_per_message.unwrap() > 0.0, "{overhead:?}");

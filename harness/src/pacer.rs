@@ -6,7 +6,17 @@
 //! was stuck is sent at once, and each message keeps the due time it had. Its latency counts from then, which is
 //! what keeps the figures free of coordinated omission.
 
+use std::sync::Arc;
+
 use crate::num;
+
+/// When messages are due, as a function of their number alone.
+pub(crate) trait Due {
+    /// When message `n` is due.
+    fn due(&self, n: u64) -> u64;
+    /// How many messages are due by `now`.
+    fn due_by(&self, now: u64) -> u64;
+}
 
 /// Fraction bits of the period. At 10 million messages a second the rounding adds up to 1 ms after 500 days.
 const FRACTION: u32 = 32;
@@ -35,16 +45,16 @@ impl Schedule {
         let (sharer, sharers) = (num::float(num::count(sharer)), num::float(num::count(sharers)));
         Self::new(start + num::whole(1e9 * sharer / rate), rate / sharers)
     }
+}
 
-    /// When message `n` is due.
+impl Due for Schedule {
     #[inline]
-    pub(crate) fn due(&self, n: u64) -> u64 {
+    fn due(&self, n: u64) -> u64 {
         self.start + num::low((u128::from(n) * u128::from(self.period)) >> FRACTION)
     }
 
-    /// How many messages are due by `now`.
     #[inline]
-    pub(crate) fn due_by(&self, now: u64) -> u64 {
+    fn due_by(&self, now: u64) -> u64 {
         if now < self.start {
             return 0;
         }
@@ -60,19 +70,46 @@ impl Schedule {
     }
 }
 
+/// Due times as they were recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorded {
+    start: u64,
+    /// Nanoseconds after the start, never falling.
+    offsets: Arc<[u64]>,
+}
+
+impl Recorded {
+    /// Message 0 at `start` plus the first offset, and so on.
+    pub(crate) fn new(start: u64, offsets: Arc<[u64]>) -> Self {
+        debug_assert!(offsets.is_sorted(), "recorded times never fall");
+        Self { start, offsets }
+    }
+}
+
+impl Due for Recorded {
+    fn due(&self, n: u64) -> u64 {
+        self.offsets.get(num::index(n)).map_or(u64::MAX, |offset| self.start + offset)
+    }
+
+    fn due_by(&self, now: u64) -> u64 {
+        let Some(elapsed) = now.checked_sub(self.start) else { return 0 };
+        num::count(self.offsets.partition_point(|&offset| offset <= elapsed))
+    }
+}
+
 /// One publisher's walk along its schedule.
 #[derive(Debug, Clone)]
-pub(crate) struct Pacer {
-    schedule: Schedule,
+pub(crate) struct Pacer<D = Schedule> {
+    schedule: D,
     next: u64,
     next_due: u64,
     total: u64,
 }
 
-impl Pacer {
+impl<D: Due> Pacer<D> {
     /// Starts before the first of `total` messages.
-    pub(crate) fn new(schedule: Schedule, total: u64) -> Self {
-        Self { schedule, next: 0, next_due: schedule.due(0), total }
+    pub(crate) fn new(schedule: D, total: u64) -> Self {
+        Self { next: 0, next_due: schedule.due(0), total, schedule }
     }
 
     /// How many messages may be sent now, at most `limit`; 0 when the next is not due yet, or when all are sent.
@@ -99,7 +136,7 @@ impl Pacer {
 
     /// Where the due times come from.
     #[inline]
-    pub(crate) fn schedule(&self) -> &Schedule {
+    pub(crate) fn schedule(&self) -> &D {
         &self.schedule
     }
 
@@ -151,6 +188,19 @@ mod tests {
         let dues: Vec<u64> = (0..4).map(|sharer| Schedule::share(0, 1e6, sharer, 4).due(0)).collect();
         assert_eq!(dues, [0, 1_000, 2_000, 3_000]);
         assert_eq!(Schedule::share(0, 1e6, 0, 4).due(1), 4_000);
+    }
+
+    #[test]
+    fn recorded_times_are_kept_however_they_bunch() {
+        let recorded = Recorded::new(1_000, vec![0, 500, 500, 2_000].into());
+        let mut pacer = Pacer::new(recorded, 4);
+        assert_eq!((pacer.ready(999, 64), pacer.ready(1_000, 64)), (0, 1));
+        pacer.advance(1);
+        assert_eq!((pacer.ready(1_499, 64), pacer.ready(1_500, 64)), (0, 2));
+        pacer.advance(2);
+        assert_eq!((pacer.ready(2_999, 64), pacer.ready(u64::MAX, 64)), (0, 1));
+        pacer.advance(1);
+        assert!(pacer.finished() && pacer.ready(u64::MAX - 1, 64) == 0);
     }
 
     #[test]

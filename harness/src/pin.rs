@@ -107,6 +107,20 @@ impl Layout {
         }
     }
 
+    /// Seats a herd: one thread that releases all publishers, each a thread or a task of its own, and as many for the
+    /// consumers as there are CPUs. Nobody is pinned, since whoever a pinned thread starts is pinned with it.
+    pub(crate) fn herd(publishers: usize, consumers: &[CursorRole], available: &[usize]) -> Self {
+        let limit = available.len().max(1);
+        let roles = publishers + consumers.len();
+        Self {
+            publishers: seat(1, (0..publishers).collect(), |_| None),
+            consumers: seat(limit.min(consumers.len()), consumers.to_vec(), |_| None),
+            coordinator: None,
+            oversubscribed: (roles > limit).then_some((roles, limit)),
+            polite: true,
+        }
+    }
+
     /// The CPUs of role threads, each once.
     pub(crate) fn cpus(&self) -> Vec<usize> {
         let publishers = self.publishers.iter().filter_map(|seat| seat.cpu);
@@ -221,6 +235,14 @@ mod tests {
         assert_eq!(layout.coordinator, Some(0));
         assert_eq!(layout.cpus(), [2, 3]);
         assert_eq!(layout.describe(), "publisher on CPU 2, consumer on CPU 3");
+    }
+
+    #[test]
+    fn a_herd_has_one_seat_and_nobody_is_pinned() {
+        let layout = Layout::herd(1_000, &cursors(10), &[0, 1]);
+        assert_eq!((layout.publishers.len(), layout.publishers[0].roles.len()), (1, 1_000));
+        assert_eq!((layout.consumers.len(), layout.oversubscribed), (2, Some((1_010, 2))));
+        assert!(layout.cpus().is_empty() && layout.coordinator.is_none());
     }
 
     #[test]

@@ -10,8 +10,11 @@
 
 use crate::clock::Clock;
 use crate::fault::Fault;
+use crate::interrupt;
+use crate::latency::Recorder;
 use crate::noise::Gaps;
-use crate::pacer::Pacer;
+use crate::pacer::{Due, Pacer, Schedule};
+use crate::threads;
 
 /// Messages sent between two looks at the clock, when that many are due.
 pub(crate) const RUN: u64 = 64;
@@ -31,10 +34,10 @@ pub(crate) trait Sink {
 
 /// One publisher in an open loop. Its numbers go on from `base`, where the last sample left off.
 #[derive(Debug, Clone)]
-pub(crate) struct PacedLane {
+pub(crate) struct PacedLane<D = Schedule> {
     pub(crate) publisher: usize,
     pub(crate) base: u64,
-    pub(crate) pacer: Pacer,
+    pub(crate) pacer: Pacer<D>,
 }
 
 /// One publisher in a closed loop.
@@ -47,9 +50,9 @@ pub(crate) struct FreeLane {
 
 /// Sends what is due when it is due, until everything is sent or `stop_at` is reached. Returns the clock gaps seen
 /// while waiting.
-pub(crate) fn paced<S: Sink>(
+pub(crate) fn paced<S: Sink, D: Due>(
     clock: &impl Clock,
-    lanes: &mut [PacedLane],
+    lanes: &mut [PacedLane<D>],
     stop_at: u64,
     polite: bool,
     sink: &mut S,
@@ -61,7 +64,7 @@ pub(crate) fn paced<S: Sink>(
         if let Some(before) = waited_since {
             gaps.note(before, now);
         }
-        if now >= stop_at {
+        if now >= stop_at || interrupt::requested() {
             return Ok(gaps);
         }
         let mut idle = true;
@@ -69,7 +72,7 @@ pub(crate) fn paced<S: Sink>(
         for lane in &mut *lanes {
             let count = lane.pacer.ready(now, RUN);
             if count > 0 {
-                let (first, schedule) = (lane.pacer.next(), *lane.pacer.schedule());
+                let (first, schedule) = (lane.pacer.next(), lane.pacer.schedule());
                 sink.send(lane.publisher, lane.base + first, count, |i| schedule.due(first + i))?;
                 lane.pacer.advance(count);
                 idle = false;
@@ -80,8 +83,12 @@ pub(crate) fn paced<S: Sink>(
             return Ok(gaps);
         }
         waited_since = idle.then_some(now);
-        if idle && polite {
-            std::thread::yield_now();
+        if idle {
+            threads::spun();
+            if polite {
+                threads::yielded();
+                std::thread::yield_now();
+            }
         }
     }
 }
@@ -97,14 +104,15 @@ pub(crate) struct Until {
     pub(crate) stamp_every: u64,
 }
 
-/// Sends as fast as the engine takes.
+/// Sends as fast as the engine takes, and, if asked to, records how long each call took.
 pub(crate) fn free<S: Sink>(
     clock: &impl Clock,
     lanes: &mut [FreeLane],
     until: Until,
     sink: &mut S,
+    calls: &mut Option<Recorder>,
 ) -> Result<(), Fault> {
-    loop {
+    while !interrupt::requested() {
         let mut done = true;
         for lane in &mut *lanes {
             let now = clock.now();
@@ -117,20 +125,22 @@ pub(crate) fn free<S: Sink>(
             let count = if now >= until.time { until.stamp_every.min(rest) } else { until.stamp_every };
             sink.send(lane.publisher, lane.base + lane.sent, count, |_| now)?;
             lane.sent += count;
+            if let Some(calls) = calls {
+                calls.record(clock.now() - now);
+            }
         }
         if done {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::latency::Recorder;
     use crate::num;
-    use crate::pacer::Schedule;
 
     /// A system that takes 100 ns per message, and once stalls.
     struct Served<'a> {
@@ -213,11 +223,14 @@ mod tests {
         let mut sink = Served::new(&clock, (u64::MAX, 0));
         let mut lanes = [FreeLane { publisher: 0, base: 50, sent: 0 }];
         let until = Until { time: 10_000, at_least: 1, stamp_every: 1 };
-        free(&clock, &mut lanes, until, &mut sink).unwrap();
+        let mut calls = Some(Recorder::new());
+        free(&clock, &mut lanes, until, &mut sink, &mut calls).unwrap();
+        assert_eq!(calls.unwrap().count(), lanes[0].sent, "every call is timed");
         assert!((90..=100).contains(&lanes[0].sent), "{}", lanes[0].sent);
         assert_eq!(sink.sent[0], 50);
         let mut lanes = [FreeLane { publisher: 0, base: 0, sent: 0 }];
-        free(&clock, &mut lanes, Until { time: 0, at_least: 1_001, stamp_every: 64 }, &mut sink).unwrap();
+        let until = Until { time: 0, at_least: 1_001, stamp_every: 64 };
+        free(&clock, &mut lanes, until, &mut sink, &mut None).unwrap();
         assert_eq!(lanes[0].sent, 1_001);
     }
 }

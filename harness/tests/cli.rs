@@ -1,36 +1,16 @@
 //! The command line as people meet it: exit codes, one line of refusal, and nothing on stdout but the result.
 
-use std::process::{Command, Output};
+mod common;
 
-fn harness(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_harness")).args(arguments).output().expect("the harness starts")
-}
-
-/// Runs it, expects exit code 2, nothing on stdout and one line on stderr, and returns the line.
-fn refused(arguments: &[&str]) -> String {
-    let output = harness(arguments);
-    let line = String::from_utf8(output.stderr).expect("messages are text");
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
-    assert!(output.stdout.is_empty(), "{arguments:?} wrote to stdout");
-    assert_eq!(line.lines().count(), 1, "{arguments:?}: {line}");
-    line
-}
+use common::{asked, refused};
 
 #[test]
 fn an_unknown_scenario_is_told_which_there_are() {
     let line = refused(&["--scenario", "nonsense"]);
     assert!(
-        line.contains("unknown scenario 'nonsense'") && line.contains("throughput and saturation"),
+        line.contains("unknown scenario 'nonsense'") && line.contains("throughput, firehose, fanout"),
         "{line}"
     );
-}
-
-#[test]
-fn a_scenario_that_is_to_come_says_so() {
-    for name in ["firehose", "fanout", "thundering-herd", "soak", "replay", "all"] {
-        let line = refused(&["--scenario", name]);
-        assert!(line.contains("not built yet") && line.contains("throughput and saturation"), "{line}");
-    }
 }
 
 #[test]
@@ -59,24 +39,36 @@ fn a_file_without_messages_is_refused() {
 }
 
 #[test]
-fn options_of_scenarios_to_come_are_not_accepted_in_silence() {
-    for option in ["--mix", "--ordering-keys", "--key-field", "--time-field"] {
-        let line = refused(&["--scenario", "throughput", option, "x"]);
-        assert!(line.contains(option), "{line}");
+fn options_without_effect_are_refused() {
+    for (arguments, part) in [
+        ("--scenario throughput --levels 50", "belongs to --scenario saturation"),
+        ("--scenario saturation --messages 5", "belongs to --scenario throughput"),
+        ("--scenario firehose --subscriptions 3", "--subscriptions does nothing in --scenario firehose"),
+        ("--scenario soak --batch 3", "--batch does nothing in --scenario soak"),
+        ("--scenario replay --publishers 3", "--publishers does nothing in --scenario replay"),
+        ("--scenario thundering-herd --pin 0", "--pin does nothing in --scenario thundering-herd"),
+        ("--scenario throughput --key-field k", "--input"),
+        ("--scenario throughput --mix 1x1KB --payload 2KB", "leave one out"),
+        ("--scenario replay", "takes --input FILE"),
+    ] {
+        let words: Vec<&str> = arguments.split_whitespace().collect();
+        let line = refused(&words);
+        assert!(line.contains(part), "{arguments}: {line}");
     }
-    let line = refused(&["--scenario", "throughput", "--mode", "stream"]);
-    assert!(line.contains("in-place") && line.contains("leased"), "{line}");
 }
 
 #[test]
-fn options_without_effect_are_refused() {
+fn what_a_field_of_an_input_lacks_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "{\"t\":1,\"k\":\"a\"}\n\n{\"t\":\"later\"}\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let replay = ["--scenario", "replay", "--input", path];
+    let line = refused(&[&replay[..], &["--time-field", "t"]].concat());
+    assert!(line.contains("line 3") && line.contains("RFC 3339"), "{line}");
     assert!(
-        refused(&["--scenario", "throughput", "--levels", "50"]).contains("belongs to --scenario saturation")
+        refused(&[&replay[..], &["--key-field", "user"]].concat()).contains("no line has a field 'user'")
     );
-    assert!(
-        refused(&["--scenario", "saturation", "--messages", "5"])
-            .contains("belongs to --scenario throughput")
-    );
+    assert!(refused(&[&replay[..], &["--speed", "2"]].concat()).contains("--time-field"));
 }
 
 #[test]
@@ -103,7 +95,7 @@ fn a_debug_build_refuses_to_measure() {
 fn a_dry_run_tells_the_plan_and_measures_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let results = directory.path().join("results");
-    let output = harness(&[
+    let output = asked(&[
         "--scenario",
         "saturation",
         "--levels",
@@ -119,9 +111,20 @@ fn a_dry_run_tells_the_plan_and_measures_nothing() {
 }
 
 #[test]
+fn every_scenario_has_a_plan() {
+    let output = asked(&["--scenario", "all", "--quick", "--dry-run"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for name in ["throughput:", "firehose:", "fanout:", "thundering-herd:", "saturation:", "soak:"] {
+        assert!(text.contains(name), "{name} in {text}");
+    }
+    assert!(!text.contains("replay:"), "there is nothing to replay: {text}");
+}
+
+#[test]
 fn help_and_version_go_to_stdout() {
     for option in ["--help", "--version"] {
-        let output = harness(&[option]);
+        let output = asked(&[option]);
         assert!(output.status.success() && !output.stdout.is_empty() && output.stderr.is_empty());
     }
 }

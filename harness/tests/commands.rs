@@ -1,27 +1,15 @@
 //! The sub-commands as people meet them: exit codes, one line of refusal, and nothing on stdout but the result.
 
+mod common;
+
+use common::{asked, refused};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn harness(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_harness")).args(arguments).output().expect("the harness starts")
-}
-
-/// Runs it, expects exit code 2, nothing on stdout and one line on stderr, and returns the line.
-fn refused(arguments: &[&str]) -> String {
-    let output = harness(arguments);
-    let line = String::from_utf8(output.stderr).expect("messages are text");
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
-    assert!(output.stdout.is_empty(), "{arguments:?} wrote to stdout");
-    assert_eq!(line.lines().count(), 1, "{arguments:?}: {line}");
-    line
-}
 
 #[test]
 fn completions_name_the_options_and_the_sub_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let output = harness(&["completions", shell]);
+        let output = asked(&["completions", shell]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{shell}");
         for word in ["saturation", "completions", "levels"] {
@@ -48,7 +36,7 @@ fn results_of_the_harness_are_valid() {
     for name in ["throughput", "saturation"] {
         let directory = tempfile::tempdir().unwrap();
         let file = put(directory.path(), "result.json", &fixture(name));
-        let output = harness(&["validate", &file]);
+        let output = asked(&["validate", &file]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!((output.status.code(), text.trim_end().ends_with(": valid")), (Some(0), true), "{text}");
     }
@@ -103,7 +91,7 @@ fn each_flaw_is_one_line_with_its_path() {
             list => list[name.parse::<usize>().unwrap()] = value,
         }
         let file = put(directory.path(), "broken.json", &result);
-        let output = harness(&["validate", &file]);
+        let output = asked(&["validate", &file]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(1), "{pointer}: {text}");
         let wanted = format!("{file}: {path}");
@@ -116,7 +104,7 @@ fn what_is_no_json_is_a_flaw_and_what_cannot_be_read_is_a_refusal() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nan.json");
     std::fs::write(&path, "{\"metrics\": NaN}").unwrap();
-    let output = harness(&["validate", path.to_str().unwrap()]);
+    let output = asked(&["validate", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stdout).unwrap().contains("$ is not JSON"));
     assert!(refused(&["validate", "/no/such/file"]).contains("/no/such/file"));
@@ -157,19 +145,19 @@ fn a_result_is_no_different_from_itself_and_a_slower_one_is_a_regression() {
         let result = fixture(scenario);
         let base = put(directory.path(), "base.json", &result);
         let slow = put(directory.path(), "slow.json", &at_speed(&result, 0.7));
-        let same = harness(&["compare", &base, &base]);
+        let same = asked(&["compare", &base, &base]);
         let text = String::from_utf8(same.stdout).unwrap();
         assert!(same.status.code() == Some(0) && text.contains("no difference"), "{text}");
-        let worse = harness(&["compare", &base, &slow, "--json"]);
+        let worse = asked(&["compare", &base, &slow, "--json"]);
         let object: Value = serde_json::from_slice(&worse.stdout).unwrap();
         assert_eq!((worse.status.code(), object["finding"].as_str()), (Some(1), Some("regression")));
         assert_eq!(object["metrics"][0]["metric"], "throughput");
         let change = object["metrics"][0]["changePercent"].as_f64().unwrap();
         assert!((change + 30.0).abs() < 0.01, "{object:#}");
-        let better = harness(&["compare", &slow, &base, "--color", "always"]);
+        let better = asked(&["compare", &slow, &base, "--color", "always"]);
         let text = String::from_utf8(better.stdout).unwrap();
         assert!(better.status.code() == Some(0) && text.contains("\x1b[32mimprovement"), "{text}");
-        let tolerated = harness(&["compare", &base, &slow, "--threshold", "60"]);
+        let tolerated = asked(&["compare", &base, &slow, "--threshold", "60"]);
         assert_eq!(tolerated.status.code(), Some(0));
     }
 }
@@ -209,13 +197,13 @@ fn two_builds_are_run_in_turn_with_the_order_swapped_each_round() {
     let result = fixture("throughput");
     let a = stand_in(directory.path(), "a", &result);
     let b = stand_in(directory.path(), "b", &at_speed(&result, 0.7));
-    let output = harness(&["compare", "--interleave", &a, &b, "--rounds", "5", "--json"]);
+    let output = asked(&["compare", "--interleave", &a, &b, "--rounds", "5", "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), object["finding"].as_str()), (Some(1), Some("regression")));
     assert_eq!(object["metrics"][0]["baseValues"], 5);
     let order = std::fs::read_to_string(directory.path().join("log")).unwrap();
     assert_eq!(order.replace('\n', ""), "abbaabbaab");
-    let same = harness(&["compare", "--interleave", &a, &a, "--rounds", "5"]);
+    let same = asked(&["compare", "--interleave", &a, &a, "--rounds", "5"]);
     let text = String::from_utf8(same.stdout).unwrap();
     assert!(same.status.code() == Some(0) && text.contains("no difference"), "{text}");
 }
@@ -236,7 +224,7 @@ fn a_report_is_one_file_that_loads_nothing() {
         .map(|name| put(directory.path(), &format!("{name}.json"), &fixture(name)))
         .into();
     let page = directory.path().join("report.html");
-    let output = harness(&["report", &results[0], &results[1], "-o", page.to_str().unwrap()]);
+    let output = asked(&["report", &results[0], &results[1], "-o", page.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = std::fs::read_to_string(&page).unwrap();
     for wanted in [
@@ -271,7 +259,7 @@ fn the_hockey_stick_can_be_had_alone() {
     let directory = tempfile::tempdir().unwrap();
     let saturation = put(directory.path(), "saturation.json", &fixture("saturation"));
     let picture = directory.path().join("curve.svg");
-    let output = harness(&["report", &saturation, "--svg", picture.to_str().unwrap()]);
+    let output = asked(&["report", &saturation, "--svg", picture.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = std::fs::read_to_string(&picture).unwrap();
     assert!(text.starts_with("<svg") && text.ends_with("</svg>") && text.contains("<style>"), "{text}");
@@ -280,17 +268,17 @@ fn the_hockey_stick_can_be_had_alone() {
     let throughput = put(directory.path(), "throughput.json", &fixture("throughput"));
     assert!(refused(&["report", &throughput, "--svg", "x.svg"]).contains("saturation"));
     assert!(refused(&["report", &throughput, "-o", "/no/such/place/x.html"]).contains("- for stdout"));
-    let stdout = harness(&["report", &throughput, "-o", "-"]).stdout;
+    let stdout = asked(&["report", &throughput, "-o", "-"]).stdout;
     assert!(stdout.starts_with(b"<!doctype html>") && stdout.ends_with(b"</html>\n"));
 }
 
 #[test]
 fn the_machine_is_told_as_text_and_as_json() {
-    let text = String::from_utf8(harness(&["env"]).stdout).unwrap();
+    let text = String::from_utf8(asked(&["env"]).stdout).unwrap();
     for name in ["CPU", "governor", "clock source", "clock read", "memory copy", "perf", "membarrier"] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name} in\n{text}");
     }
-    let output = harness(&["env", "--json"]);
+    let output = asked(&["env", "--json"]);
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(output.status.success() && object["advice"].is_array());
     assert!(object["probes"]["clockReadNs"].as_f64() > Some(0.0), "{object:#}");

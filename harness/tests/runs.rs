@@ -2,37 +2,10 @@
 //! build refuses to measure.
 #![cfg(not(debug_assertions))]
 
+mod common;
+
+use common::{harness, only_result};
 use serde_json::Value;
-use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
-
-/// One run at a time: two would measure each other.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn harness(arguments: &str, results: &Path) -> Output {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let words = arguments.split_whitespace();
-    Command::new(env!("CARGO_BIN_EXE_harness"))
-        .args(words)
-        .arg("--results")
-        .arg(results)
-        .output()
-        .expect("the harness starts")
-}
-
-fn only_result(results: &Path) -> Value {
-    let mut files: Vec<_> =
-        std::fs::read_dir(results).expect("results").map(|entry| entry.expect("an entry").path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    let file = files.remove(0);
-    let name = file.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
-    assert!(!name.contains(':') && name.ends_with(".json") && name.matches('.').count() == 1, "{name}");
-    let valid =
-        Command::new(env!("CARGO_BIN_EXE_harness")).arg("validate").arg(&file).output().expect("valid");
-    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stdout));
-    serde_json::from_slice(&std::fs::read(file).expect("a file")).expect("JSON")
-}
 
 fn assert_common_fields(result: &Value, scenario: &str) {
     assert_eq!(result["scenario"], scenario);
@@ -120,11 +93,132 @@ fn other_shapes_balance_too() {
         "--pin off",
         "--pin 0",
         "--messages 100000",
+        "--mix 9x64,1x10KB --read all",
+        "--ordering-keys 7 --shards 2",
+        "--ordering-keys 3 --consumers 2",
+        "--mode stream --subscriptions 2",
     ] {
         let directory = tempfile::tempdir().unwrap();
         let time = if shape.contains("--messages") { "" } else { "--duration 100ms" };
         let output = harness(&format!("--scenario throughput --quick {time} {shape}"), directory.path());
         assert_eq!(output.status.code(), Some(0), "{shape}: {output:?}");
         assert_common_fields(&only_result(directory.path()), "throughput");
+    }
+}
+
+#[test]
+fn a_quick_fanout_has_a_row_per_number_of_subscriptions() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = "--scenario fanout --quick --subscriptions 3,5 --duration 100ms --iterations 1";
+    let output = harness(arguments, directory.path());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let result = only_result(directory.path());
+    assert_books(&result, 8);
+    let metrics = &result["metrics"];
+    assert!(
+        metrics["expected"].as_u64() > Some(0) && metrics["expected"] == metrics["received"],
+        "{metrics}"
+    );
+    assert!(metrics["costRises"].is_boolean() && metrics["deliveriesPerSec"].as_f64() > Some(0.0));
+    for (point, count) in metrics["points"].as_array().unwrap().iter().zip([3, 5]) {
+        assert_eq!(
+            (&point["subscriptions"], &point["lastAckLatency"]["count"]),
+            (&count.into(), &200.into())
+        );
+        assert!(point["lastAckLatency"]["p50"].as_f64() > Some(0.0));
+        assert!(point["lastAckLatency"].get("p99").is_none(), "200 samples tell no p99: {point}");
+    }
+}
+
+#[test]
+fn a_quick_firehose_has_every_case_and_bytes_only_where_they_are_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = harness("--scenario firehose --quick --payload 1KB --messages 2000", directory.path());
+    // On a busy machine a publish may take its millisecond.
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    let result = only_result(directory.path());
+    assert_books(&result, 2);
+    let metrics = &result["metrics"];
+    let bandwidth = metrics["memoryBandwidth"]["bytesPerSec"].as_f64().unwrap();
+    let cases = metrics["cases"].as_array().unwrap();
+    let kinds: Vec<_> = cases
+        .iter()
+        .map(|case| (case["stored"].as_bool().unwrap(), case["form"].as_str().unwrap()))
+        .collect();
+    assert_eq!(kinds, [(false, "reference"), (false, "written"), (true, "reference"), (true, "written")]);
+    for case in cases {
+        assert_eq!(case.get("bytesPerSec").is_some(), case["form"] == "written", "{case}");
+        assert_eq!(case["label"].as_str().unwrap().contains("not stored"), case["stored"] == false);
+        assert!(case["publishLatency"]["p99"].as_f64() > Some(0.0), "{case}");
+    }
+    assert!(cases[3]["bytesPerSec"].as_f64().unwrap() <= bandwidth);
+}
+
+#[test]
+fn a_quick_herd_is_released_as_threads_and_as_tasks() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = "--scenario thundering-herd --quick --publishers 200 --subscriptions 3 --mix 1x64,1x1KB";
+    let output = harness(arguments, directory.path());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let result = only_result(directory.path());
+    assert_books(&result, 3);
+    let metrics = &result["metrics"];
+    assert_eq!((&metrics["successRate"], &metrics["received"]), (&1.0.into(), &2_400.into()), "{metrics}");
+    for form in ["threads", "tasks"] {
+        for figure in ["publishedMs", "deliveredMs", "floorMs", "floorRatio", "messagesPerSec"] {
+            assert!(metrics[form][figure].as_f64() > Some(0.0), "{form}.{figure}");
+        }
+    }
+}
+
+#[test]
+fn a_soak_balances_whatever_happens_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = "--scenario soak --quick --duration 5s --capacity 200k --warmup 100ms";
+    let output = harness(arguments, directory.path());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("panicked"), "staged panics are not shown");
+    let result = only_result(directory.path());
+    assert_books(&result, 4);
+    let metrics = &result["metrics"];
+    for happened in ["panics", "nacked", "expired", "redelivered", "deadLettered", "visitingSubscriptions"] {
+        assert!(metrics[happened].as_u64() > Some(0), "{happened} in {metrics}");
+    }
+    assert!(
+        metrics["rssGrowth"].as_f64() < Some(0.1) && metrics["memoryOverTime"].as_array().unwrap().len() > 50
+    );
+    assert!(metrics["latencyOverTime"].as_array().unwrap().len() > 10, "{metrics}");
+}
+
+#[test]
+fn lines_are_replayed_in_their_order_or_at_their_times() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("lines");
+    let line = |n: u32| format!("{{\"at\":{},\"user\":\"u{}\"}}\n", 100.0 + f64::from(n) / 1e3, n % 7);
+    std::fs::write(&input, (0..1_000).map(line).collect::<String>()).unwrap();
+    let replay = |options: &str, results: &str| {
+        let results = directory.path().join(results);
+        let output =
+            harness(&format!("--scenario replay --quick --input {} {options}", input.display()), &results);
+        assert_eq!(output.status.code(), Some(0), "{options}: {output:?}");
+        let result = only_result(&results);
+        assert_books(&result, 1);
+        result["metrics"].clone()
+    };
+    let in_order = replay("", "order");
+    assert!(in_order.get("recordedMs").is_none() && in_order["passes"] == 2, "{in_order}");
+    // A second of recording, four times as fast.
+    let timed = replay("--time-field at --key-field user --speed 4", "timed");
+    assert!((timed["recordedMs"].as_f64().unwrap() - 249.75).abs() < 0.1, "{timed}");
+    assert!(timed["replayedMs"].as_f64() >= Some(249.0), "{timed}");
+}
+
+/// Every account balances, and there are so many.
+fn assert_books(result: &Value, accounts: usize) {
+    let ledger = result["ledger"].as_array().unwrap();
+    assert_eq!(ledger.len(), accounts);
+    for account in ledger {
+        assert_eq!(account["balanced"], true, "{account}");
+        assert!(account["accepted"].as_u64() > Some(0), "{account}");
     }
 }

@@ -114,3 +114,38 @@ model!(
         assert_eq!(slab.take(id, None).ok().or(guessed.ok()), Some(1));
     }
 );
+
+model!(
+    /// A lease begins while the table is scanned: this scan tells its deadline, or the next one finds it when it is due.
+    slab_insert_against_scan, broken by ["slab.minimum.no_fence"], {
+        let slab = Arc::new(Slab::new());
+        slab.take(slab.insert(0, DAY), None).unwrap();
+        let inserting = Arc::clone(&slab);
+        let inserter = spawn(move || inserting.insert(1, 3 * DAY));
+        // The minimum of the lease that ended is due, so its block is looked at.
+        slab.expire(Some(2 * DAY), |_, value| panic!("{value} is not due"));
+        inserter.join().unwrap();
+        let mut expired = 0;
+        slab.expire(Some(4 * DAY), |_, value| expired += value);
+        assert_eq!(expired, 1, "its deadline was forgotten");
+    }
+);
+
+model!(
+    /// A deadline is brought forward while the table is scanned: the next scan finds it when it is due.
+    slab_shorten_against_scan, broken by ["slab.minimum.no_fence"], {
+        let slab = Arc::new(Slab::new());
+        slab.take(slab.insert(0, DAY), None).unwrap();
+        let id = slab.insert(1, 9 * DAY);
+        let _other_block = slab.insert(0, 6 * DAY);
+        let shortening = Arc::clone(&slab);
+        let extender = spawn(move || shortening.extend(id, 2 * DAY, 3 * DAY).unwrap());
+        slab.expire(Some(2 * DAY), |_, value| panic!("{value} is not due"));
+        extender.join().unwrap();
+        // The other block is looked at, and its earliest deadline comes before the one that was brought forward.
+        slab.take(slab.insert(0, 4 * DAY), None).unwrap();
+        let mut expired = 0;
+        slab.expire(Some(5 * DAY), |_, value| expired += value);
+        assert_eq!(expired, 1, "its deadline was forgotten");
+    }
+);

@@ -119,6 +119,18 @@ fn a_panic_while_expiring_loses_nothing_else() {
 }
 
 #[test]
+fn what_a_panic_kept_from_expiring_expires_next_time() {
+    let slab = Slab::new();
+    (0..300).for_each(|value| _ = slab.insert(value, SECOND + value * TICK));
+    let expiring = || slab.expire(Some(2 * SECOND), |_, value| assert_ne!(value, 100, "on purpose"));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(expiring)).is_err());
+    let mut rest = Vec::new();
+    assert_eq!(slab.expire(Some(2 * SECOND), |_, value| rest.push(value)), None);
+    assert_eq!(rest, (101..300).collect::<Vec<_>>());
+    assert_eq!(slab.live(), 0);
+}
+
+#[test]
 fn every_value_comes_out_once_whoever_ends_its_lease() {
     let n: usize = if cfg!(miri) { 60 } else { 30_000 };
     let slab = Slab::new();
@@ -165,4 +177,47 @@ fn every_value_comes_out_once_whoever_ends_its_lease() {
     slab.expire(None, |_, value| ended(value));
     assert!(all_out() && came_out.lock().unwrap().iter().all(|count| *count == 1), "each exactly once");
     assert_eq!(slab.live(), 0);
+}
+
+/// Any history of leases that begin, end, are extended or shortened and expire: what is due expires, nothing else does,
+/// and the deadline that is told is the earliest there is.
+#[test]
+fn a_scan_finds_exactly_what_is_due() {
+    let mut seed = 7_u64;
+    let mut below = |limit: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % limit
+    };
+    let slab = Slab::new();
+    let mut leases: Vec<(LeaseId, u64)> = Vec::new();
+    let mut now = 0;
+    let time = |ticks: usize| ticks as u64 * TICK;
+    for step in 0..if cfg!(miri) { 300 } else { 20_000_u64 } {
+        let deadline = now + time(1 + below(1_000));
+        match below(8) {
+            // Some hundreds at a time: several blocks, most of which a scan need not look at.
+            0..=3 if leases.len() < 700 => leases.push((slab.insert(step, deadline), deadline)),
+            4 | 5 if !leases.is_empty() => {
+                let (id, _) = leases.swap_remove(below(leases.len()));
+                slab.take(id, Some(now)).unwrap();
+            }
+            6 if !leases.is_empty() => {
+                let index = below(leases.len());
+                slab.extend(leases[index].0, now, deadline).unwrap();
+                leases[index].1 = deadline;
+            }
+            _ => {
+                now += time(below(3));
+                let mut expired = Vec::new();
+                let next = slab.expire(Some(now), |id, _| expired.push(id));
+                let mut due: Vec<_> =
+                    leases.iter().filter(|(_, deadline)| *deadline <= now).map(|(id, _)| *id).collect();
+                leases.retain(|(_, deadline)| *deadline > now);
+                due.sort_by_key(|id| id.to_bits());
+                expired.sort_by_key(|id| id.to_bits());
+                assert_eq!(expired, due, "at {now}");
+                assert_eq!(next, leases.iter().map(|(_, deadline)| *deadline).min(), "at {now}");
+            }
+        }
+    }
 }

@@ -43,7 +43,7 @@ impl Publisher {
             place.ticket.take_nudge();
             let mut outcome = self.look(flow, &place.ticket);
             if outcome.is_none() {
-                let mut notifies = vec![&place.ticket.notify, &self.topic.ended];
+                let mut notifies = vec![&place.ticket.notify, self.topic.ended()];
                 notifies.extend(self.staged().flat_map(|(shard, _)| on_room(&self.topic, shard)));
                 let mut ready = || {
                     outcome = self.look(flow, &place.ticket);

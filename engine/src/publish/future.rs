@@ -126,7 +126,7 @@ impl<'a> PublishFuture<'a> {
         if let Asked::Waiting(place) = &self.credit {
             place.ticket.take_nudge();
             place.ticket.notify.register(&sleeper).stay();
-            notifies.push(&publisher.topic.ended);
+            notifies.push(publisher.topic.ended());
             let staged = publisher.staged();
             notifies
                 .extend(staged.flat_map(|(shard, staged)| on_room_for_task(&publisher.topic, shard, staged)));

@@ -65,3 +65,30 @@ impl Spares {
         self.batch = batch;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(len: usize) -> Record {
+        let mut draft = Spares::default().take(len);
+        draft.resize(len).fill(1);
+        Record::new(draft)
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_count_and_by_size() {
+        let mut spares = Spares::default();
+        for len in [LARGEST, LARGEST + 1, 10 << 20] {
+            assert_eq!(spares.put(record(len)), len);
+        }
+        assert_eq!(spares.drafts.len(), 1, "of 64 KiB, and none larger");
+        (0..2 * KEEP).for_each(|_| _ = spares.put(record(1)));
+        assert_eq!(spares.drafts.len(), 128);
+        // What somebody else still holds is no spare.
+        let mut spares = Spares::default();
+        let held = record(8);
+        assert_eq!((spares.put(held.clone()), spares.drafts.len()), (8, 0));
+        assert_eq!((spares.put(held), spares.drafts.len()), (8, 1));
+    }
+}

@@ -66,8 +66,9 @@ impl SubscriptionInner {
             }
             // Before the look: what comes back after it is seen to have.
             let returned = self.held.returned();
-            if self.has_work(true) || self.is_outstanding() {
-                self.pause(deadline, || self.is_shut() || !(self.has_work(true) || self.is_outstanding()));
+            let settled = || !self.has_work(true) && self.is_at_rest();
+            if !settled() {
+                self.pause(deadline, || self.is_shut() || settled());
                 continue;
             }
             // What was taken in place, and is being handled just now, may come back yet.
@@ -86,12 +87,6 @@ impl SubscriptionInner {
         }
     }
 
-    /// Whether something is leased, or about to be, or held and to be delivered yet.
-    fn is_outstanding(&self) -> bool {
-        // In this order: whoever receives has its credit before it takes, and until what it took is leased.
-        self.receiving.load(Ordering::Acquire) > 0 || self.leases.live() > 0 || self.held.awaits_delivery()
-    }
-
     /// Waits for a moment, or until `ready`: in-place readers notify nobody but publishers.
     fn pause(&self, deadline: Option<Instant>, ready: impl FnMut() -> bool) {
         let soon = now() + Duration::from_millis(1);
@@ -104,22 +99,29 @@ impl SubscriptionInner {
         add(&self.counters.filtered, skipped);
     }
 
+    /// What is unread. Fetches what is staged first; that may end the subscription, by its overflow policy.
     fn unread(&self) -> u64 {
-        if self.is_shut() {
-            return 0;
+        loop {
+            if !self.is_shut() {
+                self.run_dry();
+            }
+            let unread = self.receivers.iter().map(Receiver::unread).sum();
+            if self.is_shut() {
+                return 0;
+            }
+            if !self.receivers.iter().any(Receiver::is_detached) {
+                return unread;
+            }
+            self.shut(); // nobody has noticed yet
         }
-        self.run_dry();
-        self.receivers.iter().map(Receiver::unread).sum()
     }
 
     pub(crate) fn stats(&self) -> SubscriptionStats {
-        if self.receivers.iter().any(Receiver::is_detached) {
-            self.shut(); // by its overflow policy, and nobody has noticed yet
-        }
+        let unread = self.unread();
         self.note_skipped();
         let counters = &self.counters;
         let in_place = read(&counters.in_place);
-        let (unread, dropped, filtered) = (self.unread(), read(&counters.dropped), read(&counters.filtered));
+        let (dropped, filtered) = (read(&counters.dropped), read(&counters.filtered));
         SubscriptionStats {
             accepted: read(&counters.taken) + in_place + filtered + dropped + unread + read(&self.given_up),
             delivered: read(&counters.delivered) + in_place,

@@ -92,6 +92,10 @@ impl<'a> Credit<'a> {
 impl Drop for Credit<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.subscription.receiving.fetch_sub(self.reserved, Ordering::Release);
+        // Acquire as well: the last to leave sees what the others have left.
+        let before = self.subscription.receiving.fetch_sub(self.reserved, Ordering::AcqRel);
+        if before == self.reserved {
+            self.subscription.hands_are_empty();
+        }
     }
 }

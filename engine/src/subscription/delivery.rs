@@ -56,7 +56,7 @@ impl Delivery {
     /// Moves the deadline to this long from now, at most 600 s; zero is a nack.
     ///
     /// # Errors
-    /// [`AckError::Expired`] when the deadline has passed.
+    /// [`AckError::Expired`] when the deadline has passed; [`AckError::DeadlineTooLong`] beyond 600 s.
     pub fn modify_ack_deadline(&self, from_now: Duration) -> Result<(), AckError> {
         self.subscription.modify_ack_deadline(self.lease, from_now)
     }

@@ -184,7 +184,7 @@ impl Subscription {
     /// Moves the deadline of a delivery to this long from now, at most 600 s; zero is a nack.
     ///
     /// # Errors
-    /// [`AckError::Expired`] when that delivery is over.
+    /// [`AckError::Expired`] when that delivery is over; [`AckError::DeadlineTooLong`] beyond 600 s.
     pub fn modify_ack_deadline(&self, id: AckId, from_now: Duration) -> Result<(), AckError> {
         self.inner.modify_ack_deadline(self.lease(id)?, from_now)
     }

@@ -29,7 +29,7 @@ pub(crate) struct HeldMessages {
     /// All but those that are parked.
     deliverable: AtomicUsize,
     parked: AtomicUsize,
-    /// How many ever came back. Tells whether something did between two looks.
+    /// Raised whenever something has come here to be delivered. Tells whether something did between two looks.
     returned: AtomicUsize,
     /// Whether the ring had its turn since the last round began.
     ring_had_turn: AtomicBool,
@@ -144,10 +144,15 @@ impl HeldMessages {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether some are to be delivered yet, now or later, or may be about to come here.
+    /// Whether some are to be delivered yet, now or later.
     pub(crate) fn awaits_delivery(&self) -> bool {
-        // In this order. Acquire: pairs with the release in the drop of `Coming`: what came is counted below.
-        self.coming.load(Ordering::Acquire) > 0 || self.deliverable.load(Ordering::Relaxed) > 0
+        self.deliverable.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether leases are being ended just now, which may bring something here.
+    pub(crate) fn is_coming(&self) -> bool {
+        // Acquire: pairs with the release in the drop of `Coming`: what came has been counted by `returned`.
+        self.coming.load(Ordering::Acquire) > 0
     }
 
     /// Leases are about to be ended, and what was leased may come here. To be called before the first one ends, and
@@ -167,7 +172,7 @@ impl HeldMessages {
 
     /// Whether nothing is on its way to here, nor between being parked and being forwarded.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.coming.load(Ordering::Acquire) == 0 && !self.retrying.load(Ordering::Acquire)
+        !self.is_coming() && !self.retrying.load(Ordering::Acquire)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -186,7 +191,7 @@ impl HeldMessages {
         self.parked.load(Ordering::Relaxed)
     }
 
-    /// How many ever came back.
+    /// Another number whenever something has come here to be delivered.
     pub(crate) fn returned(&self) -> usize {
         self.returned.load(Ordering::Acquire)
     }
@@ -196,6 +201,12 @@ impl HeldMessages {
         let result = change(&mut store);
         self.count(&store);
         result
+    }
+
+    /// Something has come here to be delivered, and is counted.
+    fn has_returned(&self) {
+        // Release: pairs with the acquire load in `returned`.
+        self.returned.fetch_add(1, Ordering::Release);
     }
 
     fn count(&self, store: &Store) {
@@ -208,7 +219,15 @@ impl HeldMessages {
 
     /// Takes messages from the ring while nobody else does, for their keys' sake.
     pub(crate) fn in_order<R>(&self, take: impl FnOnce(&mut Store) -> R) -> R {
-        self.locked(take)
+        let (result, queued) = self.locked(|store| {
+            let before = store.behind;
+            let result = take(store);
+            (result, store.behind > before)
+        });
+        if queued {
+            self.has_returned();
+        }
+        result
     }
 
     /// A delivery failed: the message is ready again, or when `due` has come.
@@ -223,8 +242,7 @@ impl HeldMessages {
                 }
             }
         });
-        // Release: pairs with the acquire load in `returned`.
-        self.returned.fetch_add(1, Ordering::Release);
+        self.has_returned();
     }
 
     /// These were taken and could not be delivered: they are the next ones.
@@ -238,6 +256,7 @@ impl HeldMessages {
                 store.ready.push_front(held);
             }
         });
+        self.has_returned();
     }
 
     /// This one was next, and there is no credit for it yet: it is still next.
@@ -248,6 +267,7 @@ impl HeldMessages {
             store.ready.push_front(held);
             store.round += 1;
         });
+        self.has_returned();
     }
 
     /// A dead letter that its topic would not take.
@@ -362,7 +382,7 @@ pub(crate) struct Coming<'a>(&'a AtomicUsize);
 
 impl Drop for Coming<'_> {
     fn drop(&mut self) {
-        // Release: pairs with the acquire loads in `awaits_delivery` and `is_quiet`.
+        // Release: pairs with the acquire load in `is_coming`.
         self.0.fetch_sub(1, Ordering::Release);
     }
 }

@@ -11,7 +11,7 @@ use crate::record::{Received, Record};
 use crate::stats::Counters;
 use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::{Overflow, Receiver};
-use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, broken, light_fence};
 use ringmain_ring::{Notify, Slab, spin_until, wait_any};
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
@@ -150,11 +150,32 @@ impl SubscriptionInner {
     pub(crate) fn is_finished(&self) -> bool {
         // What is claimed and not yet published was accepted: the end comes after it.
         let at_end = |receiver: &Receiver<Record>| receiver.channel().is_closed() && receiver.backlog() == 0;
-        self.is_shut()
-            || (self.receivers.iter().all(at_end)
-                && !self.has_readable()
-                && self.leases.live() == 0
-                && !self.held.awaits_delivery())
+        self.is_shut() || (self.receivers.iter().all(at_end) && !self.has_readable() && self.is_at_rest())
+    }
+
+    /// Whether nothing is held and to be delivered yet, nor in the hands of a call that receives, nor leased, nor on its
+    /// way back. (What a dispatcher handles in place is that dispatcher's: if it comes back, the next turn has it.)
+    pub(super) fn is_at_rest(&self) -> bool {
+        // In this order, which is the messages' own: one that moves on meanwhile is met at a later place, or has come back
+        // to the first, and that was counted.
+        let returned = self.held.returned();
+        !self.held.awaits_delivery()
+            // Acquire: pairs with the release at the end of a call that receives: its leases are there.
+            && (self.receiving.load(Ordering::Acquire) == 0 || broken("end.hands_unseen"))
+            && self.leases.live() == 0
+            && (!self.held.is_coming() || broken("end.coming_unseen"))
+            && (self.held.returned() == returned || broken("end.return_unseen"))
+    }
+
+    /// No call receives any more. One that looked for the end meanwhile found that this was not it, and may be asleep.
+    #[inline]
+    pub(super) fn hands_are_empty(&self) {
+        // Pairs with the heavy fence of who is about to sleep: he has seen that nobody receives, or we see the close
+        // that he has seen.
+        light_fence();
+        if self.topic.is_closed() && !broken("end.in_silence") && self.is_finished() {
+            self.changed.notify();
+        }
     }
 
     /// Waits until there may be something to receive, or `deadline`; `false` for the latter.

@@ -119,9 +119,9 @@ impl SubscriptionInner {
         }
         let shards = self.receivers.len();
         let mut count = 0;
-        // Messages that a filter or a key may pass over in one call: as many as there is room for.
-        let mut looks = self.topic.config.ring_slots * shards;
         'taking: for _ in 0..2 {
+            // Messages that a filter or a key may pass over: as many as there is room for, and once more what was staged.
+            let mut looks = self.topic.config.ring_slots * shards;
             for _ in 0..shards {
                 let shard = if shards == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) % shards };
                 let receiver = &self.receivers[shard];

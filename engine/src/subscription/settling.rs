@@ -11,6 +11,9 @@ use ringmain_ring::sync::{Ordering, broken, heavy_fence, light_fence};
 use ringmain_ring::{LeaseId, StaleLease};
 use std::time::Duration;
 
+/// How far ahead a deadline may be moved.
+const LONGEST: Duration = Duration::from_secs(600);
+
 impl SubscriptionInner {
     #[inline]
     pub(crate) fn ack(&self, lease: LeaseId) -> Result<(), AckError> {
@@ -43,8 +46,11 @@ impl SubscriptionInner {
         if from_now.is_zero() {
             return self.nack(lease);
         }
+        if from_now > LONGEST {
+            return Err(AckError::DeadlineTooLong(from_now));
+        }
         let now = self.topic.clock.now();
-        let deadline = now + nanos(from_now.min(Duration::from_secs(600)));
+        let deadline = now + nanos(from_now);
         self.leases.extend(lease, now, deadline).map_err(ended)?;
         self.is_due_at(deadline);
         Ok(())

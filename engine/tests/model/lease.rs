@@ -99,7 +99,7 @@ impl Model {
             return self.nack(sub, lease, outcome);
         }
         if self.judge_outcome(sub, lease, outcome)? {
-            let deadline = self.now + from_now.min(Duration::from_secs(600));
+            let deadline = self.now + from_now;
             if let Some(lease) = self.subs[sub].leases.get_mut(&lease) {
                 lease.deadline = deadline;
             }
@@ -108,7 +108,7 @@ impl Model {
     }
 
     /// The delivery became its id: its lease has the ack deadline again.
-    pub(crate) fn into_id(&mut self, sub: usize, lease: LeaseNo) {
+    pub(crate) fn becomes_id(&mut self, sub: usize, lease: LeaseNo) {
         let (now, live) = (self.now, self.is_live(sub, lease));
         let sub = &mut self.subs[sub];
         if let Some(lease) = sub.leases.get_mut(&lease).filter(|_| live && sub.settings.max_lease.is_some()) {

@@ -210,7 +210,10 @@ impl Sub {
             let full = certain && first && call.surely_full && self.is_held_full().0;
             ensure!(!full, "as much is held as may be: {:?}", self.held());
         }
-        if index < ring.off.least {
+        if index < ring.off.least && call.ring_first && call.count() == 0 {
+            // What was moved off is the last of the round under way, or the first of the next, after the ring's turn.
+            self.round.becomes_unclear();
+        } else if index < ring.off.least {
             self.round.goes_first();
         } else if index < ring.off.most {
             self.round.becomes_unclear();

@@ -72,6 +72,12 @@ impl Topic {
         self.staged.get(&(publisher, shard)).map_or(0, VecDeque::len)
     }
 
+    /// By all publishers.
+    pub(crate) fn staged_at(&self, shard: usize) -> usize {
+        let here = self.staged.iter().filter(|((_, other), _)| *other == shard);
+        here.map(|(_, lane)| lane.len()).sum()
+    }
+
     pub(crate) fn is_anything_staged(&self) -> bool {
         self.staged.values().any(|lane| !lane.is_empty())
     }

@@ -5,6 +5,8 @@
 //! default, or where it matters whether it was given at all. A sub-command takes none of these options; see
 //! [`crate::commands`].
 
+mod checks;
+mod options;
 pub(crate) mod payloads;
 pub(crate) mod settings;
 pub(crate) mod units;
@@ -15,38 +17,68 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::commands::Command;
+use crate::inject::Inject;
 use crate::pin::Pinning;
-use units::Capacity;
+use units::{Capacity, Mix};
 
-/// Scenarios that the documentation names and this build does not have yet.
-const LATER: [&str; 6] = ["firehose", "fanout", "thundering-herd", "soak", "replay", "all"];
-
-/// The scenarios of this build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// The scenarios.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scenario {
     /// Closed loop at the maximum rate.
     Throughput,
+    /// Bursts, with nobody there and with somebody, by reference and written.
+    Firehose,
+    /// One message to many subscriptions.
+    Fanout,
+    /// A thousand publishers at once.
+    ThunderingHerd,
     /// Open loop at percentages of the measured capacity.
     Saturation,
+    /// Half the capacity for long, with everything coming and going.
+    Soak,
+    /// The lines of a file, in their order or at their times.
+    Replay,
+    /// Every one of them in turn.
+    All,
 }
 
 impl Scenario {
+    pub(crate) const EVERY: [Self; 8] = [
+        Self::Throughput,
+        Self::Firehose,
+        Self::Fanout,
+        Self::ThunderingHerd,
+        Self::Saturation,
+        Self::Soak,
+        Self::Replay,
+        Self::All,
+    ];
+
     /// The name on the command line and in results.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Throughput => "throughput",
+            Self::Firehose => "firehose",
+            Self::Fanout => "fanout",
+            Self::ThunderingHerd => "thundering-herd",
             Self::Saturation => "saturation",
+            Self::Soak => "soak",
+            Self::Replay => "replay",
+            Self::All => "all",
         }
     }
 
+    /// What is run for it: itself, or every other one (a replay only when there is something to replay).
+    pub(crate) fn parts(self, input: bool) -> Vec<Self> {
+        let part = |one: &Self| *one != Self::All && (input || *one != Self::Replay);
+        if self == Self::All { Self::EVERY.into_iter().filter(part).collect() } else { vec![self] }
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
-        let known = "this build has throughput and saturation";
-        match text {
-            "throughput" => Ok(Self::Throughput),
-            "saturation" => Ok(Self::Saturation),
-            _ if LATER.contains(&text) => Err(format!("scenario '{text}' is not built yet; {known}")),
-            _ => Err(format!("unknown scenario '{text}'; {known}")),
-        }
+        Self::EVERY.into_iter().find(|scenario| scenario.name() == text).ok_or_else(|| {
+            let names = Self::EVERY.map(Self::name).join(", ");
+            format!("unknown scenario '{text}'; there are {names}")
+        })
     }
 }
 
@@ -57,6 +89,8 @@ pub(crate) enum Mode {
     InPlace,
     /// Each delivery is owned, with a lease, and acknowledged by a call.
     Leased,
+    /// As leased, from an async stream.
+    Stream,
 }
 
 /// What a full subscription does.
@@ -102,37 +136,53 @@ pub(crate) enum Color {
 }
 
 /// Measures Ringmain: how much it carries, how fast, and when it saturates.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "harness", version, about, long_about = None, max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// What to run: throughput or saturation
+    /// What to run: throughput, firehose, fanout, thundering-herd, saturation, soak, replay, or all of them
     #[arg(long, value_parser = Scenario::parse)]
     pub(crate) scenario: Scenario,
     /// Load levels in percent of the measured capacity, in the order given [saturation; default: 50,75,90,100,110,125]
     #[arg(long, value_delimiter = ',', value_parser = units::level)]
     pub(crate) levels: Vec<f64>,
-    /// The capacity in messages a second, or auto to search it [saturation; default: auto]
+    /// The capacity in messages a second, or auto to search it [saturation, soak; default: auto]
     #[arg(long, value_parser = units::capacity)]
     pub(crate) capacity: Option<Capacity>,
-    /// Payload sizes; one run each. KB and MB are binary [default: 1KB]
+    /// Payload sizes; one run each. KB and MB are binary [default: 1KB; firehose: 1KB,10KB,1MB]
     #[arg(long, value_delimiter = ',', value_parser = units::size, value_name = "SIZES")]
     pub(crate) payload: Vec<usize>,
+    /// Payload sizes in one run, each with its weight, such as 90x1KB,10x500KB
+    #[arg(long, value_parser = units::mix, value_name = "WEIGHTxSIZE,..")]
+    pub(crate) mix: Option<Mix>,
     /// A newline-delimited file whose lines are the payloads, in turn
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
-    /// Publishers
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) publishers: usize,
-    /// Numbers of subscriptions; one run each [default: 1]
+    /// The field of each line of --input, which is JSON, that is the message's ordering key
+    #[arg(long, requires = "input", value_name = "FIELD")]
+    pub(crate) key_field: Option<String>,
+    /// The field that tells when a line is due: seconds or milliseconds (from 1e11 on), or RFC 3339 [replay only]
+    #[arg(long, requires = "input", value_name = "FIELD")]
+    pub(crate) time_field: Option<String>,
+    /// How much faster than recorded to replay [replay; default: 1]
+    #[arg(long, requires = "time_field", value_parser = units::speed, value_name = "FACTOR")]
+    pub(crate) speed: Option<f64>,
+    /// Deal the messages of each publisher onto this many ordering keys; order is then that of each key
+    #[arg(long, value_name = "N")]
+    pub(crate) ordering_keys: Option<usize>,
+    /// Publishers [default: 1; thundering-herd: 1000; soak: 2]
+    #[arg(long, value_name = "N")]
+    pub(crate) publishers: Option<usize>,
+    /// Numbers of subscriptions; one run each [default: 1; fanout, in one run: 10,20,30,50; thundering-herd: 10; soak: 3]
     #[arg(long, value_delimiter = ',', value_name = "NUMBERS")]
     pub(crate) subscriptions: Vec<usize>,
-    /// Consumers per subscription
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) consumers: usize,
-    /// Messages per iteration and publisher, at least four rings' worth (throughput)
+    /// Consumers per subscription [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) consumers: Option<usize>,
+    /// Messages per iteration and publisher, at least four rings' worth [throughput only]; per burst [firehose; default:
+    /// 1000 and 100000]
     #[arg(long, conflicts_with = "duration", value_name = "N")]
     pub(crate) messages: Option<u64>,
-    /// Length of a sample, at least 2s [default: 2s; 500ms with --quick]
+    /// Length of a sample, at least 2s [default: 2s; 500ms with --quick]; of the whole [soak; default: 60s; 10s]
     #[arg(long, value_parser = units::duration, value_name = "TIME")]
     pub(crate) duration: Option<Duration>,
     /// Load before what is measured, timed and discarded [default: 300ms; 100ms with --quick]
@@ -141,30 +191,30 @@ pub(crate) struct Arguments {
     /// Samples of which the median is reported [default: 5; saturation: 3 per level; 2 with --quick]
     #[arg(long, value_name = "N")]
     pub(crate) iterations: Option<usize>,
-    /// How deliveries are received
-    #[arg(long, value_enum, default_value_t = Mode::InPlace)]
-    pub(crate) mode: Mode,
+    /// How deliveries are received [default: in-place]
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
     /// Rings per topic
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) shards: usize,
     /// Slots per ring, a power of two
     #[arg(long, default_value_t = 4_096, value_name = "SLOTS")]
     pub(crate) ring: usize,
-    /// What a full subscription does
-    #[arg(long, value_enum, default_value_t = OverflowPolicy::Block)]
-    pub(crate) overflow: OverflowPolicy,
+    /// What a full subscription does [default: block]
+    #[arg(long, value_enum)]
+    pub(crate) overflow: Option<OverflowPolicy>,
     /// How the engine waits
     #[arg(long, value_enum, default_value_t = Wait::SpinThenPark)]
     pub(crate) wait: Wait,
-    /// Most messages in one publish call; more than 1 claims what is due together
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) batch: u64,
-    /// Which CPUs the roles run on: auto, off, or CPUs such as 0,1 (publishers first)
-    #[arg(long, value_parser = units::pinning, default_value = "auto", value_name = "CPUS")]
-    pub(crate) pin: Pinning,
-    /// What readers look at in each payload
-    #[arg(long, value_enum, default_value_t = ReadDepth::Ends)]
-    pub(crate) read: ReadDepth,
+    /// Most messages in one publish call; more than 1 claims what is due together [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<u64>,
+    /// Which CPUs the roles run on: auto, off, or CPUs such as 0,1 (publishers first) [default: auto]
+    #[arg(long, value_parser = units::pinning, value_name = "CPUS")]
+    pub(crate) pin: Option<Pinning>,
+    /// What readers look at in each payload [default: ends]
+    #[arg(long, value_enum)]
+    pub(crate) read: Option<ReadDepth>,
     /// Where the result file goes
     #[arg(long, default_value = "results", value_name = "DIR")]
     pub(crate) results: PathBuf,
@@ -177,6 +227,9 @@ pub(crate) struct Arguments {
     /// Exit 3 when the machine was too noisy to tell
     #[arg(long)]
     pub(crate) strict: bool,
+    /// A fault on purpose, for tests of the harness itself
+    #[arg(long, hide = true, value_parser = crate::inject::parse)]
+    pub(crate) inject: Option<Inject>,
     /// When to colour the output
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
@@ -260,7 +313,7 @@ mod tests {
         for wrong in [
             vec!["harness"],
             vec!["harness", "--scenario", "nonsense"],
-            vec!["harness", "--scenario", "soak"],
+            vec!["harness", "--scenario", "soak", "--speed", "2"],
             vec!["harness", "--scenario", "saturation", "--levels", "50,0"],
             vec!["harness", "--scenario", "saturation", "--wait", "sleep"],
             vec!["harness", "--scenario", "saturation", "--frobnicate"],
@@ -277,8 +330,11 @@ mod tests {
     }
 
     #[test]
-    fn scenarios_that_are_to_come_are_told_from_unknown_ones() {
-        assert!(Scenario::parse("fanout").unwrap_err().contains("not built yet"));
+    fn every_scenario_is_known_by_its_name_and_all_is_all_of_the_others() {
+        for scenario in Scenario::EVERY {
+            assert_eq!(Scenario::parse(scenario.name()), Ok(scenario));
+        }
         assert!(Scenario::parse("fan").unwrap_err().contains("unknown scenario"));
+        assert_eq!((Scenario::All.parts(true).len(), Scenario::All.parts(false).len()), (7, 6));
     }
 }

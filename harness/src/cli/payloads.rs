@@ -1,10 +1,11 @@
-//! Where payloads come from, and which options go with the lines of a file.
+//! Where payloads come from, and which options go with which source.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::settings::within;
-use super::{Arguments, OverflowPolicy};
+use super::checks::within;
+use super::units::{Mix, size_text};
+use super::{Arguments, OverflowPolicy, Scenario};
 use crate::input::{LARGEST, Lines};
 use crate::payload;
 
@@ -13,39 +14,75 @@ use crate::payload;
 pub(crate) enum Payload {
     /// Written by the harness, this many bytes each.
     Generated(usize),
+    /// Written by the harness, of several sizes.
+    Mixed(Mix),
+    /// A few payloads of this many bytes, written once and published by reference.
+    Referenced(usize),
     /// The lines of `--input`.
     Input { path: PathBuf, lines: Arc<Lines> },
 }
 
+impl Payload {
+    /// For names and tables.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Generated(bytes) => format!("{} written per message", size_text(*bytes)),
+            Self::Mixed(mix) => format!("{mix} written per message"),
+            Self::Referenced(bytes) => format!("{} by reference", size_text(*bytes)),
+            Self::Input { path, lines } => {
+                let plural = if lines.count() == 1 { "" } else { "s" };
+                format!("{} message{plural} from {}", lines.count(), path.display())
+            }
+        }
+    }
+}
+
 /// The payloads asked for: one run each.
 pub(super) fn of(arguments: &Arguments) -> Result<Vec<Payload>, String> {
-    let Some(path) = &arguments.input else {
-        let sizes = if arguments.payload.is_empty() { vec![1_024] } else { arguments.payload.clone() };
-        for &size in &sizes {
-            within("--payload", size, payload::MINIMUM, LARGEST)?;
+    let size = |size: usize| within("a payload size of", size, payload::MINIMUM, LARGEST);
+    if let Some(path) = &arguments.input {
+        return of_lines(arguments, path.clone());
+    }
+    if arguments.scenario == Scenario::Replay {
+        return Err("--scenario replay takes --input FILE, the messages to replay".to_owned());
+    }
+    if let Some(mix) = &arguments.mix {
+        if !arguments.payload.is_empty() {
+            return Err("--mix and --payload both say how large payloads are; leave one out".to_owned());
         }
-        return Ok(sizes.into_iter().map(Payload::Generated).collect());
-    };
-    if !arguments.payload.is_empty() {
-        return Err(
-            "--payload does nothing with --input, whose lines are the payloads; leave one out".to_owned()
-        );
+        if arguments.batch.is_some_and(|batch| batch > 1) {
+            return Err("--batch claims messages of one size together; leave it out with --mix".to_owned());
+        }
+        mix.0.iter().try_for_each(|&(_, bytes)| size(bytes))?;
+        return Ok(vec![Payload::Mixed(mix.clone())]);
     }
-    if arguments.publishers > 1 || arguments.consumers > 1 {
-        return Err(
-            "--input tells messages by their order; use one publisher and one consumer per subscription"
-                .to_owned(),
-        );
+    let default: &[usize] =
+        if arguments.scenario == Scenario::Firehose { &[1 << 10, 10 << 10, 1 << 20] } else { &[1 << 10] };
+    let sizes = if arguments.payload.is_empty() { default } else { &arguments.payload };
+    sizes.iter().try_for_each(|&bytes| size(bytes))?;
+    Ok(sizes.iter().map(|&bytes| Payload::Generated(bytes)).collect())
+}
+
+fn of_lines(arguments: &Arguments, path: PathBuf) -> Result<Vec<Payload>, String> {
+    let refuse = |what: &str| Err(format!("--input {what}"));
+    if !arguments.payload.is_empty() || arguments.mix.is_some() {
+        return refuse("brings the payloads, so that --payload and --mix do nothing; leave one out");
     }
-    if arguments.batch > 1 {
-        return Err("--batch does nothing with --input, whose lines are published one by one; leave it out"
-            .to_owned());
+    if arguments.publishers.unwrap_or(1) > 1 || arguments.consumers.unwrap_or(1) > 1 {
+        return refuse("tells messages by their order; use one publisher and one consumer per subscription");
     }
-    if arguments.overflow != OverflowPolicy::Block {
-        return Err(
-            "--input tells messages by their order; use --overflow block, which drops none".to_owned()
-        );
+    if arguments.batch.unwrap_or(1) > 1 {
+        return refuse("publishes line by line, so that --batch does nothing; leave it out");
     }
-    let lines = Arc::new(Lines::read(path)?);
-    Ok(vec![Payload::Input { path: path.clone(), lines }])
+    if arguments.ordering_keys.is_some() {
+        return refuse("takes ordering keys from its lines; use --key-field in place of --ordering-keys");
+    }
+    if arguments.overflow.is_some_and(|policy| policy != OverflowPolicy::Block) {
+        return refuse("tells messages by their order; use --overflow block, which drops none");
+    }
+    let mut lines = Lines::read(&path)?;
+    if let Some(field) = &arguments.key_field {
+        lines.take_keys(field).map_err(|error| format!("--input {}: {error}", path.display()))?;
+    }
+    Ok(vec![Payload::Input { path, lines: Arc::new(lines) }])
 }

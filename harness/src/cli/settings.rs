@@ -1,19 +1,19 @@
 //! What a run will do: defaults filled in, contradictions and options without effect refused.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::checks::{self, SAMPLE, within};
+use super::options;
 use super::payloads::{self, Payload};
 use super::units::{Capacity, size_text};
 use super::{Arguments, Color, Mode, OverflowPolicy, ReadDepth, Scenario, Wait};
+use crate::inject::Inject;
 use crate::num;
 use crate::payload;
-use crate::pin::{self, Pinning};
+use crate::pin::Pinning;
 
-/// The shortest sample that is not called quick.
-const SAMPLE: Duration = Duration::from_secs(2);
-/// The shortest sample at all.
-const QUICK_SAMPLE: Duration = Duration::from_millis(100);
 /// Rings' worth of messages that a sample sends at least.
 pub(crate) const RINGS: u64 = 4;
 
@@ -26,8 +26,17 @@ pub(crate) struct Settings {
     pub(crate) payload: Payload,
     pub(crate) publishers: usize,
     pub(crate) subscriptions: usize,
+    /// The numbers of subscriptions that a `fanout` goes through.
+    pub(crate) counts: Vec<usize>,
     pub(crate) consumers: usize,
     pub(crate) messages: Option<u64>,
+    /// The lengths of the bursts of a `firehose`, in messages.
+    pub(crate) bursts: Vec<u64>,
+    /// Ordering keys that the messages of each publisher are dealt onto.
+    pub(crate) keys: Option<usize>,
+    /// The recorded times, for a `replay` that keeps them.
+    pub(crate) replay: Option<Replay>,
+    /// Length of a sample; of the whole run for a `soak`.
     pub(crate) sample: Duration,
     pub(crate) warmup: Duration,
     pub(crate) iterations: usize,
@@ -40,8 +49,19 @@ pub(crate) struct Settings {
     pub(crate) pin: Pinning,
     pub(crate) read: payload::Read,
     pub(crate) quick: bool,
+    /// A fault on purpose.
+    pub(crate) inject: Option<Inject>,
     /// What tells this run from its siblings when a list was given; goes into the file name.
     pub(crate) variant: Option<String>,
+}
+
+/// When the lines of a file are due.
+#[derive(Debug, Clone)]
+pub(crate) struct Replay {
+    pub(crate) field: String,
+    pub(crate) speed: f64,
+    /// Nanoseconds after the start, at that speed.
+    pub(crate) offsets: Arc<[u64]>,
 }
 
 /// The runs that were asked for, and what is common to them.
@@ -52,31 +72,21 @@ pub(crate) struct Plan {
     pub(crate) strict: bool,
     pub(crate) dry_run: bool,
     pub(crate) color: Color,
+    /// Whether a table of all runs comes at the end.
+    pub(crate) summary: bool,
     /// What the person should know before the run starts.
     pub(crate) notes: Vec<String>,
 }
 
 /// Turns arguments into a plan, or into one line that says what would be right.
 pub(crate) fn plan(arguments: &Arguments) -> Result<Plan, String> {
+    options::check(arguments)?;
     let mut notes = Vec::new();
-    check(arguments)?;
-    let payloads = payloads::of(arguments)?;
-    let subscriptions =
-        if arguments.subscriptions.is_empty() { vec![1] } else { arguments.subscriptions.clone() };
     let mut runs = Vec::new();
-    for payload in &payloads {
-        for &subscriptions in &subscriptions {
-            within("--subscriptions", subscriptions, 1, 10_000)?;
-            let mut names = Vec::new();
-            if let (Payload::Generated(bytes), true) = (payload, payloads.len() > 1) {
-                names.push(size_text(*bytes));
-            }
-            if arguments.subscriptions.len() > 1 {
-                names.push(format!("{subscriptions}sub"));
-            }
-            let variant = (!names.is_empty()).then(|| names.join("-"));
-            runs.push(settings(arguments, payload.clone(), subscriptions, variant, &mut notes)?);
-        }
+    for scenario in arguments.scenario.parts(arguments.input.is_some()) {
+        let own = options::of(scenario, arguments);
+        checks::check(&own)?;
+        runs.append(&mut runs_of(&own, &mut notes)?);
     }
     notes.dedup();
     Ok(Plan {
@@ -85,94 +95,91 @@ pub(crate) fn plan(arguments: &Arguments) -> Result<Plan, String> {
         strict: arguments.strict,
         dry_run: arguments.dry_run,
         color: arguments.color,
+        summary: arguments.scenario == Scenario::All,
         notes,
     })
 }
 
-/// Refuses a number out of its range.
-pub(super) fn within(option: &str, value: usize, least: usize, most: usize) -> Result<(), String> {
-    if (least..=most).contains(&value) {
-        Ok(())
-    } else {
-        Err(format!("{option} {value} is out of range; give {least} to {most}"))
+/// The runs of one scenario: one for each payload, and, but for a fan-out, each number of subscriptions.
+fn runs_of(arguments: &Arguments, notes: &mut Vec<String>) -> Result<Vec<Settings>, String> {
+    let payloads = payloads::of(arguments)?;
+    let given = &arguments.subscriptions;
+    given.iter().try_for_each(|&count| within("--subscriptions", count, 1, 10_000))?;
+    let default = match arguments.scenario {
+        Scenario::ThunderingHerd => 10,
+        Scenario::Soak => 3,
+        _ => 1,
+    };
+    let (each, counts) = match arguments.scenario {
+        Scenario::Fanout if given.is_empty() => (vec![50], vec![10, 20, 30, 50]),
+        Scenario::Fanout => (vec![given.iter().copied().max().unwrap_or(1)], given.clone()),
+        _ if given.is_empty() => (vec![default], Vec::new()),
+        _ => (given.clone(), Vec::new()),
+    };
+    let mut runs = Vec::new();
+    for payload in &payloads {
+        for &subscriptions in &each {
+            let mut names = Vec::new();
+            if let (Payload::Generated(bytes), true) = (payload, payloads.len() > 1) {
+                names.push(size_text(*bytes));
+            }
+            if each.len() > 1 {
+                names.push(format!("{subscriptions}sub"));
+            }
+            let variant = (!names.is_empty()).then(|| names.join("-"));
+            let mut run = settings(arguments, payload.clone(), subscriptions, notes);
+            run.replay = replay(arguments, payload)?;
+            if run.replay.is_some() {
+                run.iterations = arguments.iterations.unwrap_or(1);
+            }
+            (run.counts, run.variant) = (counts.clone(), variant);
+            runs.push(run);
+        }
     }
+    Ok(runs)
 }
 
-/// Refuses what contradicts itself, does not exist, or would do nothing.
-fn check(arguments: &Arguments) -> Result<(), String> {
-    within("--publishers", arguments.publishers, 1, 1_024)?;
-    within("--consumers", arguments.consumers, 1, 1_024)?;
-    within("--shards", arguments.shards, 1, 256)?;
-    within("--batch", num::index(arguments.batch), 1, 4_096)?;
-    within("--ring", arguments.ring, 64, 1 << 22)?;
-    if !arguments.ring.is_power_of_two() {
-        let near = arguments.ring.next_power_of_two();
-        return Err(format!("--ring {} is not a power of two; give {} or {near}", arguments.ring, near / 2));
-    }
-    if let Some(iterations) = arguments.iterations {
-        within("--iterations", iterations, 1, 1_000)?;
-    }
-    if arguments.messages == Some(0) {
-        return Err("--messages 0 measures nothing; give at least 1".to_owned());
-    }
-    match arguments.scenario {
-        Scenario::Throughput if !arguments.levels.is_empty() => {
-            return Err(
-                "--levels belongs to --scenario saturation; throughput runs at the maximum rate".to_owned()
-            );
-        }
-        Scenario::Throughput if arguments.capacity.is_some() => {
-            return Err(
-                "--capacity belongs to --scenario saturation; throughput runs at the maximum rate".to_owned()
-            );
-        }
-        Scenario::Saturation if arguments.messages.is_some() => {
-            return Err(
-                "--messages belongs to --scenario throughput; saturation takes --duration per sample"
-                    .to_owned(),
-            );
-        }
-        Scenario::Throughput | Scenario::Saturation => {}
-    }
-    if arguments.overflow == OverflowPolicy::DropOldest && arguments.consumers > 1 {
-        return Err(
-            "--overflow drop-oldest takes one consumer per subscription; leave out --consumers".to_owned()
-        );
-    }
-    if let Pinning::Cpus(cpus) = &arguments.pin {
-        let available = pin::available();
-        if let Some(missing) = cpus.iter().find(|cpu| !available.contains(cpu)) {
-            let list: Vec<String> = available.iter().map(usize::to_string).collect();
-            return Err(format!(
-                "--pin names CPU {missing}, which does not exist here; give of {}",
-                list.join(",")
-            ));
-        }
-    }
-    let least = if arguments.quick { QUICK_SAMPLE } else { SAMPLE };
-    if let Some(duration) = arguments.duration.filter(|duration| *duration < least) {
-        let remedy = if arguments.quick { "" } else { ", or add --quick" };
-        return Err(format!("--duration {duration:?} is too short to tell; give at least {least:?}{remedy}"));
-    }
-    Ok(())
+/// The recorded times, if they are asked for.
+fn replay(arguments: &Arguments, payload: &Payload) -> Result<Option<Replay>, String> {
+    let (Some(field), Payload::Input { path, lines }) = (&arguments.time_field, payload) else {
+        return Ok(None);
+    };
+    let times = lines.times(field).map_err(|error| format!("--input {}: {error}", path.display()))?;
+    let speed = arguments.speed.unwrap_or(1.0);
+    let offsets = times.iter().map(|&nanos| num::whole(num::float(nanos) / speed)).collect();
+    Ok(Some(Replay { field: field.clone(), speed, offsets }))
 }
 
 fn settings(
     arguments: &Arguments,
     payload: Payload,
     subscriptions: usize,
-    variant: Option<String>,
     notes: &mut Vec<String>,
-) -> Result<Settings, String> {
-    let quick = arguments.quick;
-    let default = if quick { Duration::from_millis(500) } else { SAMPLE };
-    let iterations = arguments.iterations.unwrap_or(match arguments.scenario {
+) -> Settings {
+    let (quick, scenario) = (arguments.quick, arguments.scenario);
+    let sample = match scenario {
+        Scenario::Soak => Duration::from_secs(if quick { 10 } else { 60 }),
+        _ if quick => Duration::from_millis(500),
+        _ => SAMPLE,
+    };
+    let iterations = match scenario {
         _ if quick => 2,
-        Scenario::Throughput => 5,
-        Scenario::Saturation => 3,
-    });
+        Scenario::Saturation | Scenario::Fanout | Scenario::Replay => 3,
+        _ => 5,
+    };
+    let publishers = match scenario {
+        Scenario::ThunderingHerd => 1_000,
+        Scenario::Soak => 2,
+        _ => 1,
+    };
+    // A herd and a soak have more threads than there are CPUs, which the system places better.
+    let pin = match scenario {
+        Scenario::ThunderingHerd | Scenario::Soak => Pinning::Off,
+        _ => Pinning::Auto,
+    };
     let least = RINGS * num::count(arguments.ring) * num::count(arguments.shards);
-    if let Some(messages) = arguments.messages.filter(|messages| *messages < least) {
+    let few = arguments.messages.filter(|messages| scenario == Scenario::Throughput && *messages < least);
+    if let Some(messages) = few {
         notes.push(format!("--messages {messages} raised to {least}, which is {RINGS} rings' worth"));
     }
     let levels = if arguments.levels.is_empty() {
@@ -180,32 +187,37 @@ fn settings(
     } else {
         arguments.levels.clone()
     };
-    Ok(Settings {
-        scenario: arguments.scenario,
+    Settings {
+        scenario,
         levels,
         capacity: arguments.capacity.unwrap_or(Capacity::Auto),
         payload,
-        publishers: arguments.publishers,
+        publishers: arguments.publishers.unwrap_or(publishers),
         subscriptions,
-        consumers: arguments.consumers,
+        counts: Vec::new(),
+        consumers: arguments.consumers.unwrap_or(1),
         messages: arguments.messages.map(|messages| messages.max(least)),
-        sample: arguments.duration.unwrap_or(default),
+        bursts: arguments.messages.map_or_else(|| vec![1_000, 100_000], |messages| vec![messages]),
+        keys: arguments.ordering_keys,
+        replay: None,
+        sample: arguments.duration.unwrap_or(sample),
         warmup: arguments.warmup.unwrap_or(Duration::from_millis(if quick { 100 } else { 300 })),
-        iterations,
-        mode: arguments.mode,
+        iterations: arguments.iterations.unwrap_or(iterations),
+        mode: arguments.mode.unwrap_or(Mode::InPlace),
         shards: arguments.shards,
         ring: arguments.ring,
-        overflow: arguments.overflow,
+        overflow: arguments.overflow.unwrap_or(OverflowPolicy::Block),
         wait: arguments.wait,
-        batch: arguments.batch,
-        pin: arguments.pin.clone(),
+        batch: arguments.batch.unwrap_or(1),
+        pin: arguments.pin.clone().unwrap_or(pin),
         read: match arguments.read {
-            ReadDepth::Ends => payload::Read::Ends,
-            ReadDepth::All => payload::Read::All,
+            Some(ReadDepth::All) => payload::Read::All,
+            Some(ReadDepth::Ends) | None => payload::Read::Ends,
         },
         quick,
-        variant,
-    })
+        inject: arguments.inject,
+        variant: None,
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +260,14 @@ mod tests {
             "--scenario throughput --messages 0",
             "--scenario saturation --duration 1s",
             "--scenario saturation --input /no/such/file",
+            "--scenario throughput --mix 1x8",
+            "--scenario throughput --mix 1x1KB --payload 1KB",
+            "--scenario throughput --mix 1x1KB,1x2KB --batch 4",
+            "--scenario throughput --ordering-keys 0",
+            "--scenario throughput --ordering-keys 5 --batch 4",
+            "--scenario fanout --subscriptions 10,0",
+            "--scenario soak --duration 1s",
+            "--scenario replay",
             "--scenario saturation --input /dev/null",
         ] {
             let error = planned(wrong).map(|_| ()).unwrap_err();
@@ -260,5 +280,22 @@ mod tests {
         let plan = planned("--scenario throughput --messages 10 --ring 1024").unwrap();
         assert_eq!(plan.runs[0].messages, Some(4_096));
         assert!(plan.notes[0].contains("raised"));
+    }
+
+    #[test]
+    fn a_fanout_goes_through_its_list_in_one_run() {
+        let plan = planned("--scenario fanout").unwrap();
+        assert_eq!((plan.runs.len(), &plan.runs[0].counts[..]), (1, &[10, 20, 30, 50][..]));
+        let plan = planned("--scenario fanout --subscriptions 1000,10 --payload 1KB,10KB").unwrap();
+        assert_eq!(plan.runs.len(), 2);
+        assert_eq!((plan.runs[1].subscriptions, &plan.runs[1].counts[..]), (1_000, &[1_000, 10][..]));
+    }
+
+    #[test]
+    fn all_is_a_run_of_every_scenario() {
+        let plan = planned("--scenario all --quick").unwrap();
+        let mut names: Vec<_> = plan.runs.iter().map(|run| run.scenario.name()).collect();
+        names.dedup();
+        assert_eq!(names, ["throughput", "firehose", "fanout", "thundering-herd", "saturation", "soak"]);
     }
 }

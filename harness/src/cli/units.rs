@@ -40,6 +40,45 @@ pub(crate) fn size_text(bytes: usize) -> String {
     }
 }
 
+/// Payload sizes with their weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mix(pub(crate) Vec<(u64, usize)>);
+
+impl std::fmt::Display for Mix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = self.0.iter().map(|(weight, bytes)| format!("{weight}x{}", size_text(*bytes)));
+        f.write_str(&parts.collect::<Vec<_>>().join(","))
+    }
+}
+
+/// Weights and sizes: `90x1KB,10x500KB`.
+pub(crate) fn mix(text: &str) -> Result<Mix, String> {
+    let wrong =
+        |why: &str| format!("'{text}' is not a mix{why}; write weights and sizes, such as 90x1KB,10x500KB");
+    let mut parts: Vec<(u64, usize)> = Vec::new();
+    for part in text.split(',') {
+        let (weight, bytes) = part.split_once(['x', 'X']).ok_or_else(|| wrong(""))?;
+        let weight: u64 = weight.trim().parse().map_err(|_| wrong(""))?;
+        let bytes = size(bytes).map_err(|_| wrong(""))?;
+        if !(1..=10_000).contains(&weight) {
+            return Err(wrong(": a weight is 1 to 10000"));
+        }
+        if parts.iter().any(|&(_, other)| other == bytes) {
+            return Err(wrong(": it names a size twice"));
+        }
+        parts.push((weight, bytes));
+    }
+    if parts.len() > 16 { Err(wrong(": it has more than 16 sizes")) } else { Ok(Mix(parts)) }
+}
+
+/// How much faster than recorded.
+pub(crate) fn speed(text: &str) -> Result<f64, String> {
+    let factor = text.trim().trim_end_matches(['x', 'X']).parse::<f64>().ok();
+    factor.filter(|factor| (1e-3..=1e6).contains(factor)).ok_or_else(|| {
+        format!("'{text}' is not a speed; write a factor from 0.001 to 1000000, such as 2 for twice as fast")
+    })
+}
+
 /// A span of time.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is not a time; write a number and ms, s, m or h, such as 500ms or 2s");
@@ -132,6 +171,18 @@ mod tests {
         assert_eq!(size("100"), Ok(100));
         assert!(size("0").is_err() && size("1.3").is_err() && size("1TB").is_err() && size("big").is_err());
         assert_eq!([size_text(1_024), size_text(1_000), size_text(2 << 20)], ["1KB", "1000B", "2MB"]);
+    }
+
+    #[test]
+    fn mixes_and_speeds() {
+        let parsed = mix("90x1KB,10x500KB").unwrap();
+        assert_eq!(parsed.0, [(90, 1_024), (10, 512_000)]);
+        assert_eq!(parsed.to_string(), "90x1KB,10x500KB");
+        for wrong in ["", "1KB", "0x1KB", "5x", "1x1KB,2x1024", "x1KB"] {
+            assert!(mix(wrong).unwrap_err().contains("90x1KB"), "{wrong}");
+        }
+        assert_eq!(speed("2.5x"), Ok(2.5));
+        assert!(speed("0").is_err() && speed("fast").is_err() && speed("-1").is_err());
     }
 
     #[test]

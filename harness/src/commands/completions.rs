@@ -1,7 +1,7 @@
 //! `harness completions SHELL`: what a shell needs to complete the command line.
 
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
 use super::say;
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
     // Into a buffer first: the generator panics on a pipe that was closed early.
     let mut script = Vec::new();
     // The parser of scenarios knows how to refuse, but not how to list.
-    let scenarios = PossibleValuesParser::new(Scenario::value_variants().iter().map(|one| one.name()));
+    let scenarios = PossibleValuesParser::new(Scenario::EVERY.map(Scenario::name));
     let mut command = cli::command().mut_arg("scenario", |argument| argument.value_parser(scenarios));
     clap_complete::generate(arguments.shell, &mut command, "harness", &mut script);
     say(&String::from_utf8_lossy(&script))?;

@@ -9,6 +9,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod env;
 pub(crate) mod load;
+pub(crate) mod profile;
 pub(crate) mod report;
 pub(crate) mod validate;
 
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Report(report::Arguments),
     /// Check result files against the published schema, and whether what they say can be
     Validate(validate::Arguments),
+    /// Record where a scenario's time goes: flame graphs, the busiest functions, what the threads did
+    Profile(profile::Arguments),
     /// Tell what the machine is, and what on it disturbs measurements
     Env(env::Arguments),
     /// Print the completions of the harness for a shell
@@ -39,6 +42,7 @@ impl Command {
             Self::Compare(arguments) => compare::run(arguments),
             Self::Report(arguments) => report::run(arguments),
             Self::Validate(arguments) => validate::run(arguments),
+            Self::Profile(arguments) => profile::run(arguments),
             Self::Env(arguments) => env::run(arguments),
             Self::Completions(arguments) => completions::run(arguments),
         }

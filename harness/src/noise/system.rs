@@ -52,6 +52,7 @@ impl StealMeter {
 pub(crate) struct ThreadMeter {
     cpu: Option<u64>,
     queued: Option<u64>,
+    voluntary: Option<u64>,
     involuntary: Option<u64>,
 }
 
@@ -62,6 +63,8 @@ pub(crate) struct ThreadUse {
     pub(crate) cpu: Option<u64>,
     /// Nanoseconds ready to run but waiting for one.
     pub(crate) queued: Option<u64>,
+    /// Times the thread gave up its CPU to sleep.
+    pub(crate) voluntary: Option<u64>,
     /// Times the thread was put aside.
     pub(crate) involuntary: Option<u64>,
 }
@@ -76,11 +79,15 @@ impl ThreadMeter {
 
     fn parse(schedstat: &str, status: &str) -> Self {
         let mut times = schedstat.split_ascii_whitespace().map(|field| field.parse().ok());
-        let switches = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
+        let switches = |name| {
+            let count = status.lines().find_map(|line| line.strip_prefix(name))?;
+            count.trim().parse().ok()
+        };
         Self {
             cpu: times.next().flatten(),
             queued: times.next().flatten(),
-            involuntary: switches.and_then(|count| count.trim().parse().ok()),
+            voluntary: switches("voluntary_ctxt_switches:"),
+            involuntary: switches("nonvoluntary_ctxt_switches:"),
         }
     }
 
@@ -90,6 +97,7 @@ impl ThreadMeter {
         ThreadUse {
             cpu: difference(self.cpu, later.cpu),
             queued: difference(self.queued, later.queued),
+            voluntary: difference(self.voluntary, later.voluntary),
             involuntary: difference(self.involuntary, later.involuntary),
         }
     }
@@ -105,6 +113,7 @@ impl ThreadUse {
         uses.into_iter().fold(Self::default(), |sum, one| Self {
             cpu: add(sum.cpu, one.cpu),
             queued: add(sum.queued, one.queued),
+            voluntary: add(sum.voluntary, one.voluntary),
             involuntary: add(sum.involuntary, one.involuntary),
         })
     }
@@ -139,10 +148,15 @@ mod tests {
 
     #[test]
     fn a_thread_reads_its_own_use() {
-        let before = ThreadMeter::parse("100 20 3", "nonvoluntary_ctxt_switches:\t1\n");
-        let after = ThreadMeter::parse("350 25 4", "nonvoluntary_ctxt_switches:\t4\n");
+        let status = |voluntary, involuntary| {
+            format!("voluntary_ctxt_switches:\t{voluntary}\nnonvoluntary_ctxt_switches:\t{involuntary}\n")
+        };
+        let before = ThreadMeter::parse("100 20 3", &status(7, 1));
+        let after = ThreadMeter::parse("350 25 4", &status(9, 4));
         let used = before.used_until(&after);
-        assert_eq!(used, ThreadUse { cpu: Some(250), queued: Some(5), involuntary: Some(3) });
+        let expected =
+            ThreadUse { cpu: Some(250), queued: Some(5), voluntary: Some(2), involuntary: Some(3) };
+        assert_eq!(used, expected);
         assert_eq!(ThreadMeter::parse("", "").used_until(&after), ThreadUse::default());
     }
 }

@@ -7,6 +7,8 @@ pub(crate) mod html;
 mod paint;
 mod plot;
 pub(crate) mod progress;
+mod scenarios;
+pub(crate) mod summary;
 pub(crate) mod text;
 
 pub(crate) use paint::Paint;

@@ -1,20 +1,23 @@
 //! The result as text.
 
-use super::{Paint, plot};
-use crate::cli::payloads::Payload;
+use super::{Paint, plot, scenarios};
+use crate::cli::Scenario;
 use crate::cli::settings::Settings;
-use crate::cli::units::size_text;
 use crate::latency::{Summary, samples_needed};
 use crate::modes::{self, one_mode};
 use crate::num;
 use crate::payload::Read;
-use crate::result::{Account, Level, Ran, Saturation, ScenarioMetrics, Throughput, name};
+use crate::result::metrics::{Level, Saturation, ScenarioMetrics, Throughput};
+use crate::result::{Account, Ran, name};
 
 /// The whole report, without the path of the file.
 pub(crate) fn report(settings: &Settings, ran: &Ran, paint: Paint) -> String {
     let mut lines = vec![heading(settings)];
     if let Some(much) = &ran.environment.oversubscribed {
         lines.push(paint.bad(&format!("oversubscribed: {much}; roles share threads")));
+    }
+    if let Some(inject) = settings.inject {
+        lines.push(paint.bad(&format!("injected on purpose: {inject}; this is no measurement")));
     }
     if settings.quick {
         lines.push(paint.faint("quick: samples are too short for more than an impression"));
@@ -23,10 +26,20 @@ pub(crate) fn report(settings: &Settings, ran: &Ran, paint: Paint) -> String {
     match ran.outcome.as_ref().map(|outcome| &outcome.metrics) {
         Some(ScenarioMetrics::Throughput(metrics)) => throughput(&mut lines, ran, metrics, paint),
         Some(ScenarioMetrics::Saturation(metrics)) => saturation(&mut lines, metrics, paint),
+        Some(ScenarioMetrics::Fanout(metrics)) => scenarios::fanout(&mut lines, metrics, paint),
+        Some(ScenarioMetrics::Firehose(metrics)) => scenarios::firehose(&mut lines, metrics, paint),
+        Some(ScenarioMetrics::ThunderingHerd(metrics)) => {
+            scenarios::thundering_herd(&mut lines, metrics, paint);
+        }
+        Some(ScenarioMetrics::Soak(metrics)) => scenarios::soak(&mut lines, ran, metrics, paint),
+        Some(ScenarioMetrics::Replay(metrics)) => scenarios::replay(&mut lines, ran, metrics, paint),
         None => {}
     }
     lines.push(String::new());
     books(&mut lines, ran, paint);
+    if ran.incomplete {
+        lines.push(paint.bad("interrupted: only what was measured until then"));
+    }
     let verdict = if ran.success() { paint.good("passed") } else { paint.bad("failed") };
     lines.push(verdict);
     lines.extend(ran.errors.iter().map(|error| format!("  {}", paint.bad(error))));
@@ -36,20 +49,28 @@ pub(crate) fn report(settings: &Settings, ran: &Ran, paint: Paint) -> String {
 /// What was run, on one line.
 pub(crate) fn heading(settings: &Settings) -> String {
     let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let payload = match &settings.payload {
-        Payload::Generated(bytes) => format!("{} written per message", size_text(*bytes)),
-        Payload::Input { path, lines } => {
-            format!("{} from {}", plural(lines.count(), "message"), path.display())
+    let payload = match settings.scenario {
+        Scenario::Firehose => {
+            settings.payload.text().replace("written per message", "by reference and written")
         }
+        _ => settings.payload.text(),
     };
+    let subscriptions = match settings.scenario {
+        Scenario::Firehose => "no subscription and 1".to_owned(),
+        Scenario::Fanout => {
+            let counts: Vec<String> = settings.counts.iter().map(usize::to_string).collect();
+            format!("{} subscriptions", counts.join(", "))
+        }
+        _ => plural(settings.subscriptions, "subscription"),
+    };
+    let keys = settings.keys.map_or_else(String::new, |keys| format!(", {}", plural(keys, "ordering key")));
     let read = if settings.read == Read::All { "all" } else { "ends" };
     let consumers =
         if settings.consumers > 1 { format!(" x {} consumers", settings.consumers) } else { String::new() };
     format!(
-        "{}: {}, {}{consumers}, {payload}, read {read}, {}, ring {}{}, {}, wait {}{}",
+        "{}: {}, {subscriptions}{consumers}, {payload}{keys}, read {read}, {}, ring {}{}, {}, wait {}{}",
         settings.scenario.name(),
         plural(settings.publishers, "publisher"),
-        plural(settings.subscriptions, "subscription"),
         name(settings.mode),
         num::grouped(num::count(settings.ring)),
         if settings.shards > 1 { format!(" x {} shards", settings.shards) } else { String::new() },
@@ -146,7 +167,7 @@ fn row(level: &Level, paint: Paint) -> String {
 }
 
 /// p50, p99, p99.9 and max; a dash where too little was measured to tell.
-fn columns(latency: &Summary) -> String {
+pub(super) fn columns(latency: &Summary) -> String {
     let cells = [latency.p50, latency.p99, latency.p999, latency.max].map(|value| {
         let text = value.map_or_else(|| "-".to_owned(), |millis| num::time(millis * 1e6));
         format!("{text:<9}")
@@ -288,7 +309,7 @@ mod tests {
             searched_again_for: vec![],
             probes: vec![],
             saturated: false,
-            knee: Some(crate::result::Knee { percent: 90.0, rate: 9e5, p99: 0.0123 }),
+            knee: Some(crate::result::metrics::Knee { percent: 90.0, rate: 9e5, p99: 0.0123 }),
             headline_percent: None,
             levels: vec![level(50.0, true)],
             warmup_ms: 1.0,

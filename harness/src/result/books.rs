@@ -54,11 +54,27 @@ pub(crate) struct NoiseReport {
     /// Samples taken again because the machine disturbed them.
     pub(crate) retaken: u64,
     pub(crate) worst: Noise,
+    /// What it was judged by, for when it is put together with others.
+    #[serde(skip)]
+    judged: (Vec<Noise>, Vec<String>),
 }
 
 impl NoiseReport {
+    /// Judges the samples of several parts of a run together.
+    pub(crate) fn together(parts: impl IntoIterator<Item = Self>, tolerated: f64) -> Self {
+        let (mut samples, mut doubts, mut retaken) = (Vec::new(), Vec::new(), 0);
+        for part in parts {
+            samples.extend(part.judged.0);
+            doubts.extend(part.judged.1);
+            retaken += part.retaken;
+        }
+        doubts.dedup();
+        Self::new(&samples, retaken, doubts, tolerated)
+    }
+
     /// Judges the samples that count. More than the share `tolerated` of them disturbed is too many.
     pub(crate) fn new(samples: &[Noise], retaken: u64, mut reasons: Vec<String>, tolerated: f64) -> Self {
+        let judged = (samples.to_vec(), reasons.clone());
         let disturbed: Vec<Vec<String>> =
             samples.iter().map(Noise::reasons).filter(|reasons| !reasons.is_empty()).collect();
         if num::float(num::count(disturbed.len())) > tolerated * num::float(num::count(samples.len())) {
@@ -76,6 +92,7 @@ impl NoiseReport {
             disturbed: disturbed.len(),
             retaken,
             worst: Noise::worst(samples),
+            judged,
         }
     }
 }
@@ -94,6 +111,16 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
+    /// Of two parts of a run.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        let sum = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a + b);
+        Self {
+            coordinator_cpu_ms: sum(self.coordinator_cpu_ms, other.coordinator_cpu_ms),
+            publishers_cpu_ms: sum(self.publishers_cpu_ms, other.publishers_cpu_ms),
+            consumers_cpu_ms: sum(self.consumers_cpu_ms, other.consumers_cpu_ms),
+        }
+    }
+
     /// From nanoseconds.
     pub(crate) fn new(coordinator: Option<u64>, publishers: Option<u64>, consumers: Option<u64>) -> Self {
         let millis = |nanos: Option<u64>| nanos.map(|nanos| num::millis(num::float(nanos)));
@@ -124,6 +151,14 @@ mod tests {
     fn many_make_the_run_noisy_with_an_example() {
         let report = NoiseReport::new(&samples(5, 5), 0, Vec::new(), 0.25);
         assert!(report.noisy && report.reasons[0].contains("5 of 10 samples disturbed, as by steal 50.0 %"));
+    }
+
+    #[test]
+    fn parts_are_judged_together() {
+        let part = |disturbed, calm| NoiseReport::new(&samples(disturbed, calm), 1, Vec::new(), 0.25);
+        assert!(part(1, 1).noisy);
+        let together = NoiseReport::together([part(1, 1), part(0, 6)], 0.25);
+        assert!(!together.noisy && together.samples == 8 && together.retaken == 2);
     }
 
     #[test]

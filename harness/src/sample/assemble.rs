@@ -1,8 +1,10 @@
 //! One sample out of the reports of its threads.
 
 use super::{Load, Report, Sample, Stage};
+use crate::acks::LastAcks;
 use crate::backlog::Backlog;
 use crate::inbox::Book;
+use crate::inject::Inject;
 use crate::latency::Recorder;
 use crate::noise::{Gaps, Noise, ThreadUse};
 use crate::num;
@@ -11,29 +13,39 @@ use crate::num;
 pub(super) fn assemble(stage: &Stage<'_>, load: Load, reports: Vec<Report>, noise: Noise) -> Sample {
     let mut sample = Sample {
         nanos: 0,
+        publishing: 0,
         sent: vec![0; stage.bases.len()],
         unsent: 0,
         books: Vec::new(),
         latency: None,
+        calls: stage.timed.then(Recorder::new),
+        acks: stage.acks.then(LastAcks::default),
+        refusals: Vec::new(),
         backlog: Backlog::default(),
         noise,
         publishers: ThreadUse::default(),
         consumers: ThreadUse::default(),
         pinned: true,
         drained: true,
+        factor: Inject::factor(stage.inject),
     };
-    let (mut first, mut last) = (u64::MAX, 0);
+    let (mut first, mut last, mut published_by) = (u64::MAX, 0, 0);
     let mut all_gaps = Gaps::default();
     let mut latency = Recorder::new();
     let mut backlogs = Vec::new();
     let mut books: Vec<(usize, Book)> = Vec::new();
     for report in reports {
         match report {
-            Report::Publisher { lanes, unsent, began, gaps, used, pinned } => {
-                lanes.into_iter().for_each(|(publisher, sent)| sample.sent[publisher] = sent);
-                sample.unsent += unsent;
-                first = first.min(began);
-                all_gaps.add(&gaps);
+            Report::Publisher { published, ended, used, pinned } => {
+                published.lanes.into_iter().for_each(|(publisher, sent)| sample.sent[publisher] = sent);
+                sample.unsent += published.unsent;
+                sample.refusals.extend(published.refusals);
+                if let (Some(all), Some(calls)) = (&mut sample.calls, &published.calls) {
+                    all.merge(calls);
+                }
+                first = first.min(published.began);
+                published_by = published_by.max(ended);
+                all_gaps.add(&published.gaps);
                 sample.publishers = ThreadUse::sum([sample.publishers, used]);
                 sample.pinned &= pinned;
             }
@@ -43,6 +55,9 @@ pub(super) fn assemble(stage: &Stage<'_>, load: Load, reports: Vec<Report>, nois
                 sample.drained &= consumed.drained;
                 backlogs.push(consumed.backlog);
                 latency.merge(&inbox.latency);
+                if let (Some(all), Some(acks)) = (&mut sample.acks, &inbox.acks) {
+                    all.merge(acks);
+                }
                 books.extend(cursors.into_iter().zip(inbox.books));
                 sample.consumers = ThreadUse::sum([sample.consumers, used]);
                 sample.pinned &= pinned;
@@ -51,9 +66,12 @@ pub(super) fn assemble(stage: &Stage<'_>, load: Load, reports: Vec<Report>, nois
     }
     books.sort_by_key(|(cursor, _)| *cursor);
     sample.books = books.into_iter().map(|(_, book)| book).collect();
-    sample.nanos = last.saturating_sub(first);
+    sample.publishing = published_by.saturating_sub(first);
+    // Without a subscription nothing is delivered, and the last publish is the end.
+    sample.nanos = if sample.books.is_empty() { sample.publishing } else { last.saturating_sub(first) };
     sample.backlog = Backlog::worst(backlogs);
-    sample.latency = (!matches!(load, Load::Closed { stamped: false, .. })).then_some(latency);
+    let stamped = !matches!(load, Load::Closed { stamped: false, .. }) && !sample.books.is_empty();
+    sample.latency = stamped.then_some(latency);
     let used = ThreadUse::sum([sample.publishers, sample.consumers]);
     let percent = |nanos: u64| 100.0 * num::float(nanos) / num::float(sample.nanos.max(1));
     sample.noise.involuntary_switches = used.involuntary;

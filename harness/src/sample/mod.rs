@@ -6,24 +6,31 @@
 //! sample with a fault, after the engine has been closed so that nobody waits for it.
 
 mod assemble;
+pub(crate) mod herd;
 mod roles;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::Scope;
 use std::time::Duration;
 
+use crate::acks::LastAcks;
 use crate::backlog::Backlog;
 use crate::clock::{self, Clock, TscClock};
 use crate::consume::{Consumed, Shared};
 use crate::driver::Session;
 use crate::fault::Fault;
 use crate::inbox::{Book, Content, Inbox};
+use crate::inject::Inject;
+use crate::keys::Keying;
 use crate::latency::Recorder;
 use crate::noise::{self, Gaps, Noise, StealMeter, ThreadUse};
 use crate::num;
 use crate::payload::Read;
 use crate::pin::Layout;
+use crate::threads::Role;
 
 /// How long after the last thread is ready the sample starts.
 const LEAD: u64 = 1_000_000;
@@ -43,6 +50,31 @@ pub(crate) enum Load {
     Count { messages: u64 },
     /// `rate` messages a second for `length`, all publishers together.
     Open { rate: f64, length: Duration },
+    /// One message of each publisher, all released together.
+    Herd(Herd),
+    /// The messages at the times in [`Stage::recorded`], by a single publisher.
+    Recorded,
+}
+
+/// What the publishers of a herd are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Herd {
+    /// A thread each.
+    Threads,
+    /// Tasks on an executor with a thread per CPU.
+    Tasks,
+}
+
+impl Load {
+    /// The name of its kind, which its threads carry: short, since the kernel keeps 15 bytes of a thread's name.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Closed { .. } | Self::Count { .. } => "full",
+            Self::Open { .. } => "open",
+            Self::Herd(_) => "herd",
+            Self::Recorded => "replay",
+        }
+    }
 }
 
 /// What the threads need to know.
@@ -60,6 +92,14 @@ pub(crate) struct Stage<'a> {
     pub(crate) consumers: usize,
     /// The next number of each publisher.
     pub(crate) bases: &'a [u64],
+    pub(crate) keying: &'a Keying,
+    /// When each message is due, for [`Load::Recorded`].
+    pub(crate) recorded: Option<&'a Arc<[u64]>>,
+    /// Whether to note when each message was acked last.
+    pub(crate) acks: bool,
+    /// Whether to time each publish call of a closed loop.
+    pub(crate) timed: bool,
+    pub(crate) inject: Option<Inject>,
 }
 
 /// What a sample measured.
@@ -67,6 +107,8 @@ pub(crate) struct Stage<'a> {
 pub(crate) struct Sample {
     /// From the first publish (or the first due time) to the last delivery, in nanoseconds.
     pub(crate) nanos: u64,
+    /// From the first publish to when the last one had returned.
+    pub(crate) publishing: u64,
     /// Sent by each publisher.
     pub(crate) sent: Vec<u64>,
     /// Due, but not sent when the time was up.
@@ -75,6 +117,12 @@ pub(crate) struct Sample {
     pub(crate) books: Vec<Book>,
     /// Absent when the load carried no times.
     pub(crate) latency: Option<Recorder>,
+    /// How long each publish call took, if that was timed.
+    pub(crate) calls: Option<Recorder>,
+    /// When each message was acked last, if that was noted.
+    pub(crate) acks: Option<LastAcks>,
+    /// What went wrong in single publish calls.
+    pub(crate) refusals: Vec<String>,
     pub(crate) backlog: Backlog,
     pub(crate) noise: Noise,
     pub(crate) publishers: ThreadUse,
@@ -83,6 +131,8 @@ pub(crate) struct Sample {
     pub(crate) pinned: bool,
     /// Whether everything sent had arrived when the consumers stopped.
     pub(crate) drained: bool,
+    /// As how many messages each counts: 1, but for an injected fault.
+    factor: f64,
 }
 
 impl Sample {
@@ -100,9 +150,24 @@ impl Sample {
         received.into_values().min().unwrap_or(0)
     }
 
+    /// Deliveries that all subscriptions received together.
+    pub(crate) fn deliveries(&self) -> u64 {
+        self.books.iter().map(Book::received).sum()
+    }
+
+    /// Deliveries that were to be made to `subscriptions`.
+    pub(crate) fn expected(&self, subscriptions: usize) -> u64 {
+        self.total() * num::count(subscriptions)
+    }
+
     /// Delivered messages a second.
     pub(crate) fn rate(&self) -> f64 {
-        num::float(self.delivered()) * 1e9 / num::float(self.nanos.max(1))
+        self.factor * num::float(self.delivered()) * 1e9 / num::float(self.nanos.max(1))
+    }
+
+    /// Published messages a second, however long they took to arrive.
+    pub(crate) fn publish_rate(&self) -> f64 {
+        self.factor * num::float(self.total()) * 1e9 / num::float(self.publishing.max(1))
     }
 }
 
@@ -119,8 +184,22 @@ pub(crate) struct View {
 
 /// What a role thread hands in when it is done.
 enum Report {
-    Publisher { lanes: Vec<(usize, u64)>, unsent: u64, began: u64, gaps: Gaps, used: ThreadUse, pinned: bool },
+    Publisher { published: Published, ended: u64, used: ThreadUse, pinned: bool },
     Consumer { consumed: Consumed, cursors: Vec<usize>, inbox: Box<Inbox>, used: ThreadUse, pinned: bool },
+}
+
+/// What the publishers of a thread did.
+struct Published {
+    /// What each publisher sent.
+    lanes: Vec<(usize, u64)>,
+    unsent: u64,
+    /// When the first message was sent or due.
+    began: u64,
+    /// When the last one was sent, if that is not when the thread was done.
+    ended: Option<u64>,
+    gaps: Gaps,
+    calls: Option<Recorder>,
+    refusals: Vec<String>,
 }
 
 /// Runs one sample. `watch` is called about once a second.
@@ -135,14 +214,16 @@ pub(crate) fn run(stage: &Stage<'_>, load: Load, watch: &mut dyn FnMut(View)) ->
         let (submit, reports) = mpsc::channel();
         for thread in 0..layout.publishers.len() {
             let (submit, shared) = (submit.clone(), &shared);
-            scope.spawn(move || hand_in(&submit, || roles::publisher(stage, shared, thread, load)));
+            let role = move || hand_in(&submit, || roles::publisher(stage, shared, thread, load));
+            spawn(scope, Role::Publisher.thread_name(load.name()), role);
         }
         let mut first = 0;
         for seat in &layout.consumers {
             let cursors: Vec<usize> = (first..first + seat.roles.len()).collect();
             first += seat.roles.len();
             let (submit, shared) = (submit.clone(), &shared);
-            scope.spawn(move || hand_in(&submit, || roles::consumer(stage, shared, seat.cpu, cursors, load)));
+            let role = move || hand_in(&submit, || roles::consumer(stage, shared, seat.cpu, cursors, load));
+            spawn(scope, Role::Consumer.thread_name(load.name()), role);
         }
         drop(submit);
         start(stage, &shared);
@@ -166,6 +247,12 @@ pub(crate) fn run(stage: &Stage<'_>, load: Load, watch: &mut dyn FnMut(View)) ->
             ..Noise::default()
         },
     ))
+}
+
+/// Starts a thread with a name, by which profiles tell roles and loads apart.
+fn spawn<'scope>(scope: &'scope Scope<'scope, '_>, name: String, role: impl FnOnce() + Send + 'scope) {
+    let spawned = std::thread::Builder::new().name(name).spawn_scoped(scope, role);
+    drop(spawned.expect("the system gives a sample its threads"));
 }
 
 /// Runs a role and submits its report, also when it panics.
@@ -202,7 +289,8 @@ fn collect(
         Load::Closed { length, .. } | Load::Open { length, .. } => {
             Some(num::nanos(length) * OVERTIME + num::nanos(WATCHDOG))
         }
-        Load::Count { .. } => None,
+        // What ends when it has sent what it has, however long that takes.
+        Load::Count { .. } | Load::Herd(_) | Load::Recorded => None,
     };
     let mut collected = Vec::new();
     let mut next_look = begun + 1_000_000_000;

@@ -1,18 +1,22 @@
 //! The two roles of a sample: what each thread does between being seated and handing in its report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LEAD, Load, OVERTIME, Report, Stage};
+use super::{LEAD, Load, OVERTIME, Published, Report, Stage, herd};
 use crate::clock::Clock;
 use crate::consume::{self, Duty, Shared, Source};
-use crate::driver::{Receiver, Sender};
+use crate::driver::{Manner, Receiver, Sender};
 use crate::fault::Fault;
 use crate::inbox::{Book, Inbox};
+use crate::keys::Keying;
+use crate::latency::Recorder;
 use crate::noise::{Gaps, ThreadMeter};
 use crate::num;
-use crate::pacer::{Pacer, Schedule};
-use crate::pin;
+use crate::pacer::{Due, Pacer, Recorded, Schedule};
+use crate::pin::{self, CursorRole};
 use crate::publish::{self, FreeLane, PacedLane, Until};
+use crate::threads::{self, Role};
 
 /// Pins the thread, says that it is ready, and waits for the start.
 fn take_seat(stage: &Stage<'_>, shared: &Shared, cpu: Option<usize>) -> (bool, u64) {
@@ -47,21 +51,27 @@ pub(super) fn publisher(
     }
     let mut done = Done(shared, thread, 0);
     let seat = &stage.layout.publishers[thread];
-    let mut sender = Sender::new(stage.session, &seat.roles, stage.content, stage.batch);
+    let keys = match stage.keying {
+        Keying::Dealt(keys) => Some(num::index(*keys)),
+        Keying::Unkeyed | Keying::Lines(_) => None,
+    };
+    let manner = Manner { content: stage.content, batch: stage.batch, keys, inject: stage.inject };
+    let mut sender = Sender::new(stage.session, &seat.roles, manner);
     let (pinned, start) = take_seat(stage, shared, seat.cpu);
     let meter = ThreadMeter::read();
-    let (lanes, unsent, began, gaps) = match load {
+    let published = match load {
         Load::Open { rate, length } => offer(stage, &seat.roles, (start, rate, length), &mut sender)?,
         Load::Closed { .. } | Load::Count { .. } => push(stage, &seat.roles, load, &mut sender)?,
+        Load::Herd(herd) => herd::release(stage, &seat.roles, herd, manner)?,
+        Load::Recorded => replay(stage, start, &mut sender)?,
     };
-    done.2 = lanes.iter().map(|&(_, sent)| sent).sum();
+    let ended = published.ended.unwrap_or_else(|| stage.clock.now());
+    done.2 = published.lanes.iter().map(|&(_, sent)| sent).sum();
     drop(done);
     let used = meter.used_until(&ThreadMeter::read());
-    Ok(Report::Publisher { lanes, unsent, began, gaps, used, pinned })
+    threads::note(Role::Publisher, load.name(), seat.cpu, used);
+    Ok(Report::Publisher { published, ended, used, pinned })
 }
-
-/// What each publisher sent, what stayed unsent, when the first message was sent or due, and the clock's gaps.
-type Published = (Vec<(usize, u64)>, u64, u64, Gaps);
 
 /// The open loop.
 fn offer(
@@ -82,7 +92,21 @@ fn offer(
     let gaps = publish::paced(stage.clock, &mut lanes, stop_at, stage.layout.polite, sender)?;
     let sent: Vec<(usize, u64)> = lanes.iter().map(|lane| (lane.publisher, lane.pacer.next())).collect();
     let unsent = sent.iter().map(|&(_, sent)| each - sent).sum();
-    Ok((sent, unsent, start, gaps))
+    Ok(Published { lanes: sent, unsent, began: start, ended: None, gaps, calls: None, refusals: Vec::new() })
+}
+
+/// The messages at their recorded times.
+fn replay(stage: &Stage<'_>, start: u64, sender: &mut Sender<'_>) -> Result<Published, Fault> {
+    let offsets =
+        stage.recorded.ok_or_else(|| Fault::new("there are no recorded times to replay messages at"))?;
+    let total = num::count(offsets.len());
+    let recorded = Recorded::new(start, Arc::clone(offsets));
+    let began = recorded.due(0);
+    let mut lanes = [PacedLane { publisher: 0, base: stage.bases[0], pacer: Pacer::new(recorded, total) }];
+    let gaps = publish::paced(stage.clock, &mut lanes, u64::MAX, stage.layout.polite, sender)?;
+    let sent = lanes[0].pacer.next();
+    let lanes = vec![(0, sent)];
+    Ok(Published { lanes, unsent: total - sent, began, ended: None, gaps, calls: None, refusals: Vec::new() })
 }
 
 /// The closed loop.
@@ -102,10 +126,20 @@ fn push(
             at_least: messages,
             stamp_every: if stamped { stage.batch } else { stage.batch.max(publish::RUN) },
         },
-        Load::Open { .. } => unreachable!("an open loop is paced"),
+        Load::Open { .. } | Load::Herd(_) | Load::Recorded => unreachable!("this is no closed loop"),
     };
-    publish::free(stage.clock, &mut lanes, until, sender)?;
-    Ok((lanes.iter().map(|lane| (lane.publisher, lane.sent)).collect(), 0, began, Gaps::default()))
+    let mut calls = stage.timed.then(Recorder::new);
+    publish::free(stage.clock, &mut lanes, until, sender, &mut calls)?;
+    let sent = lanes.iter().map(|lane| (lane.publisher, lane.sent)).collect();
+    Ok(Published {
+        lanes: sent,
+        unsent: 0,
+        began,
+        ended: None,
+        gaps: Gaps::default(),
+        calls,
+        refusals: Vec::new(),
+    })
 }
 
 /// How many messages one of `sharers` publishers sends in `length`.
@@ -123,19 +157,22 @@ pub(super) fn consumer(
 ) -> Result<Report, Fault> {
     let sole = stage.consumers == 1;
     let roles: Vec<_> = cursors.iter().map(|&cursor| shared.roles[cursor]).collect();
-    let books = roles.iter().map(|role| Book::new(role.subscription, sole, stage.bases)).collect();
-    let inbox = Inbox::new(books, stage.content.clone(), stage.read);
+    let book = |role: &CursorRole| Book::new(role.subscription, sole, stage.bases, stage.keying);
+    let inbox = Inbox::new(roles.iter().map(book).collect(), stage.content.clone(), stage.read)
+        .meddled_with(stage.inject);
+    let inbox = if stage.acks { inbox.noting_acks(stage.bases) } else { inbox };
     let mut receiver = Receiver::new(stage.session, &roles, inbox);
     let (pinned, start) = take_seat(stage, shared, cpu);
     let meter = ThreadMeter::read();
     let offered = match load {
         Load::Open { rate, length } => Some((Schedule::new(start, rate), start + num::nanos(length))),
-        Load::Closed { .. } | Load::Count { .. } => None,
+        Load::Closed { .. } | Load::Count { .. } | Load::Herd(_) | Load::Recorded => None,
     };
     let duty = Duty { shared, cursors: &cursors, offered, waits: stage.waits, polite: stage.layout.polite };
     let dropped = |subscription| stage.session.dropped(subscription);
     let consumed = consume::consume(stage.clock, &mut receiver, &duty, dropped)?;
     let used = meter.used_until(&ThreadMeter::read());
+    threads::note(Role::Consumer, load.name(), cpu, used);
     let empty = Inbox::new(Vec::new(), stage.content.clone(), stage.read);
     let inbox = receiver
         .with_inbox(|inbox| Box::new(std::mem::replace(inbox, empty)))

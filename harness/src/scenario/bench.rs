@@ -5,23 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Outcome;
+use crate::bandwidth;
 use crate::cli::payloads::Payload;
 use crate::cli::settings::{RINGS, Settings};
-use crate::cli::{OverflowPolicy, Wait};
+use crate::cli::{OverflowPolicy, Scenario, Wait};
 use crate::clock::TscClock;
 use crate::driver::{self, Session, Setup};
 use crate::environment::Environment;
 use crate::fault::Fault;
 use crate::inbox::{self, Book, Content};
+use crate::input::Lines;
+use crate::interrupt;
+use crate::keys::Keying;
 use crate::ledger::Tally;
 use crate::limits::Limits;
 use crate::memory::{self, Memory};
+use crate::mix::Patterns;
 use crate::noise::{Noise, ThreadMeter};
 use crate::num;
 use crate::overhead::Overhead;
-use crate::payload::Pattern;
 use crate::pin::{self, CursorRole, Layout};
 use crate::report::progress::Progress;
+use crate::result::metrics::MemoryBandwidth;
 use crate::result::{Account, NoiseReport, Ran, Threads};
 use crate::sample::{self, Load, Sample, Stage};
 use crate::shared::Stamps;
@@ -30,8 +35,12 @@ use crate::shared::Stamps;
 /// bad day still ends.
 const RETAKES: usize = 2;
 const RETAKES_PER_RUN: u64 = 5;
+/// With fewer messages, how fast they were published cannot be told from the length of a clock read.
+const FEW: u64 = 64;
 /// The share of disturbed samples above which a run is called noisy.
-const DISTURBED: f64 = 0.25;
+pub(super) const DISTURBED: f64 = 0.25;
+/// Different payloads that are published by reference in turn: enough to tell a swapped one.
+const REFERENCED: usize = 16;
 
 /// See the module.
 #[derive(Debug)]
@@ -41,7 +50,8 @@ pub(crate) struct Bench<'a> {
     layout: Layout,
     session: Session,
     content: Content,
-    limits: Limits,
+    keying: Keying,
+    pub(crate) limits: Limits,
     overhead: Overhead,
     progress: &'a mut Progress,
     coordinator: ThreadMeter,
@@ -56,6 +66,11 @@ pub(crate) struct Bench<'a> {
     undrained: u64,
     publishers_cpu: Option<u64>,
     consumers_cpu: Option<u64>,
+    /// Due times for a load that is replayed.
+    recorded: Option<Arc<[u64]>>,
+    /// Whether to note the last ack of each message, and to time each publish call, from now on.
+    acks: bool,
+    timed: bool,
     /// Allocations while samples ran, and the messages of those samples.
     allocations: (u64, u64),
 }
@@ -63,14 +78,21 @@ pub(crate) struct Bench<'a> {
 impl<'a> Bench<'a> {
     /// Builds the topic and seats the roles.
     pub(crate) fn open(settings: &'a Settings, progress: &'a mut Progress) -> Result<Self, Fault> {
+        memory::forget_peak();
         let clock = TscClock::new();
         let cursors: Vec<CursorRole> = (0..settings.subscriptions)
             .flat_map(|subscription| (0..settings.consumers).map(move |_| CursorRole { subscription }))
             .collect();
-        let layout = Layout::new(settings.publishers, &cursors, &settings.pin, pin::available());
+        let layout = match settings.scenario {
+            // One seat from which the whole herd is released.
+            Scenario::ThunderingHerd => Layout::herd(settings.publishers, &cursors, pin::available()),
+            _ => Layout::new(settings.publishers, &cursors, &settings.pin, pin::available()),
+        };
         let pinned = pin::pin(layout.coordinator);
-        let (content, length) = content(settings);
-        let limits = Limits::measure(&clock, length, settings.ring, layout.publishers.len());
+        let (content, length, keying) = content(settings);
+        // What nobody reads is not stored, and is written into one and the same buffer.
+        let slots = if settings.subscriptions == 0 { 1 } else { settings.ring };
+        let limits = Limits::measure(&clock, length, slots, layout.publishers.len());
         let overhead = Overhead::measure(&clock, &content, settings.read);
         let session = Session::open(&Setup {
             ring: settings.ring,
@@ -79,6 +101,7 @@ impl<'a> Bench<'a> {
             overflow: settings.overflow,
             subscriptions: settings.subscriptions,
             mode: settings.mode,
+            keyed: keying.keyed(),
         })?;
         Ok(Self {
             settings,
@@ -86,6 +109,7 @@ impl<'a> Bench<'a> {
             layout,
             session,
             content,
+            keying,
             limits,
             overhead,
             progress,
@@ -98,8 +122,40 @@ impl<'a> Bench<'a> {
             undrained: 0,
             publishers_cpu: None,
             consumers_cpu: None,
+            recorded: None,
+            acks: false,
+            timed: false,
             allocations: (0, 0),
         })
+    }
+
+    /// From now on messages of a [`Load::Recorded`] are due at these times, in nanoseconds after its start.
+    pub(crate) fn replay_at(&mut self, offsets: &Arc<[u64]>) {
+        self.recorded = Some(Arc::clone(offsets));
+    }
+
+    /// Whether samples note the last ack of each message from now on: for few messages only.
+    pub(crate) fn note_acks(&mut self, on: bool) {
+        self.acks = on;
+    }
+
+    /// From now on each publish call of a closed loop is timed.
+    pub(crate) fn time_calls(&mut self) {
+        self.timed = true;
+    }
+
+    /// What memory carries.
+    pub(crate) fn memory_bandwidth(&mut self) -> MemoryBandwidth {
+        self.progress.begin("memory bandwidth");
+        let measured = bandwidth::measure(&self.clock);
+        // Its buffers are no part of what the scenario needs.
+        memory::forget_peak();
+        measured
+    }
+
+    /// The clock of the run.
+    pub(crate) fn clock(&self) -> &TscClock {
+        &self.clock
     }
 
     /// Messages that a sample sends at least, per publisher.
@@ -118,13 +174,12 @@ impl<'a> Bench<'a> {
         Load::Open { rate, length }
     }
 
-    /// Load that is timed and discarded. Returns how long it took.
+    /// Load that is timed and discarded. Returns how long it took, in nanoseconds.
     pub(crate) fn warm_up(&mut self, load: impl FnOnce(Duration) -> Load) -> Result<u64, Fault> {
         if self.settings.warmup.is_zero() {
             return Ok(0);
         }
-        let sample = self.run("warm-up", load(self.settings.warmup))?;
-        Ok(sample.nanos)
+        Ok(self.run("warm-up", load(self.settings.warmup))?.nanos)
     }
 
     /// A sample that counts. One that the machine disturbed is taken again, at most twice; how often is reported.
@@ -142,6 +197,13 @@ impl<'a> Bench<'a> {
         Ok(sample)
     }
 
+    /// A sample that counts, taken once whatever the machine did to it.
+    pub(crate) fn sample_once(&mut self, label: &str, load: Load) -> Result<Sample, Fault> {
+        let sample = self.run(label, load)?;
+        self.noise.push(sample.noise.clone());
+        Ok(sample)
+    }
+
     /// Runs a load and enters what became of it in the books.
     fn run(&mut self, label: &str, load: Load) -> Result<Sample, Fault> {
         let stage = Stage {
@@ -154,6 +216,11 @@ impl<'a> Bench<'a> {
             waits: self.settings.wait != Wait::Spin,
             consumers: self.settings.consumers,
             bases: &self.bases,
+            keying: &self.keying,
+            recorded: self.recorded.as_ref(),
+            acks: self.acks,
+            timed: self.timed,
+            inject: self.settings.inject,
         };
         let allocations = memory::allocations();
         let progress = &mut *self.progress;
@@ -171,6 +238,9 @@ impl<'a> Bench<'a> {
             *cpu = cpu.unwrap_or(0).checked_add(used.unwrap_or(0)).filter(|_| used.is_some());
         }
         self.enter(&sample);
+        if interrupt::requested() {
+            return Err(Fault::interrupted());
+        }
         if !sample.drained && self.tallies.iter().any(|tally| tally.lost() > 0) {
             let lost = num::grouped(self.tallies.iter().map(Tally::lost).max().unwrap_or(0));
             let why = match self.settings.overflow {
@@ -179,10 +249,11 @@ impl<'a> Bench<'a> {
             };
             return Err(Fault::new(format!("{label}: {lost} messages never arrived{why}")));
         }
-        let published = num::float(sample.total()) * 1e9 / num::float(sample.nanos.max(1));
         let written = matches!(self.content, Content::Generated(_));
-        let rates = [sample.rate(), published];
-        match rates.into_iter().find_map(|rate| self.limits.refuse(rate)).filter(|_| written) {
+        let arrived = (self.settings.subscriptions > 0).then(|| sample.rate());
+        let published = Some(sample.publish_rate()).filter(|_| sample.total() >= FEW);
+        let mut rates = arrived.into_iter().chain(published);
+        match rates.find_map(|rate| self.limits.refuse(rate, written)) {
             Some(reason) => Err(Fault::new(format!("{label}: {reason}"))),
             None => Ok(sample),
         }
@@ -214,51 +285,55 @@ impl<'a> Bench<'a> {
         self.progress.expect_more(time);
     }
 
-    /// Closes the books against the engine's counters and puts the result together.
-    pub(crate) fn close(self, outcome: Result<Outcome, Fault>) -> Result<Ran, Fault> {
+    /// Closes the books of a scenario that is a single part.
+    pub(crate) fn close(self, outcome: Result<Outcome, Fault>) -> Ran {
+        match outcome {
+            Ok(mut outcome) => {
+                let doubts = std::mem::take(&mut outcome.doubts);
+                let mut ran = self.close_part(None, doubts);
+                ran.conclude(outcome);
+                ran
+            }
+            Err(fault) => self.close_part(Some(&fault), Vec::new()),
+        }
+    }
+
+    /// Closes the books against the engine's counters and puts together all but the outcome. `doubts` are about the machine.
+    pub(crate) fn close_part(self, failed: Option<&Fault>, mut doubts: Vec<String>) -> Ran {
         let mut errors = Vec::new();
         let accounts: Vec<Account> =
             (0..self.tallies.len()).map(|subscription| self.account(subscription)).collect();
         for account in &accounts {
             errors.extend(account.faults.iter().cloned());
         }
-        let accepted = self.tallies.first().map_or(0, |tally| tally.accepted);
+        let accepted: u64 = self.bases.iter().sum();
         let published = self.session.published();
-        if outcome.is_ok() && published != accepted {
+        // A sample that broke down was not entered in the harness's books.
+        if published != accepted && failed.is_none_or(Fault::is_interrupt) {
             errors.push(format!(
                 "the engine counts {} published, the harness {}",
                 num::grouped(published),
                 num::grouped(accepted)
             ));
         }
-        let mut doubts = Vec::new();
-        let outcome = match outcome {
-            Ok(mut outcome) => {
-                errors.extend(std::mem::take(&mut outcome.failures));
-                doubts.append(&mut outcome.doubts);
-                Some(outcome)
-            }
-            Err(fault) => {
-                errors.push(fault.to_string());
-                None
-            }
-        };
+        let interrupted = interrupt::requested().then(Fault::interrupted);
+        errors.extend(failed.or(interrupted.as_ref()).map(Fault::to_string));
         if !self.pinned {
             doubts.push("the system refused to pin a thread".to_owned());
         }
         let coordinator = self.coordinator.used_until(&ThreadMeter::read());
-        Ok(Ran {
+        Ran {
             environment: Environment::read(&self.layout, self.pinned, driver::ENGINE_VERSION),
             noise: NoiseReport::new(&self.noise, self.retaken, doubts, DISTURBED),
             memory: Memory::read(),
             threads: Threads::new(coordinator.cpu, self.publishers_cpu, self.consumers_cpu),
             overhead: self.overhead,
-            allocations_per_message: (self.allocations.1 > 0)
-                .then(|| num::float(self.allocations.0) / num::float(self.allocations.1)),
+            allocations: self.allocations,
             accounts,
             errors,
-            outcome,
-        })
+            outcome: None,
+            incomplete: interrupt::requested(),
+        }
     }
 
     /// One subscription's books beside the engine's.
@@ -281,14 +356,32 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// What payloads are made of, and how long the longest is.
-fn content(settings: &Settings) -> (Content, usize) {
+/// What payloads are made of, how long the longest is, and in what order they arrive.
+pub(super) fn content(settings: &Settings) -> (Content, usize, Keying) {
+    let dealt = settings.keys.map_or(Keying::Unkeyed, |keys| Keying::Dealt(num::count(keys)));
+    // Twice the ring covers what is in it and what a turn has taken out of it.
+    let in_flight = 4 * settings.ring * settings.shards;
+    let listed = |lines: &Arc<Lines>, referenced| Content::Lines {
+        lines: Arc::clone(lines),
+        stamps: Arc::new(Stamps::new(in_flight)),
+        referenced,
+    };
     match &settings.payload {
-        Payload::Generated(length) => (Content::Generated(Arc::new(Pattern::new(*length))), *length),
+        Payload::Generated(length) => {
+            (Content::Generated(Arc::new(Patterns::single(*length))), *length, dealt)
+        }
+        Payload::Mixed(mix) => {
+            let patterns = Patterns::mixed(&mix.0);
+            // The limit is about bytes, so that the mean stands for all.
+            let mean = num::index(num::whole(patterns.mean_length()));
+            (Content::Generated(Arc::new(patterns)), mean, dealt)
+        }
+        Payload::Referenced(length) => {
+            (listed(&Arc::new(Lines::generated(REFERENCED, *length)), true), *length, Keying::Unkeyed)
+        }
         Payload::Input { lines, .. } => {
-            // Twice the ring covers what is in it and what a turn has taken out of it.
-            let in_flight = 4 * settings.ring * settings.shards;
-            (Content::Lines(Arc::clone(lines), Arc::new(Stamps::new(in_flight))), lines.longest())
+            let keying = if lines.keyed() { Keying::Lines(Arc::clone(lines)) } else { Keying::Unkeyed };
+            (listed(lines, false), lines.longest(), keying)
         }
     }
 }

@@ -1,13 +1,20 @@
 //! Scenarios: what each offers to the engine, and what it makes of the samples.
 //!
-//! All of them stand on a [`Bench`]: a topic with its subscriptions that lives as long as the run, the layout of
-//! threads, and the books. A scenario asks it for samples and returns an [`Outcome`]; the bench then closes the
-//! books against the engine's counters and makes a result file of it all. To add a scenario, add a module with a
-//! `run` and a line in [`measure`].
+//! All of them stand on a [`Bench`]: a topic with its subscriptions, the layout of threads, and the books. A scenario
+//! asks it for samples and returns an [`Outcome`]; the bench then closes the books against the engine's counters and
+//! makes a result of it all. Where a run compares several topics it has a bench for each, one after the other, and
+//! puts them together as parts. To add a scenario, add a module with a `run`, an `estimate` and its `steps`, and a line
+//! in each function here.
 
 mod bench;
+pub(crate) mod fanout;
+pub(crate) mod firehose;
+mod parts;
+pub(crate) mod replay;
 pub(crate) mod saturation;
+pub(crate) mod soak;
 pub(crate) mod throughput;
+pub(crate) mod thundering_herd;
 
 pub(crate) use bench::Bench;
 
@@ -35,21 +42,37 @@ pub(crate) struct Outcome {
     pub(crate) doubts: Vec<String>,
 }
 
+/// A scenario that is a single part.
+type Single = fn(&mut Bench<'_>) -> Result<Outcome, Fault>;
+
 /// Runs one scenario from beginning to end.
 pub(crate) fn measure(settings: &Settings, progress: &mut Progress) -> Result<Ran, Fault> {
-    let mut bench = Bench::open(settings, progress)?;
-    let outcome = match settings.scenario {
-        Scenario::Throughput => throughput::run(&mut bench),
-        Scenario::Saturation => saturation::run(&mut bench),
+    let single: Single = match settings.scenario {
+        Scenario::Throughput => throughput::run,
+        Scenario::Saturation => saturation::run,
+        Scenario::ThunderingHerd => thundering_herd::run,
+        Scenario::Replay => replay::run,
+        Scenario::Fanout => return fanout::run(settings, progress),
+        Scenario::Firehose => return firehose::run(settings, progress),
+        Scenario::Soak => return soak::run(settings, progress),
+        Scenario::All => return Err(Fault::new("all of them are run one by one")),
     };
-    bench.close(outcome)
+    let mut bench = Bench::open(settings, progress)?;
+    let outcome = single(&mut bench);
+    Ok(bench.close(outcome))
 }
 
 /// How long a run will take, for the plan and the time left.
 pub(crate) fn estimate(settings: &Settings) -> Duration {
     match settings.scenario {
         Scenario::Throughput => throughput::estimate(settings),
+        Scenario::Firehose => firehose::estimate(settings),
+        Scenario::Fanout => fanout::estimate(settings),
+        Scenario::ThunderingHerd => thundering_herd::estimate(settings),
         Scenario::Saturation => saturation::estimate(settings),
+        Scenario::Replay => replay::estimate(settings),
+        Scenario::Soak => soak::estimate(settings),
+        Scenario::All => Duration::ZERO,
     }
 }
 
@@ -57,6 +80,21 @@ pub(crate) fn estimate(settings: &Settings) -> Duration {
 pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     match settings.scenario {
         Scenario::Throughput => throughput::steps(settings),
+        Scenario::Firehose => firehose::steps(settings),
+        Scenario::Fanout => fanout::steps(settings),
+        Scenario::ThunderingHerd => thundering_herd::steps(settings),
         Scenario::Saturation => saturation::steps(settings),
+        Scenario::Replay => replay::steps(settings),
+        Scenario::Soak => soak::steps(settings),
+        Scenario::All => Vec::new(),
+    }
+}
+
+/// Tells Ctrl-C from other faults: `None` when the samples taken before are to be reported, of which there must be
+/// some.
+fn unless_interrupted<T>(outcome: Result<T, Fault>, none_yet: bool) -> Result<Option<T>, Fault> {
+    match outcome {
+        Err(fault) if fault.is_interrupt() && !none_yet => Ok(None),
+        other => other.map(Some),
     }
 }

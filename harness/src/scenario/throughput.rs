@@ -7,12 +7,12 @@
 
 use std::time::Duration;
 
-use super::{Bench, Outcome};
+use super::{Bench, Outcome, unless_interrupted};
 use crate::cli::settings::Settings;
 use crate::fault::Fault;
 use crate::latency::Recorder;
 use crate::num;
-use crate::result::{self, Iteration, ScenarioMetrics};
+use crate::result::metrics::{self, Iteration, ScenarioMetrics};
 use crate::sample::Load;
 
 /// Runs the iterations.
@@ -26,7 +26,8 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
     let mut latency = Recorder::new();
     let mut nanos = 0;
     for number in 1..=settings.iterations {
-        let sample = bench.sample(&format!("iteration {number} of {}", settings.iterations), load)?;
+        let sample = bench.sample(&format!("iteration {number} of {}", settings.iterations), load);
+        let Some(sample) = unless_interrupted(sample, iterations.is_empty())? else { break };
         let recorded =
             sample.latency.as_ref().ok_or_else(|| Fault::new("a stamped load came back without times"))?;
         latency.merge(recorded);
@@ -39,7 +40,7 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
         messages_per_sec: rate,
         nanos,
         latency: Some(latency.summary()),
-        metrics: ScenarioMetrics::Throughput(result::Throughput {
+        metrics: ScenarioMetrics::Throughput(metrics::Throughput {
             deliveries_per_sec: rate * num::float(num::count(settings.subscriptions)),
             bytes_per_sec: rate * bench.mean_length(),
             warmup_ms: num::millis(num::float(warmup)),

@@ -14,7 +14,10 @@
 //! id stale for ever. Deadlines wrap and are compared by signed difference: they must lie within 26 days of now.
 //!
 //! New leases take entries round robin, so that the receiver works ahead of the acks and seldom on the same lines.
+//!
+//! What expires is found by a scan that looks at few of them: see [`expiry`].
 
+mod expiry;
 mod lease_id;
 
 pub use lease_id::{LeaseId, StaleLease};
@@ -22,6 +25,7 @@ pub use lease_id::{LeaseId, StaleLease};
 use crate::gating::table::Table;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, broken, ordering};
 use crossbeam_utils::CachePadded;
+use expiry::Minima;
 use std::fmt;
 
 const STATE: u64 = 0b11;
@@ -38,6 +42,11 @@ const GENERATIONS: u64 = 1 << (64 - GENERATION_SHIFT);
 /// Nanoseconds a tick: 2^14, so that 38 bits last 52 days.
 const TICK_SHIFT: u32 = 14;
 
+/// How often to look for a vacant entry before looking at all of them. (Models have few.)
+const PROBES: usize = if cfg!(ringmain_loom) { 0 } else { 32 };
+#[expect(clippy::cast_possible_truncation, reason = "the high bits are not missed where a word is shorter")]
+const GOLDEN: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
+
 fn word(generation: u64, deadline: u64, state: u64) -> u64 {
     (generation << GENERATION_SHIFT) | ((deadline & DEADLINE) << DEADLINE_SHIFT) | state
 }
@@ -49,6 +58,18 @@ fn generation(word: u64) -> u64 {
 /// Nanoseconds since whatever epoch the caller counts from, in ticks.
 fn ticks(nanos: u64) -> u64 {
     (nanos >> TICK_SHIFT) & DEADLINE
+}
+
+/// Which entry to try, of `len` (a power of two), for lease number `begun`. Round robin at first; where that one is in use,
+/// others may be all around it, so the next tries are anywhere, and since at most about half are in use, two do on average.
+/// Then one after the other.
+#[inline]
+fn place(begun: usize, probe: usize, len: usize) -> usize {
+    let number = begun.wrapping_add(probe);
+    let anywhere = probe > 0 && probe < PROBES;
+    // The high half of a product with 2^64 over the golden ratio: neighbours land far apart.
+    let number = if anywhere { number.wrapping_mul(GOLDEN) >> (usize::BITS / 2) } else { number };
+    number & (len - 1)
 }
 
 /// Whether the deadline in `word` has come at `now`, both in ticks.
@@ -102,6 +123,7 @@ struct Begun {
 /// Leases of `T`. Inserting, taking, extending and expiring are lock-free but for the growing of the table.
 pub struct Slab<T: Send> {
     entries: Table<Entry<T>>,
+    minima: Minima,
     /// How many entries there are.
     len: AtomicUsize,
     /// Written by those who begin leases.
@@ -116,6 +138,7 @@ impl<T: Send> Slab<T> {
     pub fn new() -> Self {
         Self {
             entries: Table::new(),
+            minima: Minima::new(),
             len: AtomicUsize::new(0),
             begun: CachePadded::new(Begun { count: AtomicUsize::new(0), ended: AtomicUsize::new(0) }),
             ended: CachePadded::new(AtomicUsize::new(0)),
@@ -158,13 +181,10 @@ impl<T: Send> Slab<T> {
         if live * 2 > len {
             self.grow(live * 2);
         }
-        // Round robin by the count of leases, and on from there past the ones that are in use.
-        let mut next = begun;
         loop {
             let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
-            for _ in 0..len {
-                let index = next % len;
-                next = next.wrapping_add(1);
+            for probe in 0..PROBES + len {
+                let index = place(begun, probe, len);
                 let entry = self.entries.at(index).expect("below the length");
                 let vacant = entry.word.load(Ordering::Relaxed);
                 if vacant & STATE != VACANT {
@@ -186,6 +206,7 @@ impl<T: Send> Slab<T> {
                 // Release: pairs with the acquire swap in `take_at`; the value goes with it.
                 let release = ordering("slab.insert.release", Ordering::Release);
                 entry.word.store(word(generation, ticks(deadline), LIVE), release);
+                self.minima.lower(index, deadline);
                 #[expect(clippy::cast_possible_truncation, reason = "24 bits, and a table of 2^28 entries")]
                 return LeaseId { index: index as u32, generation: generation as u32 };
             }
@@ -198,6 +219,7 @@ impl<T: Send> Slab<T> {
         // By doubling: the mutex is not for every insert of a table that fills up.
         let len = len.next_power_of_two().max(if cfg!(ringmain_loom) { 2 } else { 16 });
         self.entries.grow_to(len - 1);
+        self.minima.grow_to(len - 1);
         // Release: pairs with the acquire loads of it; the table reaches so far.
         self.len.fetch_max(len, ordering("slab.len.release", Ordering::Release));
     }
@@ -266,7 +288,10 @@ impl<T: Send> Slab<T> {
                 return Ok(());
             }
             match entry.word.compare_exchange(seen, extended, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.minima.lower(id.index as usize, deadline); // it may be an earlier one
+                    return Ok(());
+                }
                 Err(now) => seen = now,
             }
         }
@@ -285,38 +310,6 @@ impl<T: Send> Slab<T> {
             }
         });
         least
-    }
-
-    /// Ends every lease whose deadline has come at `now` (all of them for `None`), giving each value to `expired`.
-    /// Returns the earliest deadline among those that live on, in nanoseconds, rounded down to a tick.
-    pub fn expire(&self, now: Option<u64>, mut expired: impl FnMut(LeaseId, T)) -> Option<u64> {
-        let mut earliest: Option<u64> = None;
-        let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
-        self.entries.for_each(len, |index, entry| {
-            let mut seen = entry.word.load(Ordering::Relaxed);
-            while seen & STATE == LIVE && now.is_none_or(|now| is_due(seen, ticks(now))) {
-                match self.take_at(entry, seen) {
-                    Ok(value) => {
-                        #[expect(
-                            clippy::cast_possible_truncation,
-                            reason = "24 bits, and a table of 2^28 entries"
-                        )]
-                        let id = LeaseId { index: index as u32, generation: generation(seen) as u32 };
-                        return expired(id, value);
-                    }
-                    Err(_) if broken("slab.expire.forgets_extended") => return,
-                    // Ended this moment, or extended: then its new deadline counts.
-                    Err(now) => seen = now,
-                }
-            }
-            if let Some(now) = now.filter(|_| seen & STATE == LIVE) {
-                // How far ahead it is, which does not wrap, from now.
-                let ahead = ((seen >> DEADLINE_SHIFT) & DEADLINE).wrapping_sub(ticks(now)) & DEADLINE;
-                let deadline = ((now >> TICK_SHIFT) + ahead) << TICK_SHIFT;
-                earliest = Some(earliest.unwrap_or(deadline).min(deadline));
-            }
-        });
-        earliest
     }
 }
 

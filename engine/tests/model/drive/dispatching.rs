@@ -4,6 +4,7 @@ use super::world::{World, pick};
 use crate::model::letter::{Verdict, verdict};
 use crate::model::{Call, Check, Seen, Way};
 use ringmain::{Dispatcher, InPlace};
+use ringmain_ring::sync::lock;
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
@@ -47,14 +48,14 @@ impl World {
             dispatcher = dispatcher.add_lossy(
                 &self.subs[sub].subscription,
                 move |message| {
-                    write.lock().unwrap().push((sub, Event::Message(seen(&message, zero))));
+                    lock(&write).push((sub, Event::Message(seen(&message, zero))));
                     match verdict(message.data(), message.delivery_attempt()) {
                         Verdict::Ack => ringmain::Verdict::Ack,
                         Verdict::Nack => ringmain::Verdict::Nack,
                         Verdict::Panic => resume_unwind(Box::new("a handler")),
                     }
                 },
-                move |lost| gaps.lock().unwrap().push((sub, Event::Lagged(lost))),
+                move |lost| lock(&gaps).push((sub, Event::Lagged(lost))),
             );
         }
         self.dispatchers.truncate(2);
@@ -66,7 +67,7 @@ impl World {
         let Some(index) = pick(which, self.dispatchers.len()) else { return Ok(()) };
         let Served { dispatcher, subs, turn, log } = &mut self.dispatchers[index];
         let count = dispatcher.poll();
-        let events = std::mem::take(&mut *log.lock().unwrap());
+        let events = std::mem::take(&mut *lock(log));
         let (subs, turn, idle) = (subs.clone(), *turn, count == 0 && events.is_empty());
         self.note((count, &subs, &events));
         for sub in &subs {

@@ -52,7 +52,7 @@ pub(crate) struct SubShape {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Publish {
-    Publish,
+    Plain,
     Try,
     Timeout,
     Slice,
@@ -171,7 +171,7 @@ fn subscription() -> impl Strategy<Value = SubShape> {
 
 fn publish() -> impl Strategy<Value = Publish> {
     prop_oneof![
-        2 => Just(Publish::Publish),
+        2 => Just(Publish::Plain),
         3 => Just(Publish::Try),
         1 => Just(Publish::Timeout),
         1 => Just(Publish::Slice),

@@ -112,7 +112,7 @@ impl World {
                 }
                 Err(error) => Err(came_back(error, &sent)?),
             },
-            Publish::Publish if !waits => checked(publisher.publish(message), &sent)?,
+            Publish::Plain if !waits => checked(publisher.publish(message), &sent)?,
             Publish::Timeout => checked(publisher.publish_timeout(message, Duration::ZERO), &sent)?,
             _ => checked(publisher.try_publish(message), &sent)?,
         };
@@ -249,7 +249,8 @@ impl World {
     pub(super) fn replace_publisher(&mut self, topic: u8, publisher: u8) -> Check {
         let Some((topic, publisher)) = self.publisher(topic, publisher) else { return Ok(()) };
         let two = self.model.topics[topic].shards > 1;
-        let full = |shard| self.model.fits(topic, shard, 1) != Fits::Yes;
+        let enqueued = |shard| self.model.topics[topic].staged_at(shard);
+        let full = |shard| self.model.fits(topic, shard, enqueued(shard) + 1) != Fits::Yes;
         if self.model.topics[topic].closed || two && (full(0) || full(1)) {
             return Ok(()); // to find out the new one's shard would wait
         }

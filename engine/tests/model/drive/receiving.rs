@@ -128,7 +128,7 @@ impl World {
             Settle::IntoId | Settle::Modify(_) => {
                 let id = delivery.into_ack_id();
                 ensure!(self.subs[sub].ids.contains(&(lease, id)), "{id:?} is not the id it had");
-                self.model.into_id(sub, lease);
+                self.model.becomes_id(sub, lease);
                 return Ok(());
             }
         };

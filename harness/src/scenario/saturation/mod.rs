@@ -13,10 +13,11 @@ mod verdict;
 use std::time::Duration;
 
 use self::verdict::{Measured, judge, measured, outcome, rates, shows_overestimate};
-use super::{Bench, Outcome};
+use super::{Bench, Outcome, unless_interrupted};
 use crate::cli::settings::Settings;
 use crate::cli::units::Capacity;
 use crate::fault::Fault;
+use crate::interrupt;
 use crate::num;
 use crate::sample::Load;
 use crate::search::{self, System};
@@ -61,6 +62,7 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
         }
         let (levels, nanos) = run_levels(bench, found.capacity, again)?;
         let failures = judge(&found, &levels, settings.capacity);
+        let again = again && !interrupt::requested();
         if again && !failures.is_empty() {
             bench.again(&failures, estimate(settings));
             reasons = failures;
@@ -68,7 +70,7 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
         }
         break (found, levels, nanos, failures);
     };
-    let afterwards = bench.closed()?;
+    let afterwards = unless_interrupted(bench.closed(), false)?;
     Ok(outcome(found, levels, nanos, failures, afterwards, (searches, reasons), warmup))
 }
 
@@ -82,14 +84,24 @@ fn run_levels(bench: &mut Bench<'_>, capacity: f64, give_up: bool) -> Result<(Ve
         let rate = (capacity * percent / 100.0).max(1.0);
         let label =
             format!("level {} % ({} of {})", num::percent(percent), position + 1, settings.levels.len());
-        bench.warm_up(|length| Load::Open { rate, length })?;
+        let warm = bench.warm_up(|length| Load::Open { rate, length });
+        if unless_interrupted(warm, levels.is_empty())?.is_none() {
+            break;
+        }
         let mut samples = Vec::new();
         for _ in 0..settings.iterations {
-            let sample = bench.sample(&label, bench.open_loop(rate))?;
+            let sample = bench.sample(&label, bench.open_loop(rate));
+            let none_yet = levels.is_empty() && samples.is_empty();
+            let Some(sample) = unless_interrupted(sample, none_yet)? else { break };
             nanos += sample.nanos;
             samples.push(sample);
         }
-        levels.push(measured(percent, rate, &samples));
+        if !samples.is_empty() {
+            levels.push(measured(percent, rate, &samples));
+        }
+        if interrupt::requested() {
+            break;
+        }
         if give_up && levels.last().is_some_and(shows_overestimate) {
             break;
         }

@@ -7,7 +7,7 @@ use crate::latency::Recorder;
 use crate::level::{self, Point, Rates};
 use crate::noise::Noise;
 use crate::num;
-use crate::result::{self, Iteration, Knee, Level, Probe, ScenarioMetrics};
+use crate::result::metrics::{self, Iteration, Knee, Level, Probe, ScenarioMetrics};
 use crate::sample::Sample;
 use crate::search::{self, Found};
 
@@ -96,7 +96,7 @@ pub(super) fn outcome(
     measured: Vec<Measured>,
     nanos: u64,
     failures: Vec<String>,
-    afterwards: f64,
+    afterwards: Option<f64>,
     (searches, searched_again_for): (u32, Vec<String>),
     warmup: u64,
 ) -> Outcome {
@@ -113,28 +113,27 @@ pub(super) fn outcome(
     };
     let headline = knee.or_else(best).map(|index| &levels[index]);
     let headline_percent = headline.map(|level| level.percent);
-    let drift = if afterwards > found.closed_maximum {
-        afterwards / found.closed_maximum
-    } else {
-        found.closed_maximum / afterwards.max(1.0)
+    let drifted = |afterwards: &f64| {
+        let (more, less) = (afterwards.max(found.closed_maximum), afterwards.min(found.closed_maximum));
+        more / less.max(1.0) > DRIFT
     };
-    let mut doubts = Vec::new();
-    if drift > DRIFT {
-        doubts.push(format!(
+    let doubt = |afterwards| {
+        format!(
             "the closed loop ran at {}/s during the search and at {}/s after the levels",
             num::signed(found.closed_maximum),
             num::signed(afterwards)
-        ));
-    }
+        )
+    };
+    let doubts: Vec<String> = afterwards.filter(drifted).map(doubt).into_iter().collect();
     Outcome {
         messages_per_sec: headline.map_or(0.0, |level| level.achieved_rate),
         nanos,
         latency: headline.map(|level| level.latency.clone()),
-        metrics: ScenarioMetrics::Saturation(result::Saturation {
+        metrics: ScenarioMetrics::Saturation(metrics::Saturation {
             capacity: found.capacity,
             closed_loop_maximum: found.closed_maximum,
             capacity_share: found.share(),
-            closed_loop_afterwards: Some(afterwards),
+            closed_loop_afterwards: afterwards,
             searches,
             searched_again_for,
             probes: found.probes.iter().map(|&(rate, held)| Probe { rate, held }).collect(),
@@ -208,7 +207,7 @@ mod tests {
     #[test]
     fn without_a_level_that_saturates_the_result_says_so() {
         let levels = vec![measured(50.0, true), measured(75.0, true)];
-        let outcome = outcome(found(1.0), levels, 1, vec![], 1e6, (1, vec![]), 0);
+        let outcome = outcome(found(1.0), levels, 1, vec![], Some(1e6), (1, vec![]), 0);
         let ScenarioMetrics::Saturation(metrics) = outcome.metrics else { unreachable!() };
         assert!(!metrics.saturated);
         assert_eq!(metrics.knee.map(|knee| knee.percent), Some(75.0));
@@ -218,7 +217,9 @@ mod tests {
     #[test]
     fn a_machine_that_drifts_is_doubted() {
         assert_eq!(
-            outcome(found(1.0), vec![measured(50.0, true)], 1, vec![], 5e5, (1, vec![]), 0).doubts.len(),
+            outcome(found(1.0), vec![measured(50.0, true)], 1, vec![], Some(5e5), (1, vec![]), 0)
+                .doubts
+                .len(),
             1
         );
     }

@@ -1,0 +1,143 @@
+//! A message read and written as data, in the form that Cloud Pub/Sub's own JSON has.
+//!
+//! ```json
+//! {"data": "cGFpZA==", "attributes": {"region": "eu"}, "orderingKey": "u42"}
+//! ```
+//!
+//! The data is base64 where the format is text and bytes where it is not; what a message does not have is left out. The
+//! order of the attributes is kept, an attribute given twice has its last value, and fields of other names
+//! (`messageId`, `publishTime`) are passed over. Other limits than the number of attributes are checked when the message
+//! is published, not here.
+
+use crate::message::{MAX_ATTRIBUTES, Message};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (data, attributes) = (!self.data.is_empty(), !self.attributes.is_empty());
+        let fields = [data, attributes, self.ordering_key.is_some()];
+        let count = fields.into_iter().filter(|present| *present).count();
+        let text = serializer.is_human_readable();
+        let mut message = serializer.serialize_struct("Message", count)?;
+        match (data, text) {
+            (false, _) => message.skip_field("data")?,
+            (true, true) => message.serialize_field("data", &BASE64_STANDARD.encode(&self.data))?,
+            (true, false) => message.serialize_field("data", &Raw(&self.data))?,
+        }
+        if attributes {
+            message.serialize_field("attributes", &Pairs(&self.attributes))?;
+        } else {
+            message.skip_field("attributes")?;
+        }
+        match &self.ordering_key {
+            Some(key) => message.serialize_field("orderingKey", key)?,
+            None => message.skip_field("orderingKey")?,
+        }
+        message.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", default)]
+        #[derive(Default)]
+        struct Fields {
+            data: Data,
+            attributes: Attributes,
+            ordering_key: Option<String>,
+        }
+        let Fields { data, attributes, ordering_key } = Fields::deserialize(deserializer)?;
+        let message = Self { data: data.0, ordering_key, ..Self::default() };
+        Ok(attributes.0.into_iter().fold(message, |message, (key, value)| message.attribute(key, value)))
+    }
+}
+
+struct Raw<'a>(&'a [u8]);
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+struct Pairs<'a>(&'a [(String, String)]);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+#[derive(Default)]
+struct Data(Bytes);
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_str(DataVisitor)
+        } else {
+            deserializer.deserialize_byte_buf(DataVisitor)
+        }
+    }
+}
+
+struct DataVisitor;
+
+impl Visitor<'_> for DataVisitor {
+    type Value = Data;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message's data, in base64 where the format is text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Data, E> {
+        let data = BASE64_STANDARD.decode(text);
+        data.map(|data| Data(data.into())).map_err(|error| E::custom(format!("data is not base64: {error}")))
+    }
+
+    fn visit_bytes<E: Error>(self, data: &[u8]) -> Result<Data, E> {
+        Ok(Data(Bytes::copy_from_slice(data)))
+    }
+
+    fn visit_byte_buf<E: Error>(self, data: Vec<u8>) -> Result<Data, E> {
+        Ok(Data(data.into()))
+    }
+}
+
+#[derive(Default)]
+struct Attributes(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AttributesVisitor)
+    }
+}
+
+struct AttributesVisitor;
+
+impl<'de> Visitor<'de> for AttributesVisitor {
+    type Value = Attributes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message's attributes, strings by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            // No such message could be published, and looking for repeated names takes quadratic time.
+            if pairs.len() == MAX_ATTRIBUTES {
+                return Err(A::Error::custom(format!("a message has at most {MAX_ATTRIBUTES} attributes")));
+            }
+            pairs.push(pair);
+        }
+        Ok(Attributes(pairs))
+    }
+}

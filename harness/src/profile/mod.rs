@@ -1,0 +1,217 @@
+//! Profiles: where a scenario's time goes.
+//!
+//! [`make`] builds the harness with line tables and frame pointers ([`build`]), runs the scenario in it under `perf
+//! record` ([`record`]), folds the samples of the role threads ([`fold`]), and writes one folder:
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `cpu.folded`, `cpu.svg` | the stacks with their counts, and the flame graph |
+//! | `diff.svg` | against the committed `cpu.folded` of the same folder |
+//! | `top.txt` | the functions with the most samples of their own |
+//! | `threads.json` | per role thread: CPU time, run-queue delay, spins, waits, parks, yields |
+//! | `meta.json` | what was run, where, and what came out |
+//!
+//! A profile is a run of its own: the thing that is looked at is a child process, so that nothing of what makes the
+//! profile is in it. Without `perf` the run is made all the same, for `threads.json`, and the remedy is one line.
+
+mod build;
+mod callgrind;
+mod fold;
+mod graph;
+mod meta;
+mod record;
+mod run;
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+use crate::num;
+use run::Child;
+
+/// What to make a profile of.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) scenario: String,
+    /// In percent of the capacity, for `saturation`.
+    pub(crate) level: Option<f64>,
+    /// Messages a second; searched for when it is not given.
+    pub(crate) capacity: Option<String>,
+    /// Length of a sample, if not the usual one.
+    pub(crate) duration: Option<String>,
+    /// Where the folder goes; `profiles` in the workspace unless given.
+    pub(crate) out: Option<PathBuf>,
+    /// A harness that is built already.
+    pub(crate) binary: Option<PathBuf>,
+    pub(crate) callgrind: bool,
+    /// Further options of the run.
+    pub(crate) more: Vec<String>,
+}
+
+impl Request {
+    /// Which kind of load is profiled, by the name that its threads have; all where a scenario has but one.
+    fn load(&self) -> Option<&'static str> {
+        match &*self.scenario {
+            // Not the closed loops that say what the level is a percentage of.
+            "saturation" => Some("open"),
+            // Of fanout, not the few messages a second that say how long one takes.
+            "throughput" | "fanout" => Some("full"),
+            _ => None,
+        }
+    }
+}
+
+/// What was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) folder: PathBuf,
+    pub(crate) files: Vec<String>,
+    /// What could not be made, and the remedy, a line each.
+    pub(crate) remedies: Vec<String>,
+}
+
+/// Makes a profile. `Err` is why it could not even begin, or why the run left no result.
+pub(crate) fn make(request: &Request) -> Result<Made, String> {
+    let arguments = run::arguments(request)?;
+    run::rehearse(&arguments)?;
+    let root = build::workspace();
+    let binary = match &request.binary {
+        Some(binary) => binary.clone(),
+        None => build::harness(root.as_deref().map_err(Clone::clone)?)?,
+    };
+    let arguments = run::with_capacity(&binary, request, arguments)?;
+    let work = tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+
+    let mut remedies = Vec::new();
+    let perf = record::probe(&binary, work.path()).map_err(|remedy| remedies.push(remedy)).ok();
+    let data = perf.as_ref().map(|_| work.path().join("perf.data"));
+    let child = run::child(&binary, &arguments, data.as_deref(), work.path())?;
+
+    let name = folder_name(request, &child);
+    let root = root.unwrap_or_else(|_| PathBuf::from("."));
+    let folder = request.out.clone().unwrap_or_else(|| root.join("profiles")).join(name);
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| format!("cannot create {}: {error}; give another --out", folder.display()))?;
+    let mut writer = Writer { folder: folder.clone(), files: Vec::new() };
+
+    writer.json("threads.json", &threads(&child, request.load())?)?;
+    let mut cpu = None;
+    if let Some(data) = &data {
+        let folded = fold::fold(&record::script(data)?, request.load())?;
+        let baseline = graph::committed(&folder);
+        writer.text("cpu.folded", &folded.text)?;
+        writer.text("top.txt", &fold::top(&folded.text))?;
+        writer.bytes("cpu.svg", &graph::flame(&folded.text, &title(request))?)?;
+        if let Some(baseline) = &baseline {
+            writer.bytes("diff.svg", &graph::difference(&baseline.folded, &folded.text, &title(request))?)?;
+        }
+        cpu = Some((folded, baseline));
+    }
+    let mut counts = None;
+    if request.callgrind {
+        match callgrind::measure(&root) {
+            Ok(counted) => counts = Some(counted),
+            Err(remedy) => remedies.push(remedy),
+        }
+    }
+    let meta = meta::object(&meta::About {
+        request,
+        arguments: &arguments,
+        child: &child,
+        perf: perf.as_deref(),
+        cpu: cpu.as_ref(),
+        instructions: counts.as_ref(),
+        files: &writer.files,
+    });
+    writer.json("meta.json", &meta)?;
+    Ok(Made { folder, files: writer.files, remedies })
+}
+
+/// `<scenario>-<level>`; without levels, `<scenario>-<subscriptions>`, or the scenario alone where there is one.
+fn folder_name(request: &Request, child: &Child) -> String {
+    let configured = &child.result["config"]["subscriptions"];
+    let many = configured.as_array().map_or(std::slice::from_ref(configured), Vec::as_slice);
+    let many: Vec<String> = many.iter().filter_map(Value::as_u64).map(|number| number.to_string()).collect();
+    match request.level {
+        Some(level) => format!("{}-{}", request.scenario, num::percent(level)),
+        None if many.is_empty() || many == ["1"] => request.scenario.clone(),
+        None => format!("{}-{}", request.scenario, many.join("-")),
+    }
+}
+
+fn title(request: &Request) -> String {
+    match request.level {
+        Some(level) => format!("{} at {} % of capacity", request.scenario, num::percent(level)),
+        None => request.scenario.clone(),
+    }
+}
+
+/// What the role threads did under this kind of load, from the child's result.
+fn threads(child: &Child, load: Option<&str>) -> Result<Value, String> {
+    let all = &child.result["threads"];
+    let roles = all["roles"]
+        .as_array()
+        .ok_or("the harness that was run does not tell what its threads did; build it from this commit")?;
+    let wanted: Vec<&Value> =
+        roles.iter().filter(|role| load.is_none_or(|load| role["load"] == load)).collect();
+    let mut threads = json!({ "roles": wanted });
+    if let Some(coordinator) = all.get("coordinatorCpuMs") {
+        threads["coordinatorCpuMs"] = coordinator.clone();
+    }
+    Ok(threads)
+}
+
+/// Writes files into the folder and remembers which.
+struct Writer {
+    folder: PathBuf,
+    files: Vec<String>,
+}
+
+impl Writer {
+    fn json(&mut self, name: &str, value: &Value) -> Result<(), String> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+        self.text(name, &(text + "\n"))
+    }
+
+    fn text(&mut self, name: &str, text: &str) -> Result<(), String> {
+        self.bytes(name, text.as_bytes())
+    }
+
+    fn bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), String> {
+        let path = self.folder.join(name);
+        std::fs::write(&path, bytes).map_err(|error| cannot_write(&path, &error))?;
+        self.files.push(name.to_owned());
+        Ok(())
+    }
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot write {}: {error}; give another --out", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(scenario: &str, level: Option<f64>, subscriptions: Value) -> String {
+        let request = Request {
+            scenario: scenario.to_owned(),
+            level,
+            capacity: None,
+            duration: None,
+            out: None,
+            binary: None,
+            callgrind: false,
+            more: Vec::new(),
+        };
+        folder_name(&request, &Child { result: json!({ "config": { "subscriptions": subscriptions } }) })
+    }
+
+    #[test]
+    fn a_folder_is_named_by_scenario_and_level_or_subscriptions() {
+        assert_eq!(named("saturation", Some(90.0), json!(1)), "saturation-90");
+        assert_eq!(named("throughput", None, json!(1)), "throughput");
+        assert_eq!(named("throughput", None, json!(10)), "throughput-10");
+        assert_eq!(named("fanout", None, json!([50])), "fanout-50");
+        assert_eq!(named("replay", None, Value::Null), "replay");
+    }
+}

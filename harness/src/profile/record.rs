@@ -1,0 +1,79 @@
+//! `perf`: whether it is there and may record, recording, and its data as text.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A timer: virtual machines often hide the CPU's own counters, and a timer is always there.
+pub(super) const EVENT: &str = "cpu-clock";
+/// Not a round number, so that it does not keep step with anything that happens a thousand times a second.
+pub(super) const HERTZ: u32 = 999;
+
+/// The version of `perf`, when it may record; otherwise the remedy, in one line.
+pub(super) fn probe(binary: &Path, work: &Path) -> Result<String, String> {
+    let version = Command::new("perf").arg("--version").stdin(Stdio::null()).output();
+    let version = match version {
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        Ok(output) => {
+            return Err(without(&format!("perf does not work: {}", first_line(&output.stderr)), INSTALL));
+        }
+        Err(_) => return Err(without("perf is not installed", INSTALL)),
+    };
+    let trial = command(&work.join("trial.data"), binary)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| without(&format!("perf does not run: {error}"), INSTALL))?;
+    if trial.status.success() {
+        return Ok(version);
+    }
+    let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    Err(match paranoid.trim().parse::<i32>() {
+        Ok(level) if level > 2 => without(
+            &format!("perf may not record (kernel.perf_event_paranoid is {level})"),
+            "sudo sysctl kernel.perf_event_paranoid=2",
+        ),
+        _ => without(
+            &format!("perf does not record: {}", first_line(&trial.stderr)),
+            "run as root, or give the container CAP_PERFMON",
+        ),
+    })
+}
+
+const INSTALL: &str = "install linux-perf (Debian), linux-tools-$(uname -r) (Ubuntu) or perf (Fedora, Arch), and run this again";
+
+fn without(what: &str, remedy: &str) -> String {
+    format!("{what}, so there is no CPU profile: {remedy}")
+}
+
+fn first_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it does not say why").to_owned()
+}
+
+/// `perf record` of `binary`, whose arguments are still to be added.
+pub(super) fn command(data: &Path, binary: &Path) -> Command {
+    let mut command = Command::new("perf");
+    let hertz = HERTZ.to_string();
+    command
+        .args(["record", "--quiet", "-e", EVENT, "-F", &hertz, "-g", "-o"])
+        .arg(data)
+        .arg("--")
+        .arg(binary);
+    command
+}
+
+/// What was recorded, as text: a header with name, process and thread a sample, then its stack.
+pub(super) fn script(data: &Path) -> Result<Vec<u8>, String> {
+    let output = Command::new("perf")
+        // Inlined functions are left out: to look them up takes minutes, and `perf annotate` shows them.
+        .args(["script", "--no-inline", "-F", "comm,pid,tid,time,event,ip,sym,dso", "-i"])
+        .arg(data)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot run perf script: {error}"))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(format!("perf script failed: {}", first_line(&output.stderr)))
+    }
+}

@@ -1,0 +1,204 @@
+//! The parts of a text report that only one scenario has.
+
+use super::Paint;
+use super::text::columns;
+use crate::num;
+use crate::result::Ran;
+use crate::result::metrics::{Fanout, Firehose, HerdForm, Replay, Soak, ThunderingHerd};
+
+/// Rows of a course over time.
+const ROWS: usize = 10;
+
+pub(super) fn fanout(lines: &mut Vec<String>, metrics: &Fanout, paint: Paint) {
+    lines.push(
+        "subscriptions  at 100/s, to the last ack: p50      p95       max         messages/s  deliveries/s  \
+         ns/delivery"
+            .to_owned(),
+    );
+    for point in &metrics.points {
+        let latency = &point.last_ack_latency;
+        let [p50, p95, max] = [latency.p50, latency.p95, latency.max].map(time);
+        lines.push(format!(
+            "{:>13}  {:>27} {p50:>8}  {p95:>8}  {max:>8}  {:>10}  {:>12}  {:>11.2}",
+            point.subscriptions,
+            "",
+            num::signed(point.messages_per_sec),
+            num::signed(point.deliveries_per_sec),
+            point.cost_per_delivery_ns,
+        ));
+    }
+    lines.push(String::new());
+    let rises = match (metrics.cost_rises, metrics.cost_ratio) {
+        (Some(rises), Some(ratio)) => {
+            let says = if rises { "rises" } else { "does not rise" };
+            format!("; the cost per delivery {says} with the number of subscriptions ({ratio:.2} x)")
+        }
+        _ => String::new(),
+    };
+    lines.push(paint.strong(&format!(
+        "{} of {} deliveries made and acked, at most {} a second{rises}",
+        num::grouped(metrics.received),
+        num::grouped(metrics.expected),
+        num::signed(metrics.deliveries_per_sec),
+    )));
+}
+
+pub(super) fn firehose(lines: &mut Vec<String>, metrics: &Firehose, paint: Paint) {
+    let memory = &metrics.memory_bandwidth;
+    lines.push(format!(
+        "memory: {:.1} GB/s read and written by {} threads that copy {:.0} MB ({:.1} GB/s copied)",
+        memory.bytes_per_sec / 1e9,
+        memory.threads,
+        memory.buffer,
+        memory.copied_bytes_per_sec / 1e9
+    ));
+    lines.push(String::new());
+    lines.push(
+        "                                           messages  bursts  messages/s   GB/s  of memory  of a copy  publish: p50       p99       p99.9     max"
+            .to_owned(),
+    );
+    for case in &metrics.cases {
+        let bytes = case.bytes_per_sec.map_or_else(|| "-".to_owned(), |bytes| format!("{:.2}", bytes / 1e9));
+        let percent = |share: Option<f64>| {
+            share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0))
+        };
+        let (memory, copy) = (percent(case.memory_bandwidth_share), percent(case.copy_limit_share));
+        lines.push(format!(
+            "{:<41}  {:>8}  {:>6}  {:>10}  {bytes:>5}  {memory:>9}  {copy:>9}           {}",
+            case.label,
+            num::grouped(case.messages),
+            case.bursts,
+            num::signed(case.messages_per_sec),
+            columns(&case.publish_latency),
+        ));
+    }
+    lines.push(String::new());
+    lines.push(paint.faint("by reference no byte of a payload is moved; not stored, nobody could read it"));
+}
+
+pub(super) fn thundering_herd(lines: &mut Vec<String>, metrics: &ThunderingHerd, paint: Paint) {
+    lines.push(
+        "as        published in  delivered in  floor (counting)  ratio  latency: p50       p99       p99.9     max".to_owned(),
+    );
+    let mut row = |name: &str, form: &HerdForm| {
+        lines.push(format!(
+            "{name:<8}  {:>12}  {:>12}  {:>16}  {:>5.2}           {}",
+            time(Some(form.published_ms)),
+            time(Some(form.delivered_ms)),
+            time(Some(form.floor_ms)),
+            form.floor_ratio,
+            columns(&form.latency),
+        ));
+    };
+    row("threads", &metrics.threads);
+    if let Some(tasks) = &metrics.tasks {
+        row("tasks", tasks);
+    }
+    lines.push(String::new());
+    lines.push(paint.strong(&format!(
+        "success rate {} %: {} of {} deliveries made",
+        num::percent(metrics.success_rate * 100.0),
+        num::grouped(metrics.received),
+        num::grouped(metrics.expected)
+    )));
+}
+
+pub(super) fn soak(lines: &mut Vec<String>, ran: &Ran, metrics: &Soak, paint: Paint) {
+    lines.push(format!(
+        "{}/s offered, half of {}/s; {} threads; {} consumers, {} publishers and {} subscriptions came and went",
+        num::signed(metrics.offered_rate),
+        num::signed(metrics.capacity),
+        metrics.threads,
+        num::grouped(metrics.consumers),
+        num::grouped(metrics.publishers),
+        num::grouped(metrics.visiting_subscriptions),
+    ));
+    lines.push(format!(
+        "on purpose: {} panics, {} nacks, {} expired leases; {} redelivered, {} dead letters",
+        num::grouped(metrics.panics),
+        num::grouped(metrics.nacked),
+        num::grouped(metrics.expired),
+        num::grouped(metrics.redelivered),
+        num::grouped(metrics.dead_lettered),
+    ));
+    lines.push(String::new());
+    lines.push("until     latency: p50       p99       p99.9     max       resident".to_owned());
+    let windows = &metrics.latency_over_time;
+    for window in windows.iter().step_by(windows.len().div_ceil(ROWS).max(1)) {
+        let then = metrics.memory_over_time.iter().rev().find(|sample| sample.at_ms <= window.until_ms);
+        let rss = then.map_or_else(|| "-".to_owned(), |sample| format!("{:.1} MB", sample.rss));
+        let until = time(Some(window.until_ms));
+        lines.push(format!("{until:<8}           {} {rss:>9}", columns(&window.latency)));
+    }
+    lines.push(String::new());
+    let growth = match (metrics.plateau_rss, metrics.end_rss, metrics.rss_growth) {
+        (Some(plateau), Some(end), Some(growth)) => {
+            format!("resident memory {plateau:.1} MB, then {end:.1} MB: grew by {:.1} %", growth * 100.0)
+        }
+        _ => "resident memory is not known".to_owned(),
+    };
+    let rate = ran.outcome.as_ref().map_or(0.0, |outcome| outcome.messages_per_sec);
+    lines.push(paint.strong(&format!("{} messages/s; {growth}", num::signed(rate))));
+}
+
+pub(super) fn replay(lines: &mut Vec<String>, ran: &Ran, metrics: &Replay, paint: Paint) {
+    let Some(outcome) = &ran.outcome else { return };
+    if let Some(latency) = &outcome.latency {
+        lines.push("latency  p50       p99       p99.9     max".to_owned());
+        lines.push(format!("         {}", columns(latency)));
+        lines.push(String::new());
+    }
+    let recorded = metrics
+        .recorded_ms
+        .map_or_else(String::new, |recorded| format!(" (recorded over {})", time(Some(recorded))));
+    lines.push(paint.strong(&format!(
+        "{} messages in {}{recorded}: {} messages/s, {:.2} MB/s, {} pass{}",
+        num::grouped(metrics.messages),
+        time(Some(metrics.replayed_ms)),
+        num::signed(outcome.messages_per_sec),
+        metrics.bytes_per_sec / 1e6,
+        metrics.passes,
+        if metrics.passes == 1 { "" } else { "es" },
+    )));
+}
+
+/// Milliseconds of the result as text; a dash where nothing is known.
+fn time(millis: Option<f64>) -> String {
+    millis.map_or_else(|| "-".to_owned(), |millis| num::time(millis * 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::Recorder;
+    use crate::result::metrics::FanoutPoint;
+
+    #[test]
+    fn a_fanout_says_whether_the_cost_rises() {
+        let point = FanoutPoint {
+            subscriptions: 10,
+            expected: 1,
+            received: 1,
+            paced_rate: 100.0,
+            paced_messages: 1,
+            last_ack_latency: Recorder::new().summary(),
+            messages_per_sec: 1e6,
+            deliveries_per_sec: 1e7,
+            cost_per_delivery_ns: 100.0,
+            samples: vec![],
+        };
+        let metrics = Fanout {
+            deliveries_per_sec: 1e7,
+            expected: 1,
+            received: 1,
+            cost_ratio: Some(0.97),
+            cost_rises: Some(false),
+            points: vec![point],
+        };
+        let mut lines = Vec::new();
+        fanout(&mut lines, &metrics, Paint::plain());
+        let text = lines.join("\n");
+        assert!(text.contains("does not rise with the number of subscriptions (0.97 x)"), "{text}");
+        assert!(text.contains("10,000,000") && text.contains("100.00") && text.contains(" - "), "{text}");
+    }
+}

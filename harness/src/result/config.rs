@@ -1,0 +1,108 @@
+//! The `config` object of a result.
+
+use serde_json::{Value, json};
+
+use crate::cli::Scenario;
+use crate::cli::payloads::Payload;
+use crate::cli::settings::Settings;
+use crate::cli::units::Capacity;
+use crate::mix::Patterns;
+use crate::num;
+use crate::payload::Read;
+
+/// What was run, in full: two results compare only when these agree.
+pub(super) fn object(settings: &Settings) -> Value {
+    let mut config = json!({
+        "publishers": settings.publishers,
+        "subscriptions": settings.subscriptions,
+        "consumers": settings.consumers,
+        "sampleMs": num::millis(num::float(num::nanos(settings.sample))),
+        "warmupMs": num::millis(num::float(num::nanos(settings.warmup))),
+        "iterations": settings.iterations,
+        "mode": name(settings.mode),
+        "shards": settings.shards,
+        "ring": settings.ring,
+        "overflow": name(settings.overflow),
+        "wait": name(settings.wait),
+        "batch": settings.batch,
+        "read": if settings.read == Read::All { "all" } else { "ends" },
+        "quick": settings.quick,
+    });
+    match &settings.payload {
+        Payload::Generated(bytes) => {
+            config["payload"] = json!("written");
+            config["payloadBytes"] = json!(bytes);
+        }
+        Payload::Mixed(mix) => {
+            config["payload"] = json!("written");
+            config["mix"] = json!(mix.to_string());
+            config["payloadBytes"] = json!(Patterns::mixed(&mix.0).mean_length());
+        }
+        Payload::Referenced(bytes) => {
+            config["payload"] = json!("reference");
+            config["payloadBytes"] = json!(bytes);
+        }
+        Payload::Input { path, lines } => {
+            config["payload"] = json!("input");
+            config["input"] = json!(path);
+            config["inputMessages"] = json!(lines.count());
+            config["payloadBytes"] = json!(lines.mean_length());
+            config["keyed"] = json!(lines.keyed());
+        }
+    }
+    if let Some(keys) = settings.keys {
+        config["orderingKeys"] = json!(keys);
+    }
+    own(settings, &mut config);
+    config
+}
+
+/// What only some scenarios have.
+fn own(settings: &Settings, config: &mut Value) {
+    let capacity = match settings.capacity {
+        Capacity::Auto => json!("auto"),
+        Capacity::Given(rate) => json!(rate),
+    };
+    match settings.scenario {
+        Scenario::Saturation => {
+            config["levels"] = json!(settings.levels);
+            config["capacity"] = capacity;
+        }
+        Scenario::Throughput => {
+            if let Some(messages) = settings.messages {
+                config["messages"] = json!(messages);
+            }
+        }
+        Scenario::Fanout => config["subscriptionCounts"] = json!(settings.counts),
+        Scenario::Firehose => {
+            // It runs with none and with one.
+            config["subscriptions"] = json!([0, 1]);
+            config["payload"] = json!("reference and written");
+            config["bursts"] = json!(settings.bursts);
+        }
+        Scenario::Soak => config["capacity"] = capacity,
+        Scenario::Replay => {
+            if let Some(replay) = &settings.replay {
+                config["timeField"] = json!(replay.field);
+                config["speed"] = json!(replay.speed);
+            }
+        }
+        Scenario::ThunderingHerd | Scenario::All => {}
+    }
+}
+
+/// The name of an option's value as it is written on the command line.
+pub(crate) fn name(value: impl clap::ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn option_names_are_those_of_the_command_line() {
+        assert_eq!(name(crate::cli::Wait::SpinThenPark), "spin-then-park");
+        assert_eq!(name(crate::cli::Mode::InPlace), "in-place");
+    }
+}

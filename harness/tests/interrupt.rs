@@ -1,0 +1,89 @@
+//! Ctrl-C: what was measured so far is reported, and marked. Release builds only.
+#![cfg(all(unix, not(debug_assertions)))]
+
+mod common;
+
+use common::{ALONE, only_result};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::PoisonError;
+
+/// Starts a run and waits until it says `when` on stderr.
+fn started(arguments: &str, results: &Path, when: &str) -> (Child, impl BufRead) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(arguments.split_whitespace())
+        .arg("--results")
+        .arg(results)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the harness starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains(when) {
+        line.clear();
+        assert!(stderr.read_line(&mut line).expect("text") > 0, "it ended without saying {when}");
+    }
+    (child, stderr)
+}
+
+fn interrupt(child: &Child) {
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+fn end(mut child: Child) -> ExitStatus {
+    child.wait().expect("it ends")
+}
+
+#[test]
+fn ctrl_c_ends_a_run_with_what_was_measured_so_far() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().unwrap();
+    // Says something once a second, by when there are several samples.
+    let arguments = "--scenario throughput --quick --duration 300ms --iterations 1000";
+    let (child, _stderr) = started(arguments, directory.path(), "iteration");
+    interrupt(&child);
+    assert_eq!(end(child).code(), Some(1));
+    let result = only_result(directory.path());
+    assert_eq!((&result["incomplete"], &result["success"]), (&true.into(), &false.into()));
+    assert!(result["errors"].to_string().contains("interrupted"), "{result}");
+    let iterations = result["metrics"]["iterations"].as_array().unwrap().len();
+    assert!((1..1000).contains(&iterations), "{iterations}");
+    assert!(result["metrics"]["messagesPerSec"].as_f64() > Some(0.0));
+    for account in result["ledger"].as_array().unwrap() {
+        assert_eq!(account["balanced"], true, "what was sent was drained: {account}");
+    }
+}
+
+#[test]
+fn ctrl_c_before_the_first_sample_leaves_no_figure() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().unwrap();
+    let (child, _stderr) = started("--scenario throughput --duration 60s", directory.path(), "iteration 1");
+    interrupt(&child);
+    assert_eq!(end(child).code(), Some(1));
+    let result = only_result(directory.path());
+    assert_eq!(result["incomplete"], true);
+    assert!(result["metrics"].get("messagesPerSec").is_none(), "{result}");
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_at_once() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().unwrap();
+    // A thousand subscriptions at 1 KB take a moment to drain; the copy loop of a firehose cannot be interrupted at all.
+    let arguments = "--scenario firehose --payload 1MB --messages 100000";
+    let (child, mut stderr) = started(arguments, directory.path(), "firehose");
+    interrupt(&child);
+    let mut line = String::new();
+    while !line.contains("interrupted") {
+        line.clear();
+        stderr.read_line(&mut line).unwrap();
+    }
+    interrupt(&child);
+    let status = end(child);
+    // Unless it was done with the first in the meantime.
+    assert!(matches!(status.code(), Some(130 | 1)), "{status:?}");
+}
