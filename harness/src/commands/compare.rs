@@ -159,10 +159,9 @@ fn table(base: &Value, rows: &[Row], notes: &[String], paint: Paint) -> String {
 
 fn line(row: &Row, paint: Paint) -> String {
     let unit = row.metric.unit;
-    let interval = row.interval.map_or_else(
-        || "-".to_owned(),
-        |(low, high)| format!("{:+.1} .. {:+.1} %", low * 100.0, high * 100.0),
-    );
+    let interval = row
+        .interval
+        .map_or_else(|| "-".to_owned(), |(low, high)| format!("{} .. {} %", share(low), share(high)));
     let finding = match row.finding {
         Finding::Regression => paint.bad("regression"),
         Finding::Improvement => paint.good("improvement"),
@@ -174,9 +173,14 @@ fn line(row: &Row, paint: Paint) -> String {
         row.metric.name,
         unit.text(row.base),
         unit.text(row.current),
-        format!("{:+.1} %", row.change * 100.0),
+        format!("{} %", share(row.change)),
         row.probability.map_or_else(|| "-".to_owned(), |probability| format!("{probability:.3}")),
         format!("{}, {}", num::count(row.values.0), num::count(row.values.1)),
         caveat.map_or_else(String::new, |caveat| format!(" ({caveat})")),
     )
+}
+
+/// A share in percent; from tenfold on the digits say nothing.
+fn share(value: f64) -> String {
+    if value > 9.99 { ">+999".to_owned() } else { format!("{:+.1}", value * 100.0) }
 }

@@ -229,9 +229,10 @@ fn books(lines: &mut Vec<String>, ran: &Ran, paint: Paint) {
     )));
     let environment = &ran.environment;
     lines.push(paint.faint(&format!(
-        "on {}, {} CPUs{}; {}",
+        "on {}, {} CPU{}{}; {}",
         environment.cpu_model.as_deref().unwrap_or("an unknown CPU"),
         environment.cpu_cores,
+        if environment.cpu_cores == 1 { "" } else { "s" },
         if environment.virtualized == Some(true) { ", virtual" } else { "" },
         environment.pinning
     )));
