@@ -1,7 +1,7 @@
 //! A build that is slower on purpose, to try out whether comparisons notice.
 //!
-//! `HARNESS_HANDICAP=40 cargo build --release --target-dir target/slow -p ringmain-harness` makes a harness whose
-//! publishers spend forty dependent multiplications on every message more than they need. The number is compiled
+//! `HARNESS_HANDICAP=60 cargo build --release --target-dir target/slow -p ringmain-harness` makes a harness whose
+//! publishers spend sixty dependent multiplications on every message more than they need. The number is compiled
 //! in; without it nothing of this is left in the code. A result of such a build says so.
 
 /// Multiplications per message.

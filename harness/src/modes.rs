@@ -63,7 +63,7 @@ pub(crate) fn describe(histogram: &[(f64, u64)]) -> Option<String> {
 }
 
 /// The buckets with the empty ones put in.
-fn dense(histogram: &[(f64, u64)]) -> Vec<(f64, f64)> {
+pub(crate) fn dense(histogram: &[(f64, u64)]) -> Vec<(f64, f64)> {
     let mut buckets: Vec<(f64, f64)> = Vec::new();
     for &(bound, count) in histogram {
         if let Some(&(last, _)) = buckets.last() {

@@ -118,7 +118,9 @@ pub(super) struct Series {
 pub(super) enum Look {
     /// With a mark at every point that was measured.
     Marked,
-    /// Without: what was asked for, beside what was measured.
+    /// Without, where there are too many.
+    Line,
+    /// Dashed: what was asked for, beside what was measured.
     Dashed,
     /// As an area: shares of a whole.
     Filled,
@@ -127,7 +129,7 @@ pub(super) enum Look {
 impl Look {
     fn class(self) -> &'static str {
         match self {
-            Self::Marked => "",
+            Self::Marked | Self::Line => "",
             Self::Dashed => " dashed",
             Self::Filled => " filled",
         }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::View;
 use super::chart::{self, Axis, Look, Point, Series, short};
+use crate::modes;
 use crate::num;
 
 /// A time in milliseconds for people.
@@ -146,14 +147,55 @@ pub(super) fn iterations(views: &[View<'_>]) -> String {
     chart::svg("Throughput by iteration", x, Axis::amounts("messages/s", rates.clone()), &series, None, None)
 }
 
+/// Percentiles of one part of a run after another, for a scenario that keeps them.
+pub(super) fn latency_over_time(result: &Value) -> String {
+    let parts: Vec<&Value> = result["metrics"]["latencyOverTime"].as_array().into_iter().flatten().collect();
+    let line = |name: &str, key: &str| {
+        let points = parts.iter().filter_map(|part| {
+            let (x, y) = (part["untilMs"].as_f64()? / 1e3, part["latency"][key].as_f64()?);
+            Some(Point { x, y, says: format!("until {x:.1} s: {name} {}", time(y)), hollow: false })
+        });
+        Series { name: name.to_owned(), points: points.collect(), look: Look::Marked }
+    };
+    let series: Vec<Series> = [("p50", "p50"), ("p99", "p99"), ("max", "max")]
+        .map(|(name, key)| line(name, key))
+        .into_iter()
+        .filter(|series| series.points.len() > 1)
+        .collect();
+    let points = || series.iter().flat_map(|series| &series.points);
+    let x = Axis::amounts("seconds", points().map(|point| point.x));
+    let y = Axis::times("latency (log)", points().map(|point| point.y));
+    chart::svg("Latency over time", x, y, &series, None, None)
+}
+
+/// Resident and allocated memory over a run, for a scenario that keeps them.
+pub(super) fn memory_over_time(result: &Value) -> String {
+    let parts: Vec<&Value> = result["metrics"]["memoryOverTime"].as_array().into_iter().flatten().collect();
+    let line = |name: &str, key: &str| {
+        let points = parts.iter().filter_map(|part| {
+            let (x, y) = (part["atMs"].as_f64()? / 1e3, part[key].as_f64()?);
+            Some(Point { x, y, says: format!("at {x:.1} s: {y:.1} MiB {name}"), hollow: false })
+        });
+        Series { name: name.to_owned(), points: points.collect(), look: Look::Line }
+    };
+    let series: Vec<Series> = [line("resident", "rssMB"), line("heap used", "heapUsedMB")]
+        .into_iter()
+        .filter(|series| series.points.len() > 1)
+        .collect();
+    let points = || series.iter().flat_map(|series| &series.points);
+    let x = Axis::amounts("seconds", points().map(|point| point.x));
+    let y = Axis::amounts("MiB", points().map(|point| point.y));
+    chart::svg("Memory over time", x, y, &series, None, None)
+}
+
 /// The histogram of one result's latencies, as shares of all.
 pub(super) fn histogram(latency: &Value) -> String {
     let buckets = buckets(latency);
     let total: f64 = buckets.iter().map(|&(_, count)| num::float(count)).sum();
     let mut points = Vec::new();
-    for &(bound, count) in &buckets {
+    for (bound, count) in modes::dense(&buckets) {
         // Flat over the bucket, so that the area has steps.
-        let y = 100.0 * num::float(count) / total.max(1.0);
+        let y = 100.0 * count / total.max(1.0);
         for x in [bound.log2(), bound.log2() + 1.0] {
             points.push(Point { x, y, says: String::new(), hollow: false });
         }

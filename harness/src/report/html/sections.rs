@@ -10,9 +10,7 @@ use crate::num;
 /// The section of one result.
 pub(super) fn section(view: &View<'_>) -> String {
     let result = view.result;
-    let name =
-        if view.name == result["scenario"] { String::new() } else { format!("{}: ", escape(&view.name)) };
-    let mut out = format!("<section><h2>{name}{}</h2>", shown(&result["scenario"]));
+    let mut out = format!("<section><h2>{}</h2>", escape(&view.name));
     out.push_str(&format!("<p class=\"faint\">{}</p>", escape(&view.file)));
     out.push_str(&verdict(result));
     out.push_str(&tiles(result));
@@ -23,6 +21,8 @@ pub(super) fn section(view: &View<'_>) -> String {
         figures::percentiles(one),
         figures::achieved(view),
         figures::iterations(one),
+        figures::latency_over_time(result),
+        figures::memory_over_time(result),
         figures::histogram(latency),
     ];
     out.push_str(&format!("<div class=\"charts\">{}</div>", charts.concat()));
@@ -211,7 +211,7 @@ fn noise(noise: &Value) -> Value {
 
 /// What the metrics hold beside that: single figures, and lists of objects as tables.
 fn others(result: &Value) -> String {
-    const KNOWN: [&str; 12] = [
+    const KNOWN: [&str; 14] = [
         "messagesPerSec",
         "latency",
         "memory",
@@ -223,6 +223,8 @@ fn others(result: &Value) -> String {
         "probes",
         "deliveriesPerSec",
         "searchedAgainFor",
+        "memoryOverTime",
+        "latencyOverTime",
         "durationMs",
     ];
     const ROWS: usize = 200;
@@ -249,6 +251,7 @@ fn others(result: &Value) -> String {
                     .collect();
                 out.push_str(&format!("<h3>{}</h3>{}", escape(name), table("", &head, &rows)));
             }
+            None if value.is_object() => out.push_str(&pairs(&escape(name), value)),
             None => drop(single.insert(name.clone(), value.clone())),
         }
     }
