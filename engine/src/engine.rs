@@ -5,7 +5,7 @@ use crate::config::TopicConfig;
 use crate::error::Error;
 use crate::name;
 use crate::observe::event;
-use crate::subscription::{Housekeeper, Subscription, SubscriptionInner};
+use crate::subscription::{Housekeeper, Subscription, SubscriptionInner, serving};
 use crate::topic::Topic;
 use foldhash::fast::RandomState;
 use ringmain_ring::now;
@@ -98,7 +98,8 @@ impl EngineInner {
         }
         let subscriptions: Vec<_> = lock(&self.subscriptions).values().cloned().collect();
         if matches!(how, Close::Drain(_)) {
-            for subscription in &subscriptions {
+            // A handler that closes would wait for itself: for its own batch, and for what only it may handle.
+            for subscription in subscriptions.iter().filter(|one| !serving::is(&one.topic)) {
                 subscription.wait_until_settled(deadline);
             }
         }
@@ -120,7 +121,8 @@ impl EngineInner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Close {
-    /// Refuse new messages, and wait, at most this long, until everything accepted is delivered and acked.
+    /// Refuse new messages, and wait, at most this long, until everything accepted is delivered and acked. Inside a
+    /// handler the subscriptions of its topic are not waited for, since that would be for the handler itself.
     Drain(Duration),
     /// Refuse new messages, nack what is outstanding, and give up what is left.
     Now,

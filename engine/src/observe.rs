@@ -32,7 +32,9 @@ mod recording {
                 counter!("ringmain_published_total", "topic" => name.clone()).absolute(published);
                 gauge!("ringmain_subscriptions", "topic" => name.clone()).set(subscriptions as f64);
                 let behind = slowest.map_or(0, |slowest| slowest.behind);
-                gauge!("ringmain_slowest_behind", "topic" => name).set(behind as f64);
+                gauge!("ringmain_slowest_behind", "topic" => name.clone()).set(behind as f64);
+                let stalled = topic.stalled().unwrap_or_default();
+                gauge!("ringmain_publisher_stalled_seconds", "topic" => name).set(stalled.as_secs_f64());
             }
             for subscription in self.subscriptions().iter().filter_map(|name| self.subscription(name)) {
                 record(subscription.name(), &subscription.stats());

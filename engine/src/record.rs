@@ -4,6 +4,7 @@
 //! messages have) and, right behind it, the payload bytes. A payload that the caller owns as `Bytes` stays where it is
 //! and the header refers to it. A delivery that is leased holds a clone of the pointer; nothing else is copied.
 
+use crate::external::External;
 use crate::message::Message;
 use bytes::Bytes;
 use ringmain_ring::{Buffer, Sequence, UniqueBuffer};
@@ -17,7 +18,7 @@ pub(crate) struct Header {
     /// Wall time, nanoseconds since 1970.
     pub(crate) publish_time: u64,
     /// The caller's payload, if it is not in the buffer.
-    pub(crate) external: Option<Bytes>,
+    pub(crate) external: Option<External>,
     pub(crate) extras: Option<Box<Extras>>,
 }
 
@@ -62,7 +63,7 @@ impl Record {
         let Message { data, attributes, ordering_key } = message;
         draft.resize(0);
         draft.publish_time = publish_time;
-        draft.external = Some(data);
+        draft.external = Some(External::new(data));
         if !attributes.is_empty() || ordering_key.is_some() {
             draft.extras = Some(Box::new(Extras { attributes, ordering_key }));
         }
@@ -73,7 +74,7 @@ impl Record {
     pub(crate) fn into_message(self) -> Message {
         let Some(mut draft) = self.recycle() else { return Message::default() };
         let extras = draft.extras.take().map(|extras| *extras).unwrap_or_default();
-        let data = draft.external.take().unwrap_or_default();
+        let data = draft.external.take().map(External::into_bytes).unwrap_or_default();
         Message { data, attributes: extras.attributes, ordering_key: extras.ordering_key }
     }
 
@@ -87,7 +88,7 @@ impl Record {
     #[inline]
     pub(crate) fn size(&self) -> usize {
         let buffer = self.buffer();
-        let data = buffer.external.as_ref().map_or_else(|| buffer.bytes().len(), Bytes::len);
+        let data = buffer.external.as_ref().map_or_else(|| buffer.bytes().len(), |external| external.len());
         data + buffer.extras.as_deref().map_or(0, Extras::size)
     }
 
@@ -205,7 +206,7 @@ impl Received {
     #[must_use]
     pub fn bytes(&self) -> Bytes {
         match &self.record.buffer().external {
-            Some(bytes) => bytes.clone(),
+            Some(bytes) => Bytes::clone(bytes),
             None => Bytes::from_owner(Payload(self.record.buffer().clone())),
         }
     }

@@ -11,6 +11,7 @@ use crate::filter::Filter;
 use crate::name;
 use crate::publish::{Lanes, Payloads, Publisher, threshold};
 use crate::record::{MessageId, Record};
+use crate::stall::Stall;
 use crate::stats::TopicStats;
 use crate::subscription::{Subscription, SubscriptionInner, dead_letter};
 use foldhash::fast::FixedState;
@@ -28,6 +29,7 @@ pub(crate) struct Shard {
     pub(crate) channel: Channel<Record>,
     pub(crate) lanes: Lanes,
     pub(crate) payloads: Payloads,
+    pub(crate) stall: Stall,
     /// Where its numbers began, for counting.
     start: u64,
 }
@@ -169,7 +171,13 @@ impl TopicInner {
                 .wait(self.config.wait)
                 .build(Record::default)?;
             let lanes = Lanes::new(&channel);
-            Ok(Shard { channel, lanes, payloads: Payloads::new(&self.config), start })
+            Ok(Shard {
+                channel,
+                lanes,
+                payloads: Payloads::new(&self.config),
+                stall: Stall::default(),
+                start,
+            })
         };
         let shards = (0..count).map(shard).collect::<Result<Box<[Shard]>, Error>>()?;
         Ok(self.shards.get_or_init(|| shards))

@@ -191,6 +191,12 @@ impl<T: Send + Sync + 'static> Channel<T> {
         self.ring.tail()
     }
 
+    /// The first sequence that is claimed and not yet published, if there is one; see [`Ring::unpublished`].
+    #[must_use]
+    pub fn unpublished(&self) -> Option<Sequence> {
+        self.ring.unpublished()
+    }
+
     /// Notified when there is something new to read (unless the strategy is [`WaitStrategy::Spin`]).
     #[must_use]
     pub fn data(&self) -> &Notify {

@@ -5,10 +5,10 @@
 
 use super::inner::SubscriptionInner;
 use super::serving::Serving;
+use crate::external::caught;
 use crate::record::{Held, InPlace, MessageId, Received, Record};
 use crate::stats::add;
 use ringmain_fanout::{Batch, Sequence};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a handler says of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +42,11 @@ impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
     fn again(&mut self, subscription: &SubscriptionInner, held: Held) {
         let _serving = Serving::enter(&subscription.topic);
         let Held { message, attempt } = held;
-        let run = AssertUnwindSafe(|| self(InPlace::new(&message.record, message.id, attempt)));
-        let verdict = catch_unwind(run).unwrap_or_else(|_panic| {
-            add(&subscription.counters.panics, 1);
-            Verdict::Nack
-        });
+        let verdict =
+            caught(|| self(InPlace::new(&message.record, message.id, attempt))).unwrap_or_else(|| {
+                add(&subscription.counters.panics, 1);
+                Verdict::Nack
+            });
         let counters = &subscription.counters;
         add(&counters.delivered, 1);
         add(&counters.redelivered, u64::from(attempt > 1));
@@ -81,7 +81,7 @@ fn handle_batch(
         // All that the loop keeps of a message is where it is, for the case of a panic.
         let mut at = start;
         let mut handled = 0;
-        let run = AssertUnwindSafe(|| {
+        let run = || {
             handled = batch.for_each_after(skip, |sequence, record| {
                 at = sequence;
                 if !lets_through(record) {
@@ -94,8 +94,8 @@ fn handle_batch(
                     subscription.failed(Received { record: record.clone(), id }, 1);
                 }
             });
-        });
-        if catch_unwind(run).is_ok() {
+        };
+        if caught(run).is_some() {
             tally.handled += handled as u64;
             break;
         }

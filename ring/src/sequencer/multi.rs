@@ -192,6 +192,24 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
         self.claim_range(count, false).map(|start| Claim::new(self, start, count))
     }
 
+    /// The first sequence that is claimed and not yet published: readers wait there. For a moment that is usual; for
+    /// longer, a producer is stopped between the two, or has forgotten its [`Claim`]. Costs a look at up to a lap of
+    /// slots, and stops nobody.
+    #[must_use]
+    pub fn unpublished(&self) -> Option<Sequence> {
+        let end = self.tail();
+        // Nothing before the gate is unpublished, for the gate has passed it; and nothing before the last lap.
+        let lap = end.minus(self.core.capacity());
+        let gate = self.core.cached_gate();
+        let start = if gate.is_before(lap) { lap } else { gate };
+        let is_stale = |sequence: &Sequence| {
+            // Relaxed: whoever reads the value acquires. Ahead of the sequence, the slot is a lap further already.
+            let stamp = self.core.slots.0.slot(*sequence).stamp.load(Ordering::Relaxed);
+            Sequence::from_raw(stamp).is_before(*sequence)
+        };
+        (0..end.distance_from(start).max(0).unsigned_abs()).map(|offset| start.plus(offset)).find(is_stale)
+    }
+
     /// Claims `count` sequences for the caller alone, and acquires a gate past the last lap of their slots.
     #[inline]
     fn claim_range(&self, count: u64, patient: bool) -> Result<Sequence, ClaimError> {

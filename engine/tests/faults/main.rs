@@ -1,0 +1,14 @@
+//! Faults, injected one at a time and in pairs: what fails is told, and everything else goes on.
+//!
+//! docs/RELIABILITY.md has a row for each fault and names the tests; many are shown elsewhere, where the feature is tested.
+//! Here is what belongs to no feature: [`reentrant`] about handlers that call back into the engine, [`handlers`] about
+//! those that panic while something else goes wrong, [`payloads`] about payloads whose `Drop` panics, [`forgotten`] about
+//! what is never dropped, and [`clocks`] about time that jumps and threads that get none.
+
+mod clocks;
+#[path = "../common/mod.rs"]
+mod common;
+mod forgotten;
+mod handlers;
+mod payloads;
+mod reentrant;

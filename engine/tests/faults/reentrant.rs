@@ -1,0 +1,159 @@
+//! Handlers that call back into the engine: each call does what it does elsewhere, or says why not. None waits for itself.
+
+use super::common::{assert_balanced, manual, message, number, receive_all, subscribe, topic};
+use ringmain::{Close, Dispatcher, Engine, Overflow, PublishError, RecvError, SubscriptionConfig, Verdict};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+/// Has `call` made inside a handler of the first of ten messages, on a ring of sixteen slots.
+fn within_a_handler<R: Send + 'static>(
+    call: impl FnOnce(&Engine) -> R + Send + 'static,
+) -> (Engine, Dispatcher, usize, R) {
+    let (engine, _clock) = manual();
+    let topic = topic(&engine, 16);
+    let subscription = subscribe(&topic, "sub");
+    (0..10).for_each(|number| _ = topic.publisher().publish(message(number)).expect("room"));
+    let (tell, told) = mpsc::channel();
+    let (mut call, inner) = (Some(call), engine.clone());
+    let mut dispatcher = Dispatcher::new().add(&subscription, move |_| {
+        if let Some(call) = call.take() {
+            tell.send(call(&inner)).expect("somebody listens");
+        }
+        Verdict::Ack
+    });
+    let handled = dispatcher.poll();
+    let result = told.try_recv().expect("the handler ran");
+    (engine, dispatcher, handled, result)
+}
+
+#[test]
+fn publishing_goes_on_to_where_it_would_wait_for_itself() {
+    let (engine, mut dispatcher, handled, published) = within_a_handler(|engine| {
+        let publisher = engine.topic("topic").expect("there").publisher();
+        let mut published = 0;
+        loop {
+            match publisher.publish(message(100)) {
+                Ok(_) => published += 1,
+                Err(PublishError::WouldDeadlock(back)) => {
+                    assert_eq!(back, message(100));
+                    return published;
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    });
+    assert_eq!((handled, published), (10, 6), "of 16 slots");
+    assert_eq!(dispatcher.run_until_idle(), 6);
+    assert_balanced(&engine.subscription("sub").expect("there"));
+}
+
+#[test]
+fn a_delivery_of_the_same_subscription_is_received_and_acked_or_nacked_inside() {
+    for nack in [false, true] {
+        let (engine, mut dispatcher, _, received) = within_a_handler(move |engine| {
+            let publisher = engine.topic("topic").expect("there").publisher();
+            publisher.publish(message(100)).expect("room");
+            let subscription = engine.subscription("sub").expect("there");
+            let delivery = subscription.try_recv().expect("not closed").expect("what no turn has taken yet");
+            let received = number(delivery.data());
+            if nack { delivery.nack() } else { delivery.ack() }.expect("in time");
+            received
+        });
+        assert_eq!(received, 100, "the batch that is being handled is the dispatcher's");
+        assert_eq!(dispatcher.run_until_idle(), usize::from(nack));
+        let subscription = engine.subscription("sub").expect("there");
+        assert_eq!(subscription.stats().acked, 11);
+        assert_balanced(&subscription);
+    }
+}
+
+#[test]
+fn closing_now_ends_the_batch_with_everything_accounted_for() {
+    let (engine, mut dispatcher, handled, report) = within_a_handler(|engine| engine.close(Close::Now));
+    assert_eq!((handled, report.unacked), (10, 0), "the batch is finished");
+    dispatcher.run();
+    assert_eq!(engine.close(Close::Now), Default::default());
+    assert!(matches!(engine.subscription("sub").expect("there").recv(), Err(RecvError::Detached)));
+}
+
+/// Nobody else would deliver what is left, and nobody could wait for the batch that the handler is in.
+#[test]
+fn closing_with_a_drain_without_end_does_not_wait_for_itself() {
+    let (engine, mut dispatcher, handled, report) = within_a_handler(|engine| {
+        let other = engine.create_topic("other", Default::default()).expect("a new topic");
+        let subscription = subscribe(&other, "other-sub");
+        other.publisher().publish(message(7)).expect("room");
+        let received = std::thread::spawn(move || receive_all(&subscription));
+        let report = engine.close(Close::Drain(Duration::MAX));
+        // What the handler does not hold up is drained as ever.
+        assert_eq!(received.join().expect("no panic"), [7]);
+        report
+    });
+    assert_eq!((handled, report.unacked), (10, 0));
+    dispatcher.run();
+    drop(engine);
+}
+
+#[test]
+fn detaching_deleting_and_subscribing_inside_do_what_they_do_outside() {
+    let (engine, mut dispatcher, handled, ()) = within_a_handler(|engine| {
+        let topic = engine.topic("topic").expect("there");
+        let second = subscribe(&topic, "second");
+        topic.publisher().publish(message(50)).expect("room");
+        assert_eq!(receive_all(&second), [50], "from now on");
+        engine.delete_subscription("second").expect("there");
+        assert!(matches!(second.recv(), Err(RecvError::Detached)));
+        engine.subscription("sub").expect("there").detach();
+        let lossy = SubscriptionConfig::default().overflow(Overflow::DropOldest);
+        let third = topic.create_subscription("third", lossy).expect("a new name");
+        engine.delete_topic("topic").expect("there");
+        assert!(matches!(topic.publisher().publish(message(51)), Err(PublishError::Closed(_))));
+        assert!(matches!(third.recv(), Err(RecvError::Closed)));
+    });
+    assert_eq!(handled, 10, "the batch is finished");
+    dispatcher.run();
+    assert_balanced(&engine.subscription("sub").expect("there"));
+    engine.create_topic("topic", Default::default()).expect("the name is free");
+}
+
+/// The handler has the last handle on everything, and lets go of it.
+#[test]
+fn dropping_everything_inside_ends_the_batch_and_then_the_dispatcher() {
+    let (engine, _clock) = manual();
+    let topic = topic(&engine, 16);
+    let (publisher, subscription) = (topic.publisher(), subscribe(&topic, "sub"));
+    (0..3).for_each(|number| _ = publisher.publish(message(number)).expect("room"));
+    let mut deliveries = subscription.pull(1).expect("not closed");
+    let serving = Dispatcher::new();
+    let everything = Arc::new(Mutex::new(None));
+    let taken = Arc::clone(&everything);
+    let (tell, told) = mpsc::channel();
+    let mut dispatcher = serving.add(&subscription, move |message| {
+        let everything = taken.lock().expect("no panic").take();
+        drop(everything);
+        tell.send(number(message.data())).expect("somebody listens");
+        Verdict::Ack
+    });
+    let delivery = deliveries.pop().expect("one");
+    *everything.lock().expect("no panic") = Some((engine, topic, publisher, subscription, delivery));
+    assert_eq!(dispatcher.poll(), 2);
+    dispatcher.run();
+    drop(dispatcher);
+    assert_eq!(told.iter().collect::<Vec<_>>(), [1, 2], "the batch was its own; what was leased is gone");
+}
+
+#[test]
+fn a_dispatcher_is_run_and_stopped_within_a_handler() {
+    let (_engine, mut dispatcher, handled, inner) = within_a_handler(|engine| {
+        let topic = engine.topic("topic").expect("there");
+        let second = subscribe(&topic, "second");
+        topic.publisher().publish(message(50)).expect("room");
+        let mut inner = Dispatcher::new().add(&second, |_| Verdict::Ack);
+        let handled = inner.run_until_idle();
+        inner.stop_handle().stop();
+        inner.run();
+        handled
+    });
+    assert_eq!((handled, inner), (10, 1));
+    assert_eq!(dispatcher.run_until_idle(), 1);
+}
