@@ -1,42 +1,17 @@
-//! A payload that the caller owns, and code of his that runs when it goes.
+//! The caller's code that runs in the engine: handlers, and the `Drop` of payloads that he owns.
 //!
 //! The engine drops payloads where it has use for a slot or is done with a lease: in another publisher's call, in the
 //! midst of an expiry, several at once at a close. A panic in the owner's `Drop` has no business there, and a second one
 //! while the first unwinds would end the process. So it ends here; the panic hook has told of it.
 
 use bytes::Bytes;
-use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Bytes of the caller's, which go quietly.
-#[derive(Debug)]
-pub(crate) struct External(Bytes);
-
-impl External {
-    pub(crate) fn new(bytes: Bytes) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, which are the caller's again.
-    pub(crate) fn into_bytes(mut self) -> Bytes {
-        std::mem::take(&mut self.0)
-    }
-}
-
-impl Deref for External {
-    type Target = Bytes;
-
-    #[inline]
-    fn deref(&self) -> &Bytes {
-        &self.0
-    }
-}
-
-impl Drop for External {
-    fn drop(&mut self) {
-        let bytes = std::mem::take(&mut self.0);
-        let _panicked = caught(|| drop(bytes));
-    }
+/// Drops a payload that the caller owns. A call of its own: inlined into all that drops a record, it would keep that from
+/// being inlined on the way of messages that have no such payload.
+#[inline(never)]
+pub(crate) fn let_go(bytes: Bytes) {
+    let _panicked = caught(|| drop(bytes));
 }
 
 /// Runs code of the caller's: `None` if it panics. What it panics with goes quietly, too.

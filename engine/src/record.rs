@@ -4,7 +4,7 @@
 //! messages have) and, right behind it, the payload bytes. A payload that the caller owns as `Bytes` stays where it is
 //! and the header refers to it. A delivery that is leased holds a clone of the pointer; nothing else is copied.
 
-use crate::external::External;
+use crate::external::let_go;
 use crate::message::Message;
 use bytes::Bytes;
 use ringmain_ring::{Buffer, Sequence, UniqueBuffer};
@@ -18,8 +18,17 @@ pub(crate) struct Header {
     /// Wall time, nanoseconds since 1970.
     pub(crate) publish_time: u64,
     /// The caller's payload, if it is not in the buffer.
-    pub(crate) external: Option<External>,
+    pub(crate) external: Option<Bytes>,
     pub(crate) extras: Option<Box<Extras>>,
+}
+
+impl Drop for Header {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(bytes) = self.external.take() {
+            let_go(bytes);
+        }
+    }
 }
 
 /// What a message without attributes or ordering key owns no memory for.
@@ -63,7 +72,7 @@ impl Record {
         let Message { data, attributes, ordering_key } = message;
         draft.resize(0);
         draft.publish_time = publish_time;
-        draft.external = Some(External::new(data));
+        draft.external = Some(data);
         if !attributes.is_empty() || ordering_key.is_some() {
             draft.extras = Some(Box::new(Extras { attributes, ordering_key }));
         }
@@ -74,7 +83,7 @@ impl Record {
     pub(crate) fn into_message(self) -> Message {
         let Some(mut draft) = self.recycle() else { return Message::default() };
         let extras = draft.extras.take().map(|extras| *extras).unwrap_or_default();
-        let data = draft.external.take().map(External::into_bytes).unwrap_or_default();
+        let data = draft.external.take().unwrap_or_default();
         Message { data, attributes: extras.attributes, ordering_key: extras.ordering_key }
     }
 
@@ -88,7 +97,7 @@ impl Record {
     #[inline]
     pub(crate) fn size(&self) -> usize {
         let buffer = self.buffer();
-        let data = buffer.external.as_ref().map_or_else(|| buffer.bytes().len(), |external| external.len());
+        let data = buffer.external.as_ref().map_or_else(|| buffer.bytes().len(), Bytes::len);
         data + buffer.extras.as_deref().map_or(0, Extras::size)
     }
 
@@ -99,10 +108,11 @@ impl Record {
         let mut size = buffer.bytes().len();
         let mut draft = match buffer.into_unique() {
             Ok(draft) => draft,
-            Err(buffer) => return (Self::let_go(buffer), None),
+            Err(buffer) => return (Self::size_of_shared(buffer), None),
         };
         if let Some(external) = draft.external.take() {
             size += external.len();
+            let_go(external);
         }
         if draft.extras.is_some() {
             size += Extras::size_of_last(&mut draft.extras);
@@ -111,7 +121,7 @@ impl Record {
     }
 
     #[cold]
-    fn let_go(buffer: Buffer<Header>) -> usize {
+    fn size_of_shared(buffer: Buffer<Header>) -> usize {
         Self(Some(buffer)).size()
     }
 
@@ -206,7 +216,7 @@ impl Received {
     #[must_use]
     pub fn bytes(&self) -> Bytes {
         match &self.record.buffer().external {
-            Some(bytes) => Bytes::clone(bytes),
+            Some(bytes) => bytes.clone(),
             None => Bytes::from_owner(Payload(self.record.buffer().clone())),
         }
     }
