@@ -1,21 +1,72 @@
-//! docs/SEMANTICS.md keeps its word: every promise there is shown by tests that exist, in the file that it names, and that
-//! run with all the others.
+//! docs/SEMANTICS.md and docs/RELIABILITY.md keep their word: every promise there is shown by tests that exist, in the file
+//! that is named, and that run with all the others.
 //!
 //! A promise is a row of a table, `| promise | shown by |`; a test is a link whose text is its name and whose target is its
-//! file: ``[`name`](../engine/tests/file.rs)``. That a test shows what it is said to show, no test can tell.
+//! file: ``[`name`](../engine/tests/file.rs)``. A loom model is a test, too. A class of bugs is a row of a table with a third
+//! column, which names the broken variants that such a model of the row fails with, or says how it fails otherwise. That a
+//! test shows what it is said to show, no test can tell.
 #![cfg(not(any(ringmain_loom, miri)))]
 
 use std::fs;
 use std::path::Path;
 
-const PAGE: &str = "docs/SEMANTICS.md";
+/// The heads of tables: of promises, and of classes of bugs.
+const PROMISE: &str = "| promise | shown by |";
+const CLASS: &str = "| class | shown by | made to fail by |";
 
 /// The rows of the page's tables, without heads and rules.
 fn promises(page: &str) -> Vec<(&str, &str)> {
-    page.lines()
-        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.rsplit_once(" | "))
-        .filter(|(promise, _)| *promise != "promise")
-        .collect()
+    rows(page, PROMISE).into_iter().filter_map(|row| row.rsplit_once(" | ")).collect()
+}
+
+/// The rows of the page's tables with this head.
+fn rows<'a>(page: &'a str, head: &str) -> Vec<&'a str> {
+    let mut here = false;
+    let mut rows = Vec::new();
+    for line in page.lines() {
+        here = if here { line.starts_with('|') } else { line == head };
+        if here && line != head && !line.starts_with("|--") {
+            rows.extend(line.strip_prefix("| ").and_then(|row| row.strip_suffix(" |")));
+        }
+    }
+    rows
+}
+
+/// Everything that is wrong with the page's classes of bugs, as [`faults`] says of its promises.
+fn class_faults(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    for row in rows(page, CLASS) {
+        let [class, cell, broken] = row.split(" | ").collect::<Vec<_>>()[..] else {
+            found.push(format!("no three columns: {row}"));
+            continue;
+        };
+        found.extend(faults(&format!("{PROMISE}\n|--|\n| {class} | {cell} |\n"), &read));
+        let models: String =
+            tests(cell).iter().filter_map(|(name, file)| model(name, &read(file)?)).collect();
+        let named = broken.split('`').skip(1).step_by(2).filter(|name| name.contains('.'));
+        let unknown = named.filter(|name| !models.contains(&format!("\"{name}\"")));
+        found.extend(unknown.map(|name| format!("no model of this row is broken by {name}: {class}")));
+    }
+    found
+}
+
+/// What the loom model `name` is said to be broken by, if there is one in a file of this `text`.
+fn model(name: &str, text: &str) -> Option<String> {
+    let begins = |line: &str| {
+        let line = line.trim();
+        let rest = line.strip_prefix("model!(").unwrap_or(line).strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with(", broken by ["))
+    };
+    let mut lines = text.lines().skip_while(|line| !begins(line)).peekable();
+    lines.peek()?;
+    let mut variants = String::new();
+    for line in lines {
+        variants.push_str(line);
+        if line.contains(']') {
+            break;
+        }
+    }
+    Some(variants)
 }
 
 /// The tests that a cell names, each with its file, as seen from the page.
@@ -27,6 +78,9 @@ fn tests(cell: &str) -> Vec<(&str, &str)> {
 
 /// What is wrong with the test `name` in a file of this `text`, if anything is.
 fn fault(name: &str, text: &str) -> Option<&'static str> {
+    if model(name, text).is_some() {
+        return None;
+    }
     let mut attributes = Vec::new();
     for line in text.lines().map(str::trim) {
         let is_it = line
@@ -70,23 +124,63 @@ fn faults(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     found
 }
 
+/// Checks a page that has at least so many promises and so many classes.
+fn check(name: &str, least: usize, classes: usize) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in a workspace");
+    let page = fs::read_to_string(root.join(name)).expect("the page is there");
+    let counts = (promises(&page).len(), rows(&page, CLASS).len());
+    assert!(counts.0 >= least && counts.1 >= classes, "{name}: {counts:?} only: is this the page?");
+    let lines = page.lines().filter(|line| line.starts_with('|')).count();
+    let heads = page.lines().filter(|line| [PROMISE, CLASS].contains(line)).count();
+    assert_eq!(
+        counts.0 + counts.1 + 2 * heads,
+        lines,
+        "{name}: each row is a head, a rule, a promise or a class"
+    );
+    let read = |file: &str| fs::read_to_string(root.join("docs").join(file)).ok();
+    let found = [faults(&page, read), class_faults(&page, read)].concat();
+    assert!(found.is_empty(), "{name}: {found:#?}");
+}
+
 #[test]
 fn every_promise_is_shown_by_tests_that_are_there_and_run() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in a workspace");
-    let page = fs::read_to_string(root.join(PAGE)).expect("the page is there");
-    assert!(promises(&page).len() > 60, "{} promises only: is this the page?", promises(&page).len());
-    let rows = page.lines().filter(|line| line.starts_with('|')).count();
-    let heads = page.lines().filter(|line| *line == "| promise | shown by |").count();
-    assert_eq!(promises(&page).len() + 2 * heads, rows, "each row is a head, a rule or a promise");
-    let found = faults(&page, |file| fs::read_to_string(root.join("docs").join(file)).ok());
-    assert!(found.is_empty(), "{PAGE}: {found:#?}");
+    check("docs/SEMANTICS.md", 61, 0);
+}
+
+#[test]
+fn every_fault_and_every_class_of_bugs_has_its_tests() {
+    check("docs/RELIABILITY.md", 18, 23);
+}
+
+#[test]
+fn the_rules_for_classes_can_fail() {
+    let file = "model!(one, broken by [\"a.b\"], {});\nmodel!(\n    /// Told.\n    two, broken by [\n        \"c.d\",\n    ], {\n\
+                });\n#[test]\nfn runs() {}\n";
+    let faults = |row: &str| {
+        let page = format!("{CLASS}\n|---|---|---|\n| {row} |\n");
+        class_faults(&page, |name| (name == "../a.rs").then(|| file.to_owned())).len()
+    };
+    let right = [
+        "It. | [`one`](../a.rs) | `a.b`",
+        "It. | [`one`](../a.rs)<br>[`two`](../a.rs) | `a.b`, `c.d`",
+        "It. | [`runs`](../a.rs) | not yet",
+    ];
+    let wrong = [
+        "It. | [`one`](../a.rs)",
+        "It. | [`three`](../a.rs) | not yet",
+        "It. | [`one`](../a.rs) | `c.d`",
+        "It. | [`runs`](../a.rs) | `a.b`",
+        "It. | one | not yet",
+    ];
+    assert_eq!(right.map(faults), [0; 3]);
+    assert_eq!(wrong.map(faults), [1; 5]);
 }
 
 #[test]
 fn the_rules_can_fail() {
     let file = "#[test]\nfn runs() {}\n#[test]\n#[ignore = \"slow\"]\nfn waits() {}\nfn helps() {}\n\
                 /// Told.\n#[test]\n#[cfg_attr(debug_assertions, ignore = \"slow\")]\nfn perhaps() {}\n";
-    let page = |cell: &str| format!("| promise | shown by |\n|---|---|\n| It does. | {cell} |\n");
+    let page = |cell: &str| format!("{PROMISE}\n|---|---|\n| It does. | {cell} |\n");
     let faults = |cell: &str| faults(&page(cell), |name| (name == "../a.rs").then(|| file.to_owned())).len();
     assert_eq!(faults("[`runs`](../a.rs)"), 0);
     for wrong in [

@@ -55,7 +55,6 @@ fn a_backoff_is_over_after_a_jump_and_a_close_with_it_counts_what_is_left() {
 /// Sixteen threads on one CPU, half of them waiting for the other half at any time, under each wait strategy. Were
 /// waiting to spin without end, each message would cost the others' time slices: minutes, not a moment.
 #[test]
-#[cfg_attr(miri, ignore = "Miri has no CPUs to be pinned to")]
 fn sixteen_threads_on_one_cpu_get_everything_done() {
     const EACH: u64 = 200;
     let Some(cpu) = core_affinity::get_core_ids().and_then(|cpus| cpus.first().copied()) else { return };
