@@ -70,12 +70,13 @@ impl Recorder {
             mean: some.then(|| num::millis(self.0.mean())),
             curve: self.curve(),
             histogram: self.histogram(),
+            recorded: Some(Box::new(self.0.clone())),
         }
     }
 
     /// What the result says of one sample among several: the figures without the pictures.
     pub(crate) fn brief(&self) -> Summary {
-        Summary { curve: Vec::new(), histogram: Vec::new(), ..self.summary() }
+        Summary { curve: Vec::new(), histogram: Vec::new(), recorded: None, ..self.summary() }
     }
 
     fn curve(&self) -> Vec<(f64, f64)> {
@@ -130,6 +131,9 @@ pub(crate) struct Summary {
     /// Milliseconds and how many took that long, up to twice as long; a bucket per power of two nanoseconds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) histogram: Vec<(f64, u64)>,
+    /// All of it, for `--hdr-log`.
+    #[serde(skip)]
+    pub(crate) recorded: Option<Box<Histogram<u64>>>,
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ mod shared;
 mod threads;
 mod validate;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cli::settings::{Plan, Settings};
@@ -164,8 +165,12 @@ fn execute(plan: &Plan, settings: &Settings) -> (Verdict, Row) {
     let written = result::object(settings, &ran)
         .map_err(|error| error.to_string())
         .and_then(|object| result::write(&plan.results, settings, &object, &mut std::io::stdout()));
-    match written.and_then(|path| told.and_then(|()| commands::say(&format!("result: {}\n", path.display()))))
-    {
+    let logged = |path: PathBuf| {
+        let log = if plan.hdr_log { Some(result::write_hdr_log(&path, &ran)?) } else { None };
+        let log = log.map_or_else(String::new, |log| format!("histograms: {}\n", log.display()));
+        Ok(format!("result: {}\n{log}", path.display()))
+    };
+    match written.and_then(logged).and_then(|paths| told.and_then(|()| commands::say(&paths))) {
         Ok(()) => {}
         Err(line) => {
             eprintln!("error: {line}");

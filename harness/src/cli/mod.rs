@@ -218,6 +218,9 @@ pub(crate) struct Arguments {
     /// Where the result file goes
     #[arg(long, default_value = "results", value_name = "DIR")]
     pub(crate) results: PathBuf,
+    /// Write the latency histograms, too, beside the result, as an HdrHistogram log (V2, compressed)
+    #[arg(long)]
+    pub(crate) hdr_log: bool,
     /// Short samples: under 30 s, and the result says so
     #[arg(long)]
     pub(crate) quick: bool,

@@ -69,6 +69,7 @@ pub(crate) struct Replay {
 pub(crate) struct Plan {
     pub(crate) runs: Vec<Settings>,
     pub(crate) results: PathBuf,
+    pub(crate) hdr_log: bool,
     pub(crate) strict: bool,
     pub(crate) dry_run: bool,
     pub(crate) color: Color,
@@ -92,6 +93,7 @@ pub(crate) fn plan(arguments: &Arguments) -> Result<Plan, String> {
     Ok(Plan {
         runs,
         results: arguments.results.clone(),
+        hdr_log: arguments.hdr_log,
         strict: arguments.strict,
         dry_run: arguments.dry_run,
         color: arguments.color,

@@ -7,11 +7,13 @@
 mod books;
 mod config;
 mod file;
+mod hdr_log;
 pub(crate) mod metrics;
 
 pub(crate) use books::{Account, NoiseReport, Threads};
 pub(crate) use config::name;
 pub(crate) use file::{prepare, write};
+pub(crate) use hdr_log::write as write_hdr_log;
 pub(crate) use metrics::ScenarioMetrics;
 
 use serde_json::{Map, Value, json};
