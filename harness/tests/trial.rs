@@ -14,8 +14,8 @@
 use serde_json::Value;
 use std::process::Command;
 
+/// Of twenty tries, one may be wrong; `HARNESS_TRIES` asks for another number, for an impression.
 const TRIES: usize = 20;
-const RIGHT: usize = 19;
 
 /// One comparison: the finding, and the change of the throughput in percent.
 fn compare(base: &str, current: &str) -> (String, f64) {
@@ -41,14 +41,16 @@ fn nineteen_of_twenty_comparisons_are_right() {
     let slow = std::env::var("HARNESS_SLOW").expect("HARNESS_SLOW names a slowed build; see above");
     let slow = std::fs::canonicalize(format!("../{slow}")).or_else(|_| std::fs::canonicalize(&slow));
     let slow = slow.expect("HARNESS_SLOW names a file").to_str().expect("a name").to_owned();
+    let tries = std::env::var("HARNESS_TRIES").map_or(TRIES, |tries| tries.parse().expect("a number"));
     let mut right = [0, 0];
-    for number in 1..=TRIES {
+    for number in 1..=tries {
         let (same, drift) = compare(plain, plain);
         let (slower, change) = compare(plain, &slow);
         right[0] += usize::from(same == "no difference");
         right[1] += usize::from(slower == "regression");
         println!("try {number}: itself {drift:+.1} % {same}; slowed {change:+.1} % {slower}");
     }
-    println!("right: itself {} of {TRIES}, slowed {} of {TRIES}", right[0], right[1]);
-    assert!(right[0] >= RIGHT && right[1] >= RIGHT, "{right:?}");
+    println!("right: itself {} of {tries}, slowed {} of {tries}", right[0], right[1]);
+    let enough = tries - tries / TRIES;
+    assert!(right[0] >= enough && right[1] >= enough, "{right:?}");
 }
