@@ -4,10 +4,11 @@
 
 mod common;
 
-use common::{assert_balanced, manual, message, number};
+use common::failing::of;
+use common::{assert_balanced, manual, message, number, single_with};
 use ringmain::{
-    Delivery, Dispatcher, Engine, Error, InPlace, Invalid, ManualClock, Message, Overflow, Publisher,
-    RecvError, Subscription, SubscriptionConfig, TopicConfig, Verdict,
+    Dispatcher, Error, InPlace, Invalid, Message, Overflow, RecvError, Subscription, SubscriptionConfig,
+    TopicConfig, Verdict,
 };
 use ringmain_ring::sync::{AtomicBool, Ordering};
 use std::panic::resume_unwind;
@@ -30,17 +31,6 @@ fn attributed(number: u64) -> Message {
 
 fn is_wanted(number: u64) -> bool {
     number.is_multiple_of(3)
-}
-
-fn single(slots: usize, config: SubscriptionConfig) -> (Engine, ManualClock, Publisher, Subscription) {
-    let (engine, clock) = manual();
-    let topic = common::topic(&engine, slots);
-    let subscription = topic.create_subscription("sub", config).unwrap();
-    (engine, clock, topic.publisher(), subscription)
-}
-
-fn of(delivery: &Delivery) -> (u64, u32) {
-    (number(delivery.data()), delivery.delivery_attempt())
 }
 
 type Log = Arc<Mutex<Vec<(u64, u32)>>>;
@@ -67,7 +57,7 @@ fn what_does_not_match_is_acked_on_the_spot_leased_in_place_and_in_order() {
     {
         let config = config().overflow(overflow);
         let config = if ordering { config.message_ordering() } else { config };
-        let (_engine, _clock, publisher, leased) = single(64, config.clone());
+        let (_engine, _clock, publisher, leased) = single_with(64, config.clone());
         let in_place = leased.topic().create_subscription("in-place", config).unwrap();
         let everything = common::subscribe(&leased.topic(), "everything");
         for number in 0..30 {
@@ -165,7 +155,7 @@ fn a_syntax_error_names_its_column_and_creates_nothing() {
 #[test]
 fn what_is_filtered_is_in_nobodys_way() {
     let config = config().message_ordering().max_outstanding_messages(2).max_held_messages(1);
-    let (_engine, _clock, publisher, subscription) = single(64, config);
+    let (_engine, _clock, publisher, subscription) = single_with(64, config);
     for number in [1, 2, 4, 0, 5, 7, 3, 8, 10, 11, 13, 6, 14] {
         publisher.publish(attributed(number).ordering_key("a")).unwrap();
     }
@@ -201,7 +191,7 @@ fn a_full_ring_on_every_shard_without_a_match_hides_none() {
 #[test]
 fn a_backlog_without_a_match_and_without_an_end_does_not_hold_a_call() {
     for in_place in [false, true] {
-        let (engine, _clock, publisher, subscription) = single(16, config());
+        let (engine, _clock, publisher, subscription) = single_with(16, config());
         let (stop, stopped) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let stopping = Arc::clone(&stop);
         let publishing = thread::spawn(move || {
@@ -252,7 +242,7 @@ fn a_backlog_without_a_match_and_without_an_end_does_not_hold_a_call() {
 
 #[test]
 fn a_deleted_topic_with_nothing_left_that_matches_is_at_its_end() {
-    let (engine, _clock, publisher, subscription) = single(16, config());
+    let (engine, _clock, publisher, subscription) = single_with(16, config());
     (0..6).for_each(|number| _ = publisher.publish(attributed(number)).unwrap());
     engine.delete_topic("topic").unwrap();
     let rest = subscription.topic();
@@ -267,7 +257,8 @@ fn a_deleted_topic_with_nothing_left_that_matches_is_at_its_end() {
 #[test]
 fn with_drop_oldest_the_account_balances() {
     for in_place in [false, true] {
-        let (_engine, _clock, publisher, subscription) = single(8, config().overflow(Overflow::DropOldest));
+        let (_engine, _clock, publisher, subscription) =
+            single_with(8, config().overflow(Overflow::DropOldest));
         let lost = Arc::new(Mutex::new(0));
         let (log, write, told) = (Log::default(), Log::default(), Arc::clone(&lost));
         drop(log);
@@ -322,7 +313,7 @@ fn batches_of_any_length_and_panics_in_them_lose_nothing_and_repeat_nothing() {
     for (limit, wanted) in (1..=9).flat_map(|limit| (0..64u64).map(move |wanted| (limit, wanted))) {
         for overflow in [Overflow::Block, Overflow::DropOldest] {
             let config = SubscriptionConfig::default().filter("attributes:yes").overflow(overflow);
-            let (_engine, _clock, publisher, subscription) = single(32, config);
+            let (_engine, _clock, publisher, subscription) = single_with(32, config);
             let matches = move |number: u64| (wanted >> (number % 6)) & 1 == 1;
             let fails = |number: u64, attempt: u32| number % 4 < 2 && attempt <= 2;
             let (log, mut dispatcher) = logged(&subscription, limit, move |message| {
@@ -370,7 +361,7 @@ fn batches_of_any_length_and_panics_in_them_lose_nothing_and_repeat_nothing() {
 #[test]
 fn what_is_staged_behind_a_ring_without_a_match_is_found_in_the_same_call() {
     let lossy = config().overflow(Overflow::DropOldest);
-    let (_engine, _clock, publisher, subscription) = single(4, lossy);
+    let (_engine, _clock, publisher, subscription) = single_with(4, lossy);
     let (wanted, unwanted): (Vec<u64>, Vec<u64>) = (1..100).partition(|number| is_wanted(*number));
     publisher.publish(attributed(wanted[0])).unwrap();
     subscription.recv().unwrap().ack().unwrap(); // so that nobody is known to have nothing to read

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Random, assert_balanced, manual, message};
+use common::{Random, assert_balanced, message, single_with};
 use ringmain::{
     AckError, Delivery, Dispatcher, Engine, ManualClock, Message, Overflow, PublishError, Publisher,
     RecvError, Subscription, SubscriptionConfig, Verdict,
@@ -19,13 +19,6 @@ const ROUNDS: usize = if cfg!(debug_assertions) { 2_000 } else { 20_000 };
 
 fn bytes(most: usize) -> SubscriptionConfig {
     SubscriptionConfig::default().max_outstanding_bytes(most)
-}
-
-fn single(slots: usize, config: SubscriptionConfig) -> (Engine, ManualClock, Publisher, Subscription) {
-    let (engine, clock) = manual();
-    let topic = common::topic(&engine, slots);
-    let subscription = topic.create_subscription("sub", config).unwrap();
-    (engine, clock, topic.publisher(), subscription)
 }
 
 /// A message of this size.
@@ -56,7 +49,7 @@ fn ack_all(deliveries: Vec<Delivery>) {
 #[test]
 fn a_message_for_which_there_is_no_credit_stays_next() {
     for most in [1_000, 1] {
-        let (_engine, _clock, publisher, subscription) = single(16, bytes(100));
+        let (_engine, _clock, publisher, subscription) = single_with(16, bytes(100));
         publish(&publisher, &[60, 50, 10, 40, 1]);
         let mut out = Vec::new();
         let mut delivered = Vec::new();
@@ -81,7 +74,7 @@ fn a_message_for_which_there_is_no_credit_stays_next() {
 #[test]
 fn a_message_for_which_there_is_no_credit_goes_before_what_came_back() {
     for most in [1, 1_000] {
-        let (_engine, _clock, publisher, subscription) = single(16, bytes(100));
+        let (_engine, _clock, publisher, subscription) = single_with(16, bytes(100));
         publish(&publisher, &[50, 10]);
         let mut first = subscription.pull(1).unwrap();
         // Twice, so that what comes next is from the ring.
@@ -100,7 +93,7 @@ fn a_message_for_which_there_is_no_credit_goes_before_what_came_back() {
 
 #[test]
 fn sizes_are_data_and_attributes() {
-    let (_engine, _clock, publisher, subscription) = single(16, bytes(30));
+    let (_engine, _clock, publisher, subscription) = single_with(16, bytes(30));
     let attributed = || sized(10).attribute("abc", "de").attribute("f", "").ordering_key("no part of it");
     (0..3).for_each(|_| _ = publisher.publish(attributed()).unwrap());
     let out = pull(&subscription);
@@ -117,7 +110,7 @@ fn sizes_are_data_and_attributes() {
 
 #[test]
 fn a_message_larger_than_the_limit_goes_alone() {
-    let (_engine, _clock, publisher, subscription) = single(16, bytes(100));
+    let (_engine, _clock, publisher, subscription) = single_with(16, bytes(100));
     publish(&publisher, &[10, 500, 500, 10, 90, 1]);
     for expected in [vec![(0, 10)], vec![(1, 500)], vec![(2, 500)], vec![(3, 10), (4, 90)], vec![(5, 1)]] {
         let out = pull(&subscription);
@@ -131,7 +124,7 @@ fn a_message_larger_than_the_limit_goes_alone() {
 #[test]
 fn with_allow_excess_what_is_taken_together_is_delivered_together() {
     let config = bytes(100).allow_excess(true).max_outstanding_messages(4);
-    let (_engine, _clock, publisher, subscription) = single(16, config);
+    let (_engine, _clock, publisher, subscription) = single_with(16, config);
     publish(&publisher, &[60, 60, 60, 60, 60, 10]);
     let mut out = subscription.pull(1).unwrap();
     out.extend(subscription.pull(2).unwrap());
@@ -187,7 +180,7 @@ fn each_end_of_a_lease_gives_its_credit_back_exactly_once() {
     ];
     for (how, end) in ends {
         let config = bytes(100).max_outstanding_messages(3);
-        let (engine, clock, publisher, subscription) = single(64, config);
+        let (engine, clock, publisher, subscription) = single_with(64, config);
         for _ in 0..10 {
             publish(&publisher, &[20, 30, 50]);
         }
@@ -219,7 +212,8 @@ fn each_end_of_a_lease_gives_its_credit_back_exactly_once() {
 
 #[test]
 fn consumers_at_the_same_time_do_not_exceed_the_bytes_together() {
-    let (_engine, _clock, publisher, subscription) = single(4096, bytes(1_000).max_outstanding_messages(40));
+    let (_engine, _clock, publisher, subscription) =
+        single_with(4096, bytes(1_000).max_outstanding_messages(40));
     let mut random = Random(7);
     for round in 0..100 {
         for _ in 0..32 {
@@ -254,7 +248,7 @@ fn consumers_at_the_same_time_do_not_exceed_the_bytes_together() {
 #[test]
 fn consumers_in_step_do_not_exceed_the_messages_together() {
     let config = SubscriptionConfig::default().max_outstanding_messages(2);
-    let (_engine, _clock, publisher, subscription) = single(4096, config);
+    let (_engine, _clock, publisher, subscription) = single_with(4096, config);
     publish(&publisher, &[1; 100]);
     let step = Barrier::new(3);
     let exceeded = AtomicUsize::new(0);
@@ -282,7 +276,7 @@ fn consumers_in_step_do_not_exceed_the_messages_together() {
 /// A subscription that holds as much as it may: nacked, and waiting for their turn or their backoff.
 fn full_of_held(config: SubscriptionConfig, in_place: bool) -> (Engine, Publisher, Subscription) {
     let backoff = config.retry(DEADLINE, DEADLINE);
-    let (engine, _clock, publisher, subscription) = single(8, backoff);
+    let (engine, _clock, publisher, subscription) = single_with(8, backoff);
     let mut dispatcher = Dispatcher::new();
     if in_place {
         dispatcher = dispatcher.turn_limit(1).add(&subscription, |_| Verdict::Nack);

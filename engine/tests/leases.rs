@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{assert_balanced, message, number, receive_all, single, until};
+use common::failing::of;
+use common::{assert_balanced, message, receive_all, single, until};
 use ringmain::{AckError, Delivery, Engine, RecvError, SubscriptionConfig, TopicConfig};
 use std::sync::mpsc;
 use std::thread;
@@ -10,11 +11,6 @@ use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_millis(1);
-
-/// The number and attempt of a delivery.
-fn of(delivery: &Delivery) -> (u64, u32) {
-    (number(delivery.data()), delivery.delivery_attempt())
-}
 
 #[test]
 fn an_acked_message_never_comes_again() {

@@ -4,11 +4,9 @@
 
 mod common;
 
-use common::{assert_balanced, manual, message, number, receive_all};
-use ringmain::{
-    AckError, Close, Delivery, Engine, ManualClock, Message, Publisher, RecvError, Subscription,
-    SubscriptionConfig, Topic, TopicConfig,
-};
+use common::failing::of;
+use common::{assert_balanced, keyed, manual, message, number, ordering, receive_all, single_with};
+use ringmain::{AckError, Close, Delivery, Engine, ManualClock, RecvError, Subscription, Topic, TopicConfig};
 use std::thread;
 use std::time::Duration;
 
@@ -16,28 +14,6 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_millis(1);
 /// For what comes at once, or never.
 const LONG: Duration = Duration::from_secs(20);
-
-/// A message of `key` that carries a number.
-fn keyed(key: &str, number: u64) -> Message {
-    message(number).ordering_key(key)
-}
-
-fn ordering() -> SubscriptionConfig {
-    SubscriptionConfig::default().message_ordering()
-}
-
-/// One topic, one publisher, one subscription like this.
-fn single(slots: usize, config: SubscriptionConfig) -> (Engine, ManualClock, Publisher, Subscription) {
-    let (engine, clock) = manual();
-    let topic = common::topic(&engine, slots);
-    let subscription = topic.create_subscription("sub", config).unwrap();
-    (engine, clock, topic.publisher(), subscription)
-}
-
-/// The number and attempt of a delivery.
-fn of(delivery: &Delivery) -> (u64, u32) {
-    (number(delivery.data()), delivery.delivery_attempt())
-}
 
 /// Everything that may be delivered now.
 fn pull(subscription: &Subscription) -> Vec<Delivery> {
@@ -52,7 +28,7 @@ fn told(deliveries: &[Delivery]) -> Vec<(u64, u32)> {
 
 #[test]
 fn the_next_message_of_a_key_comes_when_the_one_before_is_acked_and_nobody_else_waits() {
-    let (_engine, _clock, publisher, subscription) = single(16, ordering());
+    let (_engine, _clock, publisher, subscription) = single_with(16, ordering());
     for message in
         [keyed("a", 1), keyed("a", 2), keyed("b", 3), message(4), keyed("a", 5), message(6), keyed("b", 7)]
     {
@@ -102,7 +78,7 @@ fn a_redelivery_keeps_its_place() {
         }),
     ];
     for (how, end) in ends {
-        let (_engine, clock, publisher, subscription) = single(16, ordering());
+        let (_engine, clock, publisher, subscription) = single_with(16, ordering());
         for number in 0..4 {
             publisher.publish(keyed("a", number)).unwrap();
         }
@@ -131,7 +107,7 @@ fn a_redelivery_keeps_its_place() {
 
 #[test]
 fn backoff_lets_no_later_message_of_the_key_overtake_and_holds_up_nobody_else() {
-    let (engine, clock, publisher, subscription) = single(16, ordering().retry(DEADLINE, DEADLINE * 4));
+    let (engine, clock, publisher, subscription) = single_with(16, ordering().retry(DEADLINE, DEADLINE * 4));
     for number in 0..3 {
         publisher.publish(keyed("a", number)).unwrap();
         publisher.publish(keyed("b", number + 10)).unwrap();
@@ -224,7 +200,7 @@ fn a_dead_letter_whose_topic_is_gone_does_not_stall_its_key() {
 #[test]
 fn hundreds_queued_behind_a_key_are_in_nobodys_way() {
     for most in [1, 7, 1_000] {
-        let (_engine, _clock, publisher, subscription) = single(1024, ordering());
+        let (_engine, _clock, publisher, subscription) = single_with(1024, ordering());
         (0..700).for_each(|number| _ = publisher.publish(keyed("a", number)).unwrap());
         publisher.publish(keyed("b", 1_000)).unwrap();
         publisher.publish(message(1_001)).unwrap();
@@ -278,7 +254,7 @@ fn what_queues_behind_a_stuck_key_is_bounded_and_then_the_ring_fills_up() {
         for bytes in [false, true] {
             let config =
                 if bytes { ordering().max_held_bytes(20 * 8) } else { ordering().max_held_messages(20) };
-            let (_engine, _clock, publisher, subscription) = single(16, config);
+            let (_engine, _clock, publisher, subscription) = single_with(16, config);
             let mut published = 0;
             let mut stuck = Vec::new();
             for _ in 0..100 {
@@ -309,7 +285,7 @@ fn what_queues_behind_a_stuck_key_is_bounded_and_then_the_ring_fills_up() {
 #[test]
 fn detaching_and_closing_count_what_is_queued() {
     for close in [false, true] {
-        let (engine, _clock, publisher, subscription) = single(16, ordering());
+        let (engine, _clock, publisher, subscription) = single_with(16, ordering());
         for number in 0..6 {
             publisher.publish(keyed("a", number)).unwrap();
             publisher.publish(keyed("b", number)).unwrap();
@@ -334,7 +310,7 @@ fn detaching_and_closing_count_what_is_queued() {
 #[test]
 fn closing_with_a_drain_and_deleting_the_topic_deliver_what_is_queued() {
     for close in [false, true] {
-        let (engine, _clock, publisher, subscription) = single(16, ordering());
+        let (engine, _clock, publisher, subscription) = single_with(16, ordering());
         (0..12).for_each(|number| _ = publisher.publish(keyed("a", number)).unwrap());
         let first = pull(&subscription);
         thread::scope(|scope| {
@@ -361,7 +337,7 @@ fn closing_with_a_drain_and_deleting_the_topic_deliver_what_is_queued() {
 
 #[test]
 fn without_message_ordering_keys_mean_nothing() {
-    let (_engine, _clock, publisher, ordered) = single(16, ordering());
+    let (_engine, _clock, publisher, ordered) = single_with(16, ordering());
     let topic: Topic = ordered.topic();
     let plain = common::subscribe(&topic, "plain");
     (0..5).for_each(|number| _ = publisher.publish(keyed("a", number)).unwrap());

@@ -3,12 +3,9 @@
 
 mod common;
 
-use common::{assert_balanced, manual, message, number, receive_all};
+use common::{assert_balanced, keyed, manual, message, number, ordering, receive_all, single_with};
 use futures_core::Stream;
-use ringmain::{
-    Delivery, Dispatcher, Engine, InPlace, ManualClock, Message, Overflow, Publisher, Subscription,
-    SubscriptionConfig, Verdict,
-};
+use ringmain::{Delivery, Dispatcher, InPlace, Overflow, Subscription, Verdict};
 use ringmain_ring::sync::{AtomicUsize, Ordering};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
@@ -30,21 +27,6 @@ fn taken<T>(log: &Log<T>) -> Vec<T> {
     std::mem::take(&mut *log.lock().unwrap())
 }
 
-fn keyed(key: &str, number: u64) -> Message {
-    message(number).ordering_key(key)
-}
-
-fn ordering() -> SubscriptionConfig {
-    SubscriptionConfig::default().message_ordering()
-}
-
-fn single(slots: usize, config: SubscriptionConfig) -> (Engine, ManualClock, Publisher, Subscription) {
-    let (engine, clock) = manual();
-    let topic = common::topic(&engine, slots);
-    let subscription = topic.create_subscription("sub", config).unwrap();
-    (engine, clock, topic.publisher(), subscription)
-}
-
 fn of(message: &InPlace<'_>) -> (u64, u32) {
     (number(message.data()), message.delivery_attempt())
 }
@@ -56,7 +38,7 @@ fn told(deliveries: &[Delivery]) -> Vec<(u64, u32)> {
 #[test]
 fn a_nack_and_a_panic_keep_their_place_and_hold_up_nobody_else() {
     for overflow in [Overflow::Block, Overflow::DropOldest] {
-        let (_engine, _clock, publisher, subscription) = single(16, ordering().overflow(overflow));
+        let (_engine, _clock, publisher, subscription) = single_with(16, ordering().overflow(overflow));
         let (seen, write) = log();
         let mut dispatcher = Dispatcher::new().add(&subscription, move |message| {
             write.lock().unwrap().push(of(&message));
@@ -121,7 +103,7 @@ fn backoff_and_dead_letters_in_place() {
 #[test]
 fn what_queues_behind_a_stuck_key_is_bounded_in_place_too() {
     for limit in [1, 3, 256] {
-        let (_engine, _clock, publisher, subscription) = single(16, ordering().max_held_messages(20));
+        let (_engine, _clock, publisher, subscription) = single_with(16, ordering().max_held_messages(20));
         let stuck = {
             publisher.publish(keyed("a", 0)).unwrap();
             subscription.try_recv().unwrap().unwrap()
@@ -153,7 +135,7 @@ fn what_queues_behind_a_stuck_key_is_bounded_in_place_too() {
 /// While a message of a key is in a handler, nobody gets the next one; and while it is leased, no handler does.
 #[test]
 fn leased_and_in_place_consumers_respect_each_others_keys() {
-    let (_engine, _clock, publisher, subscription) = single(16, ordering());
+    let (_engine, _clock, publisher, subscription) = single_with(16, ordering());
     for number in 0..3 {
         publisher.publish(keyed("a", number)).unwrap();
         publisher.publish(keyed("b", number + 10)).unwrap();
@@ -242,7 +224,7 @@ fn a_sleeper_is_woken_when_its_key_is_free() {
 
 #[test]
 fn a_handler_that_detaches_its_own_subscription_leaves_nothing_behind() {
-    let (_engine, _clock, publisher, subscription) = single(16, ordering());
+    let (_engine, _clock, publisher, subscription) = single_with(16, ordering());
     let own = subscription.clone();
     let mut dispatcher = Dispatcher::new().add(&subscription, move |message| {
         own.detach();
@@ -263,7 +245,7 @@ fn a_handler_that_detaches_its_own_subscription_leaves_nothing_behind() {
 #[test]
 fn under_drop_oldest_what_is_left_of_a_key_is_in_order() {
     let config = ordering().overflow(Overflow::DropOldest).max_held_messages(5);
-    let (_engine, _clock, publisher, subscription) = single(8, config);
+    let (_engine, _clock, publisher, subscription) = single_with(8, config);
     let mut seen: [Vec<u64>; 2] = [Vec::new(), Vec::new()];
     let (mut lost, mut out) = (0, Vec::new());
     for round in 0..200u64 {

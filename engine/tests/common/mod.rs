@@ -26,15 +26,33 @@ pub(crate) fn subscribe(topic: &Topic, name: &str) -> Subscription {
 
 /// One topic, one publisher, one subscription.
 pub(crate) fn single(slots: usize) -> (Engine, ManualClock, Publisher, Subscription) {
+    single_with(slots, SubscriptionConfig::default())
+}
+
+/// The same, with a subscription like this.
+pub(crate) fn single_with(
+    slots: usize,
+    config: SubscriptionConfig,
+) -> (Engine, ManualClock, Publisher, Subscription) {
     let (engine, clock) = manual();
     let topic = topic(&engine, slots);
-    let subscription = subscribe(&topic, "sub");
+    let subscription = topic.create_subscription("sub", config).expect("a new subscription");
     (engine, clock, topic.publisher(), subscription)
+}
+
+/// With message ordering.
+pub(crate) fn ordering() -> SubscriptionConfig {
+    SubscriptionConfig::default().message_ordering()
 }
 
 /// A message that carries a number.
 pub(crate) fn message(number: u64) -> Message {
     Message::new(number.to_le_bytes().to_vec())
+}
+
+/// The same, of `key`.
+pub(crate) fn keyed(key: &str, number: u64) -> Message {
+    message(number).ordering_key(key)
 }
 
 /// The number in a message's data.
