@@ -84,12 +84,7 @@ mod tests {
         let request = Request {
             scenario: "saturation".to_owned(),
             level: Some(90.0),
-            capacity: None,
-            duration: None,
-            out: None,
-            binary: None,
-            callgrind: false,
-            more: Vec::new(),
+            ..Request::default()
         };
         let arguments = ["--scenario", "saturation", "--levels", "90"].map(str::to_owned);
         object(&About {

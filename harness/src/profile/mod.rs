@@ -196,12 +196,7 @@ mod tests {
         let request = Request {
             scenario: scenario.to_owned(),
             level,
-            capacity: None,
-            duration: None,
-            out: None,
-            binary: None,
-            callgrind: false,
-            more: Vec::new(),
+            ..Request::default()
         };
         folder_name(&request, &Child { result: json!({ "config": { "subscriptions": subscriptions } }) })
     }

@@ -140,12 +140,8 @@ mod tests {
         Request {
             scenario: scenario.to_owned(),
             level,
-            capacity: None,
-            duration: None,
-            out: None,
-            binary: None,
-            callgrind: false,
             more: vec!["--publishers".to_owned(), "2".to_owned()],
+            ..Request::default()
         }
     }
 
