@@ -30,6 +30,7 @@ use run::Child;
 
 /// What to make a profile of.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Request {
     pub(crate) scenario: String,
     /// In percent of the capacity, for `saturation`.
