@@ -17,7 +17,7 @@ use crate::subscription::{Subscription, SubscriptionInner, dead_letter};
 use foldhash::fast::FixedState;
 use ringmain_fanout::{Channel, ChannelBuilder, ClaimError, Sequence};
 use ringmain_ring::Notify;
-use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, light_fence};
+use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, light_fence, ordering};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
@@ -161,7 +161,8 @@ impl TopicInner {
         if let Some(shards) = self.shards() {
             return Ok(shards);
         }
-        let given = self.before.fetch_or(RINGS_EXIST, Ordering::AcqRel) & !RINGS_EXIST;
+        let given =
+            self.before.fetch_or(RINGS_EXIST, ordering("topic.before", Ordering::AcqRel)) & !RINGS_EXIST;
         let count = self.config.shards;
         // A ring's first number is beyond every one given out so far.
         let start = given;
@@ -201,7 +202,7 @@ impl TopicInner {
             shard.lanes.give_up(shard);
         }
         // Pairs with the heavy fence of whoever is about to sleep: either it sees the close, or this sees whom to wake.
-        light_fence();
+        light_fence("topic.close.no_fence");
         if let Some(ended) = self.ended.get() {
             ended.notify();
         }

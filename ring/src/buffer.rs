@@ -246,9 +246,7 @@ impl<H> Drop for Buffer<H> {
             return;
         }
         // Acquire: pairs with the release of every other holder's drop.
-        if !broken("buffer.drop.acquire") {
-            fence(Ordering::Acquire);
-        }
+        fence("buffer.drop.acquire", Ordering::Acquire);
         // SAFETY: the count says that this was the last handle.
         unsafe { self.0.free() };
     }

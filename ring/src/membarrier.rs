@@ -5,7 +5,8 @@
 //! orders the light side's memory accesses for it. Whether the kernel can is asked once, and before the first answer
 //! both sides are full fences.
 
-use std::sync::atomic::{AtomicU8, Ordering, compiler_fence, fence};
+use crate::sync::{compiler_fence, fence, ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 const UNKNOWN: u8 = 0;
 const KERNEL: u8 = 1;
@@ -18,21 +19,23 @@ static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
 pub(crate) fn light() {
     // Relaxed: a stale UNKNOWN costs a fence, and nothing else.
     if MODE.load(Ordering::Relaxed) == KERNEL {
-        compiler_fence(Ordering::SeqCst);
+        compiler_fence("membarrier.light.compiler");
     } else {
-        fence(Ordering::SeqCst);
+        fence("membarrier.light.no_fence", Ordering::SeqCst);
     }
 }
 
 /// Whether the light side is free. Asks the kernel, if nobody has.
 pub(crate) fn is_light() -> bool {
     prepare();
-    MODE.load(Ordering::Acquire) == KERNEL
+    // Acquire: pairs with the release in `register`: the registration came before.
+    MODE.load(ordering("membarrier.is_light.acquire", Ordering::Acquire)) == KERNEL
 }
 
 /// Asks the kernel, if nobody has.
 pub(crate) fn prepare() {
-    if MODE.load(Ordering::Acquire) == UNKNOWN {
+    // Acquire: as in `is_light`.
+    if MODE.load(ordering("membarrier.prepare.acquire", Ordering::Acquire)) == UNKNOWN {
         register();
     }
 }
@@ -40,8 +43,11 @@ pub(crate) fn prepare() {
 pub(crate) fn heavy() {
     prepare();
     // On either side of the system call: it orders the others, the fence orders us.
-    fence(Ordering::SeqCst);
-    if MODE.load(Ordering::Acquire) == KERNEL && !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
+    fence("membarrier.heavy.no_fence", Ordering::SeqCst);
+    // Acquire: as in `is_light`.
+    if MODE.load(ordering("membarrier.heavy.acquire", Ordering::Acquire)) == KERNEL
+        && !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+    {
         // Registered and then refused, which only a seccomp filter installed in between can do. Nothing else can make
         // up for the light side's missing fence.
         std::process::abort();
@@ -54,7 +60,9 @@ fn register() {
         && membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED);
     let mode = if registered { KERNEL } else { FENCES };
     // The first answer stays: two threads that ask at once must not end in two modes.
-    let _ = MODE.compare_exchange(UNKNOWN, mode, Ordering::AcqRel, Ordering::Acquire);
+    // Release: pairs with the acquire loads above.
+    let release = ordering("membarrier.register.release", Ordering::Release);
+    let _ = MODE.compare_exchange(UNKNOWN, mode, release, Ordering::Relaxed);
 }
 
 fn membarrier(command: libc::c_int) -> bool {

@@ -186,7 +186,8 @@ impl Bias {
     fn is_mine_now(&self, cursor: &Cursor) -> bool {
         let me = this_thread();
         loop {
-            let owner = self.owner.load(Ordering::Acquire);
+            // Acquire: as in `is_mine`.
+            let owner = self.owner.load(ordering("bias.slow.acquire", Ordering::Acquire));
             match owner {
                 0 if self.owner.compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed).is_ok() => {
                     return true;
@@ -202,12 +203,14 @@ impl Bias {
     /// Revokes the bias, whoever had it; nobody stores from the return on.
     pub(crate) fn end(&self, cursor: &Cursor) {
         loop {
-            match self.owner.load(Ordering::Acquire) {
+            // Acquire: as in `is_mine`.
+            match self.owner.load(ordering("bias.end.acquire", Ordering::Acquire)) {
                 REVOKED => return,
                 REVOKING => thread::yield_now(),
                 0 => {
                     // Release: as in `revoke`, though there is nothing yet that it could make visible.
-                    let _ = self.owner.compare_exchange(0, REVOKED, Ordering::Release, Ordering::Relaxed);
+                    let release = ordering("bias.end.release", Ordering::Release);
+                    let _ = self.owner.compare_exchange(0, REVOKED, release, Ordering::Relaxed);
                 }
                 owner => self.revoke(owner, cursor),
             }
@@ -219,9 +222,7 @@ impl Bias {
         if self.owner.compare_exchange(owner, REVOKING, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
-        if !broken("bias.no_fence") {
-            heavy_fence(); // pairs with the light fence in `store`
-        }
+        heavy_fence("bias.revoke.no_fence"); // pairs with the light fence in `store`
         // Acquire: pairs with the release store in `store`: the cursor is where the owner left it.
         while cursor.moving.load(ordering("bias.moving.acquire", Ordering::Acquire))
             && !broken("bias.no_wait")
@@ -236,9 +237,7 @@ impl Bias {
     #[inline]
     pub(crate) fn store(&self, cursor: &Cursor, end: u64) -> bool {
         cursor.moving.store(true, Ordering::Relaxed);
-        if !broken("bias.no_fence") {
-            light_fence(); // pairs with the heavy fence in `revoke`
-        }
+        light_fence("bias.store.no_fence"); // pairs with the heavy fence in `revoke`
         let owner = self.owner.load(Ordering::Relaxed);
         let mine = owner != REVOKING && owner != REVOKED;
         if mine {

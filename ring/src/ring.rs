@@ -82,7 +82,7 @@ impl<T, S: Sequencer> Core<T, S> {
     #[inline(always)]
     pub(crate) fn cached_gate(&self) -> Sequence {
         // Acquire: pairs with the release store in `reread_gate`: the scanner's acquired reads become ours.
-        Sequence::from_raw(self.gate.seen.load(ordering("gate.cache.acquire", Ordering::Acquire)))
+        Sequence::from_raw(self.gate.seen.load(ordering("gate.cached.acquire", Ordering::Acquire)))
     }
 
     #[inline(always)]
@@ -158,8 +158,8 @@ impl<T, S: Sequencer> Core<T, S> {
         let mut seen = self.gate.seen.load(Ordering::Relaxed);
         while Sequence::from_raw(seen).is_before(gate) || broken("gate.cache.backwards") {
             // Release: pairs with the acquire load in `cached_gate`. Acquire: continues what other scans acquired.
-            let release = if broken("gate.cache.release") { Ordering::Relaxed } else { Ordering::AcqRel };
-            match self.gate.seen.compare_exchange_weak(seen, gate.raw(), release, Ordering::Relaxed) {
+            let both = ordering("gate.cache", Ordering::AcqRel);
+            match self.gate.seen.compare_exchange_weak(seen, gate.raw(), both, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,
             }

@@ -8,16 +8,21 @@
 //! store-load barrier of which one side is called a million times more often than the other. With `membarrier` the
 //! rare side pays for both; everywhere else both are `SeqCst` fences.
 
+#[cfg(ringmain_loom)]
+use loom::sync::atomic;
+#[cfg(not(ringmain_loom))]
+use std::sync::atomic;
+
 #[cfg(not(ringmain_loom))]
 pub use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 #[cfg(ringmain_loom)]
 pub use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// Locks, and goes on after a panic in another holder: what our mutexes guard is valid after every single statement.
@@ -56,23 +61,45 @@ pub fn spin_hint() {
     loom::thread::yield_now();
 }
 
-/// The cheap half of a store-load barrier. Between two threads, of which one calls this and the other
-/// [`heavy_fence`], it orders as a pair of `SeqCst` fences does. Two light fences order nothing.
-#[inline]
-pub fn light_fence() {
-    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
-    crate::membarrier::light();
-    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
-    fence(Ordering::SeqCst);
+/// A fence, called `name` so that a test can take it away.
+#[inline(always)]
+pub fn fence(name: &str, ordering: Ordering) {
+    if !broken(name) {
+        atomic::fence(ordering);
+    }
+}
+
+/// A word to the compiler alone.
+#[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+#[inline(always)]
+pub(crate) fn compiler_fence(name: &str) {
+    if !broken(name) {
+        atomic::compiler_fence(Ordering::SeqCst);
+    }
+}
+
+/// The cheap half of a store-load barrier, called `name` so that a test can take it away. Between two threads, of which
+/// one calls this and the other [`heavy_fence`], it orders as a pair of `SeqCst` fences does. Two light fences order
+/// nothing.
+#[inline(always)]
+pub fn light_fence(name: &str) {
+    if !broken(name) {
+        #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+        crate::membarrier::light();
+        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
+        atomic::fence(Ordering::SeqCst);
+    }
 }
 
 /// The dear half: a system call of 0.3-11 us where `membarrier` exists. Called only before a thread parks.
-#[inline]
-pub fn heavy_fence() {
-    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
-    crate::membarrier::heavy();
-    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
-    fence(Ordering::SeqCst);
+#[inline(always)]
+pub fn heavy_fence(name: &str) {
+    if !broken(name) {
+        #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+        crate::membarrier::heavy();
+        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
+        atomic::fence(Ordering::SeqCst);
+    }
 }
 
 /// Whether the light half is no more than a word to the compiler. Models have it so, to take part in them.
@@ -133,25 +160,70 @@ pub fn broken(name: &str) -> bool {
     }
 }
 
-/// The memory ordering to use at the place called `name`: `ordering`, or `Relaxed` when a test weakens just this one.
+/// The memory ordering to use at the place called `name`: `ordering`, or `Relaxed` when a test weakens just this one. Of
+/// `AcqRel` each half can be taken away alone as well, as `name.acquire` and `name.release`.
+///
+/// No two places have a name in common, and every ordering stronger than relaxed has one, so that `.ci/mutate-orderings`
+/// finds it. (What is there only while something else is broken is called `twin`.)
 #[inline(always)]
 pub fn ordering(name: &str, ordering: Ordering) -> Ordering {
-    if broken(name) { Ordering::Relaxed } else { ordering }
+    #[cfg(ringmain_twins)]
+    {
+        twins::weakened(name, ordering)
+    }
+    #[cfg(not(ringmain_twins))]
+    {
+        let _ = name;
+        ordering
+    }
 }
 
 /// Chooses the broken variant at run time, so that all twins share one build.
 #[cfg(ringmain_twins)]
 pub mod twins {
-    use std::sync::RwLock;
+    use super::Ordering;
+    use std::collections::BTreeSet;
+    use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
     static BROKEN: RwLock<String> = RwLock::new(String::new());
+    static ASKED: Mutex<Option<BTreeSet<String>>> = Mutex::new(None);
 
     /// Breaks the variant called `name` from now on; an empty name mends everything.
     pub fn break_only(name: &str) {
-        name.clone_into(&mut BROKEN.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+        name.clone_into(&mut BROKEN.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// From now on, remembers what might have been broken; returns what was until now. A run that does not come by a
+    /// place cannot notice that it is broken.
+    pub fn watch() -> BTreeSet<String> {
+        asked().replace(BTreeSet::new()).unwrap_or_default()
+    }
+
+    fn asked() -> MutexGuard<'static, Option<BTreeSet<String>>> {
+        ASKED.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(name: &str) {
+        if let Some(asked) = &mut *asked()
+            && !asked.contains(name)
+        {
+            asked.insert(name.to_owned());
+        }
     }
 
     pub(super) fn is(name: &str) -> bool {
-        *BROKEN.read().unwrap_or_else(std::sync::PoisonError::into_inner) == name
+        note(name);
+        *BROKEN.read().unwrap_or_else(PoisonError::into_inner) == name
+    }
+
+    pub(super) fn weakened(name: &str, ordering: Ordering) -> Ordering {
+        note(name);
+        let broken = BROKEN.read().unwrap_or_else(PoisonError::into_inner);
+        match (broken.strip_prefix(name), ordering) {
+            (Some(""), _) => Ordering::Relaxed,
+            (Some(".acquire"), Ordering::AcqRel) => Ordering::Release,
+            (Some(".release"), Ordering::AcqRel) => Ordering::Acquire,
+            _ => ordering,
+        }
     }
 }

@@ -78,7 +78,7 @@ impl Sleeper {
     #[must_use]
     pub fn is_woken(&self) -> bool {
         // Acquire: pairs with the release store in `wake`.
-        self.woken.load(Ordering::Acquire)
+        self.woken.load(ordering("wait.is_woken.acquire", Ordering::Acquire))
     }
 
     /// Whether waking it wakes the task of `waker`.
@@ -124,9 +124,7 @@ impl Notify {
     /// Wakes everybody who is registered. Call it *after* making true what they wait for. One load when nobody is.
     #[inline]
     pub fn notify(&self) {
-        if !broken("notify.no_fence") {
-            sync::light_fence();
-        }
+        sync::light_fence("notify.no_fence");
         // Relaxed: the light fence orders it after what the caller made true; pairs with the heavy fence in `wait`.
         if self.sleepers.load(Ordering::Relaxed) != 0 {
             self.wake_all();
@@ -138,9 +136,7 @@ impl Notify {
     #[inline]
     #[must_use]
     pub fn has_sleepers(&self) -> bool {
-        if !broken("has_sleepers.no_fence") {
-            sync::light_fence();
-        }
+        sync::light_fence("has_sleepers.no_fence");
         self.sleepers.load(Ordering::Relaxed) != 0
     }
 
@@ -196,9 +192,7 @@ impl Notify {
 
 /// The heavy half of the barrier between a registration and the last look before sleeping.
 pub fn before_sleep() {
-    if !broken("notify.no_fence") {
-        sync::heavy_fence();
-    }
+    sync::heavy_fence("sleep.no_fence");
 }
 
 /// Sleeps until `ready`, which whoever calls [`Notify::notify`] on any of `notifies` may have made true, or until

@@ -16,7 +16,7 @@ fn to_the_end<S: Sequencer>(cursor: &mut Cursor<u64, S>) -> usize {
     seen
 }
 
-model!(close_wakes_a_reader, broken by ["close.not_notified", "notify.no_fence"], {
+model!(close_wakes_a_reader, broken by ["close.not_notified", "notify.no_fence", "sleep.no_fence"], {
     let ring = parking(1);
     let mut cursor = ring.cursor();
     let reader = spawn(move || assert!(!cursor.wait(None)));
@@ -24,7 +24,7 @@ model!(close_wakes_a_reader, broken by ["close.not_notified", "notify.no_fence"]
     reader.join().unwrap();
 });
 
-model!(close_wakes_a_producer_and_gives_the_value_back, broken by ["close.not_notified", "notify.no_fence"], {
+model!(close_wakes_a_producer_and_gives_the_value_back, broken by ["close.not_notified", "notify.no_fence", "sleep.no_fence"], {
     let ring = parking(1);
     let cursor = ring.cursor();
     ring.try_publish(1).unwrap();
@@ -107,7 +107,7 @@ model!(
 model!(
     /// The only producer of a ring goes on while another closes, and gives a claim up half-way.
     close_against_the_single_producer,
-    broken by ["single.seal.no_fence", "single.claim.unannounced", "single.claim.not_taken_back", "close.end_unseen"], {
+    broken by ["single.seal.no_fence", "single.claim.no_fence", "single.claim.unannounced", "single.claim.not_taken_back", "close.end_unseen"], {
         let (mut producer, ring) = parking_single(2);
         let mut cursor = ring.cursor();
         let reader = spawn(move || to_the_end(&mut cursor));

@@ -146,7 +146,7 @@ model!(
 model!(
     /// Added while it is being detached: whichever comes first, it holds nobody up.
     cover_add_against_detach,
-    broken by ["cover.detach_not_refreshed", "cover.again.acquire", "cover.detach.acqrel"], {
+    broken by ["cover.detach_not_refreshed", "cover.again.acquire", "cover.detach"], {
         let ring = parking(1);
         let mut cover = ring.cover();
         let cursor = ring.shared_cursor();

@@ -76,7 +76,7 @@ model!(
 
 model!(
     /// What one producer saw the cursor leave, another overwrites, going by the remembered gate.
-    lossy_read_then_cached_gate, broken by ["gate.cache.release", "gate.cache.acquire"], {
+    lossy_read_then_cached_gate, broken by ["gate.cache.release", "gate.cached.acquire"], {
         let ring = spinning(2);
         let cursor = ring.lossy_cursor(OnFull::DropOldest);
         ring.try_publish(1).unwrap();

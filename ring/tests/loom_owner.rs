@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 model!(
     /// The first producer goes on while the second revokes its bias: no sequence is claimed twice.
-    bias_revoked, broken by ["bias.no_fence", "bias.no_wait"], {
+    bias_revoked, broken by ["bias.revoke.no_fence", "bias.store.no_fence", "bias.no_wait"], {
         let ring = spinning(4);
         let mut cursor = ring.cursor();
         ring.try_publish(1).unwrap();
@@ -26,7 +26,7 @@ model!(
 
 model!(
     /// Two more come at once: one revokes, the other waits until it has.
-    bias_revoked_by_one_of_two, broken by ["bias.no_fence", "bias.no_wait"], {
+    bias_revoked_by_one_of_two, broken by ["bias.revoke.no_fence", "bias.store.no_fence", "bias.no_wait"], {
         let ring = spinning(4);
         let mut cursor = ring.cursor();
         ring.try_publish(1).unwrap();

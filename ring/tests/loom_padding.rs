@@ -38,7 +38,7 @@ model!(
 
 model!(
     /// A producer waits for a slot that holds padding for a reader that rests: it is woken when the reader is moved on.
-    padding_passed_wakes_producers, broken by ["notify.no_fence", "room.not_notified"], {
+    padding_passed_wakes_producers, broken by ["notify.no_fence", "sleep.no_fence", "room.not_notified"], {
         let ring = parking(1);
         let cursor = ring.shared_cursor();
         ring.try_claim(1).unwrap().pad_each(|_| ());

@@ -106,7 +106,7 @@ model!(multi_lap_of_one_slot,
 
 model!(
     /// One producer scans the gates, the other goes by what the first remembered.
-    multi_lap_by_the_cached_gate, broken by ["gate.cache.acquire"], {
+    multi_lap_by_the_cached_gate, broken by ["gate.cached.acquire"], {
         let ring = spinning(2);
         let mut cursor = ring.cursor();
         ring.try_publish(1).unwrap();

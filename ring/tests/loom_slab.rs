@@ -117,7 +117,7 @@ model!(
 
 model!(
     /// A lease begins while the table is scanned: this scan tells its deadline, or the next one finds it when it is due.
-    slab_insert_against_scan, broken by ["slab.minimum.no_fence"], {
+    slab_insert_against_scan, broken by ["slab.lower.no_fence", "slab.scan.no_fence"], {
         let slab = Arc::new(Slab::new());
         slab.take(slab.insert(0, DAY), None).unwrap();
         let inserting = Arc::clone(&slab);
@@ -133,7 +133,7 @@ model!(
 
 model!(
     /// A deadline is brought forward while the table is scanned: the next scan finds it when it is due.
-    slab_shorten_against_scan, broken by ["slab.minimum.no_fence"], {
+    slab_shorten_against_scan, broken by ["slab.lower.no_fence", "slab.scan.no_fence"], {
         let slab = Arc::new(Slab::new());
         slab.take(slab.insert(0, DAY), None).unwrap();
         let id = slab.insert(1, 9 * DAY);

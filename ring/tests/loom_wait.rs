@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 model!(
     /// What the rings are built on: a flag and a notification, nothing else that could order them.
-    notify_and_wait, broken by ["notify.no_fence", "wait.no_recheck"], {
+    notify_and_wait, broken by ["notify.no_fence", "sleep.no_fence", "wait.no_recheck"], {
         let shared = Arc::new((Notify::new(), AtomicBool::new(false)));
         let other = Arc::clone(&shared);
         let notifier = spawn(move || {
@@ -25,7 +25,7 @@ model!(
 
 model!(
     /// Two sleepers of one notification: both wake.
-    notify_wakes_all, broken by ["notify.no_fence", "notify.wakes_one"], {
+    notify_wakes_all, broken by ["notify.no_fence", "sleep.no_fence", "notify.wakes_one"], {
         let shared = Arc::new((Notify::new(), AtomicBool::new(false)));
         let sleepers = [0, 1].map(|_| {
             let shared = Arc::clone(&shared);
@@ -41,7 +41,7 @@ model!(
 
 model!(
     /// A sleeper of two notifications, either of which may be the one.
-    wait_for_any_of_two, broken by ["notify.no_fence", "wait.no_recheck"], {
+    wait_for_any_of_two, broken by ["notify.no_fence", "sleep.no_fence", "wait.no_recheck"], {
         let shared = Arc::new(([Notify::new(), Notify::new()], [AtomicBool::new(false), AtomicBool::new(false)]));
         let notifiers = [0, 1].map(|which| {
             let shared = Arc::clone(&shared);
@@ -66,7 +66,7 @@ model!(
 
 model!(
     /// A sleeper that stays registered, as a task does, is woken by whatever comes after; here it parks by hand.
-    registration_stays, broken by ["notify.no_fence"], {
+    registration_stays, broken by ["notify.no_fence", "sleep.no_fence"], {
         let shared = Arc::new((Notify::new(), AtomicBool::new(false)));
         let other = Arc::clone(&shared);
         let notifier = spawn(move || {
@@ -85,7 +85,7 @@ model!(
     }
 );
 
-model!(park_for_data, broken by ["notify.no_fence", "wait.no_recheck", "data.not_notified"], {
+model!(park_for_data, broken by ["notify.no_fence", "sleep.no_fence", "wait.no_recheck", "data.not_notified"], {
     let ring = parking(2);
     let mut cursor = ring.cursor();
     let producer = spawn(move || ring.try_publish(1).unwrap());
@@ -93,7 +93,7 @@ model!(park_for_data, broken by ["notify.no_fence", "wait.no_recheck", "data.not
     producer.join().unwrap();
 });
 
-model!(park_for_room, broken by ["notify.no_fence", "room.not_notified"], {
+model!(park_for_room, broken by ["notify.no_fence", "sleep.no_fence", "room.not_notified"], {
     let ring = parking(1);
     let mut cursor = ring.cursor();
     ring.try_publish(1).unwrap();
@@ -103,7 +103,7 @@ model!(park_for_room, broken by ["notify.no_fence", "room.not_notified"], {
     assert_eq!(next(&mut cursor), 2);
 });
 
-model!(park_for_data_and_for_room, broken by ["notify.no_fence", "room.not_notified", "data.not_notified"], {
+model!(park_for_data_and_for_room, broken by ["notify.no_fence", "sleep.no_fence", "room.not_notified", "data.not_notified"], {
     let ring = parking(1);
     let mut cursor = ring.cursor();
     let producer = spawn(move || {

@@ -242,7 +242,7 @@ impl FlowControl {
     /// Whether anybody waits. Call it after staging what he would have to know of.
     pub(super) fn is_waited_for(&self) -> bool {
         // Pairs with the heavy fence of who waits, between his mark and his look.
-        light_fence();
+        light_fence("flow.waited_for.no_fence");
         self.outstanding.load(Ordering::Relaxed) & WAITED_FOR != 0
     }
 

@@ -50,18 +50,14 @@ impl Padding {
 
     /// Moves the readers past the padding that stand before it.
     pub(super) fn settle(&self) {
-        if !broken("padding.no_fence") {
-            heavy_fence();
-        }
+        heavy_fence("padding.made.no_fence");
         self.pass();
     }
 
     /// A reader has moved, and may stand before padding now.
     #[inline]
     pub(super) fn moved(&self) {
-        if !broken("padding.no_fence") {
-            light_fence();
-        }
+        light_fence("padding.moved.no_fence");
         // Relaxed: the fence orders them.
         if self.end.load(Ordering::Relaxed) > self.passed.load(Ordering::Relaxed)
             && !broken("padding.not_passed")

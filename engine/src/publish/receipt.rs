@@ -40,7 +40,8 @@ impl BatchState {
 
     /// Whether the batch was refused, since the topic was closed.
     pub(super) fn is_refused(&self) -> bool {
-        self.first.load(Ordering::Acquire) == CLOSED
+        // Acquire: pairs with the release store in `resolve`.
+        self.first.load(ordering("receipt.refused.acquire", Ordering::Acquire)) == CLOSED
     }
 
     pub(super) fn resolve(&self, first: u64) {

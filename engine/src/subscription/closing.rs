@@ -5,14 +5,14 @@ use crate::observe::event;
 use crate::stats::{SubscriptionStats, add, read};
 use ringmain_fanout::Receiver;
 use ringmain_ring::now;
-use ringmain_ring::sync::{Ordering, lock, thread};
+use ringmain_ring::sync::{Ordering, lock, ordering, thread};
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 impl SubscriptionInner {
     /// Gives everything up, for good. Returns what was unread, and what was delivered and not acked.
     pub(crate) fn shut(&self) -> (u64, u64) {
-        if self.shut.swap(true, Ordering::AcqRel) {
+        if self.shut.swap(true, ordering("shut.swap", Ordering::AcqRel)) {
             return (0, 0);
         }
         self.run_dry();
@@ -37,7 +37,8 @@ impl SubscriptionInner {
             }
         };
         // Acquire: pairs with the release at the end of a call that receives: its leases are there.
-        wait_while(&|| self.receiving.load(Ordering::Acquire) > 0);
+        let acquire = ordering("shut.receiving.acquire", Ordering::Acquire);
+        wait_while(&|| self.receiving.load(acquire) > 0);
         self.leases.expire(None, |_, lease| {
             add(&self.counters.nacked, 1);
             self.credit.give_back(lease.message.size());

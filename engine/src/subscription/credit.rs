@@ -2,7 +2,7 @@
 
 use super::inner::SubscriptionInner;
 use crossbeam_utils::CachePadded;
-use ringmain_ring::sync::{AtomicUsize, Ordering};
+use ringmain_ring::sync::{AtomicUsize, Ordering, ordering};
 
 /// Bytes of what is leased. Counted by side, as the leases are: those who receive and those who ack are often different
 /// threads, and seldom need each other's count.
@@ -30,8 +30,8 @@ impl ByteCredit {
 
     /// How many bytes are leased.
     pub(crate) fn outstanding(&self) -> usize {
-        // In this order, so that the difference is never too small.
-        let ended = self.ended.load(Ordering::Acquire);
+        // In this order, so that the difference is never too small. Acquire: pairs with the release in `give_back`.
+        let ended = self.ended.load(ordering("credit.outstanding.acquire", Ordering::Acquire));
         self.begun.load(Ordering::Relaxed).wrapping_sub(ended)
     }
 
@@ -50,7 +50,9 @@ impl ByteCredit {
     #[inline]
     pub(super) fn admit(&self, size: usize) -> bool {
         let begun = self.begun.fetch_add(size, Ordering::Relaxed).wrapping_add(size);
-        let outstanding = begun.wrapping_sub(self.ended.load(Ordering::Acquire));
+        // Acquire: as in `outstanding`.
+        let acquire = ordering("credit.admit.acquire", Ordering::Acquire);
+        let outstanding = begun.wrapping_sub(self.ended.load(acquire));
         if outstanding <= self.max || outstanding == size || self.allow_excess {
             if self.wanted.load(Ordering::Relaxed) != 0 {
                 self.wanted.store(0, Ordering::Relaxed);
@@ -65,7 +67,7 @@ impl ByteCredit {
     #[inline]
     pub(super) fn give_back(&self, size: usize) {
         // Release: pairs with the acquire loads above, so that an end that is counted comes with its beginning.
-        self.ended.fetch_add(size, Ordering::Release);
+        self.ended.fetch_add(size, ordering("credit.ended.release", Ordering::Release));
     }
 }
 
@@ -82,7 +84,8 @@ impl<'a> Credit<'a> {
         let limit = subscription.config.max_outstanding_messages;
         let reserved = if subscription.credit.is_used_up() { 0 } else { max.min(limit) };
         // Acquire: pairs with the release in `drop`. Whose reservation we do not see, their leases we do.
-        let others = subscription.receiving.fetch_add(reserved, Ordering::Acquire);
+        let acquire = ordering("credit.reserve.acquire", Ordering::Acquire);
+        let others = subscription.receiving.fetch_add(reserved, acquire);
         let unreserved = limit.saturating_sub(others.saturating_add(reserved));
         let left = limit.saturating_sub(subscription.leases.live_at_most(unreserved).saturating_add(others));
         Self { subscription, reserved, granted: reserved.min(left) }
@@ -93,7 +96,8 @@ impl Drop for Credit<'_> {
     #[inline]
     fn drop(&mut self) {
         // Acquire as well: the last to leave sees what the others have left.
-        let before = self.subscription.receiving.fetch_sub(self.reserved, Ordering::AcqRel);
+        let both = ordering("credit.leave", Ordering::AcqRel);
+        let before = self.subscription.receiving.fetch_sub(self.reserved, both);
         if before == self.reserved {
             self.subscription.hands_are_empty();
         }

@@ -12,7 +12,7 @@
 //! A message here is rare, so a mutex will do; whether there is any is one load.
 
 use crate::record::{Held, Received};
-use ringmain_ring::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
+use ringmain_ring::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, lock, ordering};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
@@ -152,7 +152,7 @@ impl HeldMessages {
     /// Whether leases are being ended just now, which may bring something here.
     pub(crate) fn is_coming(&self) -> bool {
         // Acquire: pairs with the release in the drop of `Coming`: what came has been counted by `returned`.
-        self.coming.load(Ordering::Acquire) > 0
+        self.coming.load(ordering("held.coming.acquire", Ordering::Acquire)) > 0
     }
 
     /// Leases are about to be ended, and what was leased may come here. To be called before the first one ends, and
@@ -166,13 +166,15 @@ impl HeldMessages {
     /// What is parked is about to be tried again; `None` while somebody else does.
     pub(crate) fn retry(&self) -> Option<Retrying<'_>> {
         // Acquire: pairs with the release in the drop of `Retrying`.
-        let begun = self.retrying.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        let acquire = ordering("held.retry.acquire", Ordering::Acquire);
+        let begun = self.retrying.compare_exchange(false, true, acquire, Ordering::Relaxed);
         begun.is_ok().then(|| Retrying(&self.retrying))
     }
 
     /// Whether nothing is on its way to here, nor between being parked and being forwarded.
     pub(crate) fn is_quiet(&self) -> bool {
-        !self.is_coming() && !self.retrying.load(Ordering::Acquire)
+        // Acquire: pairs with the release in the drop of `Retrying`: what was tried again is held, or forwarded.
+        !self.is_coming() && !self.retrying.load(ordering("held.quiet.acquire", Ordering::Acquire))
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -193,7 +195,8 @@ impl HeldMessages {
 
     /// Another number whenever something has come here to be delivered.
     pub(crate) fn returned(&self) -> usize {
-        self.returned.load(Ordering::Acquire)
+        // Acquire: pairs with the release in `has_returned`: what has come is counted.
+        self.returned.load(ordering("held.returned.acquire", Ordering::Acquire))
     }
 
     fn locked<R>(&self, change: impl FnOnce(&mut Store) -> R) -> R {
@@ -206,7 +209,7 @@ impl HeldMessages {
     /// Something has come here to be delivered, and is counted.
     fn has_returned(&self) {
         // Release: pairs with the acquire load in `returned`.
-        self.returned.fetch_add(1, Ordering::Release);
+        self.returned.fetch_add(1, ordering("held.returned.release", Ordering::Release));
     }
 
     fn count(&self, store: &Store) {
@@ -383,7 +386,7 @@ pub(crate) struct Coming<'a>(&'a AtomicUsize);
 impl Drop for Coming<'_> {
     fn drop(&mut self) {
         // Release: pairs with the acquire load in `is_coming`.
-        self.0.fetch_sub(1, Ordering::Release);
+        self.0.fetch_sub(1, ordering("held.coming.release", Ordering::Release));
     }
 }
 
@@ -393,6 +396,6 @@ pub(crate) struct Retrying<'a>(&'a AtomicBool);
 impl Drop for Retrying<'_> {
     fn drop(&mut self) {
         // Release: pairs with the acquire in `retry` and `is_quiet`.
-        self.0.store(false, Ordering::Release);
+        self.0.store(false, ordering("held.retry.release", Ordering::Release));
     }
 }

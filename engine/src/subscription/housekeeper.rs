@@ -52,7 +52,7 @@ impl Housekeeper {
     #[inline]
     pub(crate) fn is_due_at(self: &Arc<Self>, deadline: u64) {
         // Pairs with the heavy fence in `run`: the look sees what is due, or we see that it is not planned.
-        light_fence();
+        light_fence("housekeeper.begin.no_fence");
         if deadline < self.wakes_at.load(Ordering::Relaxed) {
             self.wake_earlier(deadline);
         }
@@ -87,7 +87,7 @@ impl Housekeeper {
             // What begins during the look lowers this again.
             self.wakes_at.store(u64::MAX, Ordering::Relaxed);
             // Pairs with the light fence in `is_due_at`.
-            heavy_fence();
+            heavy_fence("housekeeper.look.no_fence");
             let subscriptions: Vec<_> = lock(&self.subscriptions).iter().filter_map(Weak::upgrade).collect();
             let mut earliest = u64::MAX;
             for subscription in subscriptions {

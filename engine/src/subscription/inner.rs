@@ -11,7 +11,9 @@ use crate::record::{Received, Record};
 use crate::stats::Counters;
 use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::{Overflow, Receiver};
-use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, broken, light_fence};
+use ringmain_ring::sync::{
+    AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, broken, light_fence, ordering,
+};
 use ringmain_ring::{Notify, Slab, spin_until, wait_any};
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
@@ -161,7 +163,8 @@ impl SubscriptionInner {
         let returned = self.held.returned();
         !self.held.awaits_delivery()
             // Acquire: pairs with the release at the end of a call that receives: its leases are there.
-            && (self.receiving.load(Ordering::Acquire) == 0 || broken("end.hands_unseen"))
+            && (self.receiving.load(ordering("end.receiving.acquire", Ordering::Acquire)) == 0
+                || broken("end.hands_unseen"))
             && self.leases.live() == 0
             && (!self.held.is_coming() || broken("end.coming_unseen"))
             && (self.held.returned() == returned || broken("end.return_unseen"))
@@ -172,7 +175,7 @@ impl SubscriptionInner {
     pub(super) fn hands_are_empty(&self) {
         // Pairs with the heavy fence of who is about to sleep: he has seen that nobody receives, or we see the close
         // that he has seen.
-        light_fence();
+        light_fence("end.hands.no_fence");
         if self.topic.is_closed() && !broken("end.in_silence") && self.is_finished() {
             self.changed.notify();
         }

@@ -7,7 +7,7 @@ use crate::clock::nanos;
 use crate::error::AckError;
 use crate::record::{Held, Received};
 use crate::stats::add;
-use ringmain_ring::sync::{Ordering, broken, heavy_fence, light_fence};
+use ringmain_ring::sync::{Ordering, heavy_fence, light_fence, ordering};
 use ringmain_ring::{LeaseId, StaleLease};
 use std::time::Duration;
 
@@ -103,9 +103,7 @@ impl SubscriptionInner {
     #[inline]
     pub(crate) fn is_due_at(&self, time: u64) {
         // Pairs with the heavy fence in `expire_at`: the scan sees what is due, or we see that nothing is planned.
-        if !broken("due.no_fence") {
-            light_fence();
-        }
+        light_fence("due.begin.no_fence");
         if time < self.due.load(Ordering::Relaxed) {
             self.due.fetch_min(time, Ordering::Relaxed);
             if let Some(housekeeper) = self.housekeeper.get() {
@@ -136,15 +134,15 @@ impl SubscriptionInner {
 
     #[cold]
     fn expire_at(&self, time: u64) {
-        if self.expiring.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        // Acquire: pairs with the release store below.
+        let acquire = ordering("expiring.acquire", Ordering::Acquire);
+        if self.expiring.compare_exchange(false, true, acquire, Ordering::Relaxed).is_err() {
             return; // somebody is at it
         }
         // What begins during the scan lowers this again.
         self.due.store(u64::MAX, Ordering::Relaxed);
         // Pairs with the light fence in `is_due_at`.
-        if !broken("due.no_fence") {
-            heavy_fence();
-        }
+        heavy_fence("due.scan.no_fence");
         let coming = self.held.coming();
         let lease = self.leases.expire(Some(time), |_, lease| {
             add(&self.counters.expired, 1);
@@ -157,7 +155,8 @@ impl SubscriptionInner {
         for next in [lease, backoff, parked].into_iter().flatten() {
             self.is_due_at(next);
         }
-        self.expiring.store(false, Ordering::Release);
+        // Release: pairs with the acquire above.
+        self.expiring.store(false, ordering("expiring.release", Ordering::Release));
         if released {
             self.changed.notify();
         }

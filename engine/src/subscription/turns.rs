@@ -1,6 +1,6 @@
 //! Whether a dispatcher is in the middle of a turn, for those who wait until it is not.
 
-use ringmain_ring::sync::{AtomicU64, Ordering};
+use ringmain_ring::sync::{AtomicU64, Ordering, ordering};
 
 /// How many turns a dispatcher has begun and ended. Odd within one.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ impl Turns {
     /// The turn under way, if there is one.
     pub(super) fn under_way(&self) -> Option<u64> {
         // Acquire: pairs with the release store at the end of a turn: what it held and counted is there to be seen.
-        Some(self.0.load(Ordering::Acquire)).filter(|turns| turns % 2 == 1)
+        Some(self.0.load(ordering("turns.acquire", Ordering::Acquire))).filter(|turns| turns % 2 == 1)
     }
 }
 
@@ -32,6 +32,6 @@ impl Drop for InTurn<'_> {
     #[inline]
     fn drop(&mut self) {
         // Release: pairs with the acquire load in `under_way`.
-        self.turns.0.store(self.number.wrapping_add(2), Ordering::Release);
+        self.turns.0.store(self.number.wrapping_add(2), ordering("turns.release", Ordering::Release));
     }
 }

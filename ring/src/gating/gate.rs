@@ -68,12 +68,12 @@ impl Gate {
     /// publishes the pin that was engaged before. Acquire: what others read under their pins lies before it too.
     #[inline]
     pub(crate) fn advance(&self, from: Sequence, to: Sequence) -> bool {
-        let release = if broken("gate.advance.release") { Ordering::Acquire } else { Ordering::AcqRel };
+        let both = ordering("gate.advance", Ordering::AcqRel);
         if broken("shared.advance.unchecked") {
             self.move_to(to);
             return true;
         }
-        self.position.compare_exchange(from.raw(), to.raw(), release, Ordering::Relaxed).is_ok()
+        self.position.compare_exchange(from.raw(), to.raw(), both, Ordering::Relaxed).is_ok()
     }
 
     /// Tags the position, so that nobody can [advance](Self::advance) it any more. Returns false if it was already.
@@ -82,7 +82,6 @@ impl Gate {
         if broken("shared.retire") {
             return true;
         }
-        let acquire = if broken("gate.retire.acquire") { Ordering::Release } else { Ordering::AcqRel };
-        self.position.fetch_or(TAG, acquire) & TAG == 0
+        self.position.fetch_or(TAG, ordering("gate.retire", Ordering::AcqRel)) & TAG == 0
     }
 }

@@ -148,7 +148,8 @@ impl Gates {
         loop {
             // Acquire: pairs with the release in `attach` and `announce`; the new gate is on the list.
             let version = self.version.load(ordering("scan.version.acquire", Ordering::Acquire));
-            let pins_first = broken("pins.before_gates").then(|| self.pins_len.load(Ordering::Acquire));
+            let pins_first =
+                broken("pins.before_gates").then(|| self.pins_len.load(ordering("twin", Ordering::Acquire)));
             let mut earliest = None;
             let mut visit = |position: Sequence| {
                 earliest = Some(earliest.map_or(position, |e: Sequence| e.earlier(position)));
@@ -167,9 +168,7 @@ impl Gates {
                 },
             );
             let earliest = self.proven(earliest, &published);
-            if !broken("scan.no_fence") {
-                fence(Ordering::SeqCst); // pairs with the fence in `attach`
-            }
+            fence("scan.no_fence", Ordering::SeqCst); // pairs with the fence in `attach`
             // Relaxed: ordered by the fence.
             if self.version.load(Ordering::Relaxed) == version {
                 return earliest;
@@ -234,9 +233,7 @@ impl Gates {
         if !broken("attach.no_version") {
             self.version.fetch_add(1, ordering("attach.version.release", Ordering::Release));
         }
-        if !broken("attach.no_fence") {
-            fence(Ordering::SeqCst); // pairs with the fence in `scan`
-        }
+        fence("attach.no_fence", Ordering::SeqCst); // pairs with the fence in `scan`
         let start = tail();
         // A swap, which comes after the swap of a scan that proved the provisional tail; a plain store would too, but the
         // model checker cannot tell.

@@ -80,7 +80,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
             }
             // A swap, not a store: yet another detacher may have come by, and the next look must see its mark too.
             if broken("cover.end.stores") {
-                self.turn.store(IDLE, Ordering::Release);
+                self.turn.store(IDLE, ordering("twin", Ordering::Release));
                 return;
             }
             self.turn.swap(BUSY, ordering("cover.again.acquire", Ordering::Acquire));
@@ -101,11 +101,13 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
         if broken("cover.detach_not_refreshed") {
             return;
         }
-        if broken("cover.detach_leaves_no_word") && self.turn.load(Ordering::Acquire) != IDLE {
+        if broken("cover.detach_leaves_no_word")
+            && self.turn.load(ordering("twin", Ordering::Acquire)) != IDLE
+        {
             return;
         }
         // AcqRel: pairs with the exchanges in `begin` and `end`; the detached mark goes with it.
-        let swap = ordering("cover.detach.acqrel", Ordering::AcqRel);
+        let swap = ordering("cover.detach", Ordering::AcqRel);
         if self.turn.swap(AGAIN, swap) != IDLE && !broken("cover.detach_waits") {
             return; // the one who holds the turn sees AGAIN when it ends it
         }
@@ -140,8 +142,9 @@ impl<T: Send + Sync + 'static, S: Sequencer> CatchUp for CoverShared<T, S> {
         }
         // Whoever holds the turn looks once more anyway. A swap though nothing changes, and AcqRel: it is to see what we
         // saw. (A turn that is merely busy may have looked already, and is left word below.)
+        let swap = ordering("cover.told", Ordering::AcqRel);
         if self.turn.load(Ordering::Relaxed) == AGAIN
-            && self.turn.compare_exchange(AGAIN, AGAIN, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            && self.turn.compare_exchange(AGAIN, AGAIN, swap, Ordering::Relaxed).is_ok()
         {
             return false;
         }

@@ -53,9 +53,7 @@ impl Sequencer for Single {
 
     fn seal(&self) {
         self.own.sealed.store(true, Ordering::Relaxed);
-        if !broken("single.seal.no_fence") {
-            heavy_fence(); // pairs with the light fence in `SingleProducer::reserve`
-        }
+        heavy_fence("single.seal.no_fence"); // pairs with the light fence in `SingleProducer::reserve`
     }
 
     fn end_of_claims(&self) -> Sequence {
@@ -203,9 +201,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
         if !broken("single.claim.unannounced") {
             own.claimed.store(end.raw(), Ordering::Relaxed);
         }
-        if !broken("single.seal.no_fence") {
-            light_fence(); // pairs with the heavy fence in `Single::seal`
-        }
+        light_fence("single.claim.no_fence"); // pairs with the heavy fence in `Single::seal`
         if own.sealed.load(Ordering::Relaxed) {
             self.take_back();
             return Err(ClaimError::Closed);

@@ -49,9 +49,7 @@ impl Minima {
     pub(super) fn lower(&self, index: usize, deadline: u64) {
         let Some(Minimum(minimum)) = self.0.at(index / BLOCK) else { return };
         // Pairs with the heavy fence in `choose`.
-        if !broken("slab.minimum.no_fence") {
-            light_fence();
-        }
+        light_fence("slab.lower.no_fence");
         let deadline = deadline >> TICK_SHIFT;
         if deadline < minimum.load(Ordering::Relaxed) {
             minimum.fetch_min(deadline, Ordering::Relaxed);
@@ -68,9 +66,9 @@ impl Minima {
                 chosen.left |= 1 << position;
             }
         }
-        if chosen.left != 0 && !broken("slab.minimum.no_fence") {
+        if chosen.left != 0 {
             // Pairs with the light fence in `lower`.
-            heavy_fence();
+            heavy_fence("slab.scan.no_fence");
         }
         chosen
     }
@@ -131,7 +129,7 @@ impl<T: Send> Slab<T> {
         which: impl Fn(u64) -> bool,
         expired: &mut impl FnMut(LeaseId, T),
     ) -> u64 {
-        let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
+        let len = self.len.load(ordering("slab.scan.len.acquire", Ordering::Acquire));
         let blocks = len.div_ceil(BLOCK);
         let mut earliest = NEVER;
         for first in (0..blocks).step_by(GROUP) {

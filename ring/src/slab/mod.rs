@@ -148,8 +148,8 @@ impl<T: Send> Slab<T> {
     /// How many leases are live.
     #[must_use]
     pub fn live(&self) -> usize {
-        // In this order, so that the difference is never too small.
-        let ended = self.ended.load(Ordering::Acquire);
+        // In this order, so that the difference is never too small. Acquire: pairs with the release in `take_at`.
+        let ended = self.ended.load(ordering("slab.live.acquire", Ordering::Acquire));
         self.begun.count.load(Ordering::Relaxed).wrapping_sub(ended)
     }
 
@@ -162,7 +162,8 @@ impl<T: Send> Slab<T> {
         if live <= enough {
             return live;
         }
-        let ended = self.ended.load(Ordering::Acquire);
+        // Acquire: as in `live`.
+        let ended = self.ended.load(ordering("slab.live_at_most.acquire", Ordering::Acquire));
         self.begun.ended.store(ended, Ordering::Relaxed);
         self.begun.count.load(Ordering::Relaxed).wrapping_sub(ended)
     }
@@ -182,7 +183,7 @@ impl<T: Send> Slab<T> {
             self.grow(live * 2);
         }
         loop {
-            let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
+            let len = self.len.load(ordering("slab.len.again.acquire", Ordering::Acquire));
             for probe in 0..PROBES + len {
                 let index = place(begun, probe, len);
                 let entry = self.entries.at(index).expect("below the length");
@@ -263,7 +264,8 @@ impl<T: Send> Slab<T> {
         let next = if broken("slab.generation.kept") { generation } else { next };
         // Release: pairs with the acquire swap in `insert`.
         entry.word.store(word(next, 0, state), ordering("slab.take.release", Ordering::Release));
-        self.ended.fetch_add(1, Ordering::Release);
+        // Release: pairs with the acquire loads in `live` and `live_at_most`; the beginning goes with the end.
+        self.ended.fetch_add(1, ordering("slab.ended.release", Ordering::Release));
         value.ok_or(seen)
     }
 
@@ -284,7 +286,7 @@ impl<T: Send> Slab<T> {
             let extended = word(generation(seen), ticks(deadline), LIVE);
             // Relaxed: a swap continues what `insert` released, for the one who takes the value; we do not look at it.
             if broken("slab.extend.unchecked") {
-                entry.word.store(extended, Ordering::Release);
+                entry.word.store(extended, ordering("twin", Ordering::Release));
                 return Ok(());
             }
             match entry.word.compare_exchange(seen, extended, Ordering::Relaxed, Ordering::Relaxed) {
@@ -301,10 +303,11 @@ impl<T: Send> Slab<T> {
     #[must_use]
     pub fn least_mark(&self) -> Option<u64> {
         let mut least: Option<u64> = None;
-        let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
+        let len = self.len.load(ordering("slab.marks.len.acquire", Ordering::Acquire));
         self.entries.for_each(len, |_, entry| {
             // Acquire: pairs with the release store in `insert`; the mark goes with the word.
-            if entry.word.load(Ordering::Acquire) & STATE == LIVE {
+            let word = entry.word.load(ordering("slab.mark.acquire", Ordering::Acquire));
+            if word & STATE == LIVE {
                 let mark = entry.mark.load(Ordering::Relaxed);
                 least = Some(least.unwrap_or(mark).min(mark));
             }
