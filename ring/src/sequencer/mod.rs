@@ -21,6 +21,10 @@ pub(crate) mod sealed {
 
 /// How a ring claims and publishes: [`Single`] or [`Multi`]. Sealed.
 pub trait Sequencer: sealed::Sealed + Debug + Send + Sync + Sized + 'static {
+    /// Whether there is one producer, and so one who scans the gates in order to publish.
+    #[doc(hidden)]
+    const ALONE: bool;
+
     /// What stands beside each value.
     #[doc(hidden)]
     type Stamp: Debug + Send + Sync;

@@ -35,6 +35,8 @@ pub struct Multi {
 impl Sealed for Multi {}
 
 impl Sequencer for Multi {
+    const ALONE: bool = false;
+
     /// The sequence that the slot was last published for, tagged when it was padding.
     type Stamp = AtomicU64;
 

@@ -37,6 +37,8 @@ struct Own {
 impl Sealed for Single {}
 
 impl Sequencer for Single {
+    const ALONE: bool = true;
+
     type Stamp = ();
 
     fn new(start: Sequence) -> Self {
