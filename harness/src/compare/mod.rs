@@ -37,6 +37,8 @@ use strata::Stratum;
 const LEVEL: f64 = 0.02;
 /// The share of the threshold within which the interval of a headline must be for more rounds to be needless.
 const SURE: f64 = 0.7;
+/// Fewer pairs than this, spread over up to three placements, cannot reach a seventh of [`LEVEL`].
+const PAIRS: usize = 8;
 
 /// What a metric says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,13 +170,15 @@ pub(crate) fn whole(rows: &[Row]) -> Finding {
     }
 }
 
-/// Whether the headlines are known so well that more rounds would hardly change what is said of them.
+/// Whether the headlines are known so well that more rounds would hardly change what is said of them: the interval is
+/// narrow, and there is so much to compare in common placements that a change would be told from noise.
 pub(crate) fn is_sure(base: &[Value], current: &[Value], threshold: f64) -> bool {
     metric::sides(base, current).iter().filter(|(metric, ..)| metric.is_headline()).all(
         |(_, base, current)| {
             let strata = strata::deal(base, current);
-            resample::interval(&strata, resample::FEW_DRAWS)
-                .is_some_and(|(low, high)| high - low <= 2.0 * SURE * threshold)
+            let pairs: usize = strata.iter().map(|one| one.base.len().min(one.current.len())).sum();
+            let interval = resample::interval(&strata, resample::FEW_DRAWS);
+            pairs >= PAIRS && interval.is_some_and(|(low, high)| high - low <= 2.0 * SURE * threshold)
         },
     )
 }
@@ -307,6 +311,21 @@ mod tests {
         let row = of(&nearly);
         assert!(row.probability.is_some_and(|probability| (0.005..LEVEL).contains(&probability)), "{row:?}");
         assert_eq!(row.finding, Finding::Inconclusive);
+    }
+
+    #[test]
+    fn agreement_of_a_few_is_not_enough_to_stop() {
+        // Either side nearly always in a placement of its own: an interval as narrow as can be, and no evidence.
+        let run = |far: bool| {
+            let distance = if far { 200.0 } else { 15.0 };
+            json!({"metrics": {"iterations": [{"messagesPerSec": if far { 25.0 } else { 100.0 },
+                   "noise": {"placementBeforeNs": distance, "placementAfterNs": distance}}]}})
+        };
+        let side = |far: usize, near: usize| -> Vec<Value> {
+            (0..far).map(|_| run(true)).chain((0..near).map(|_| run(false))).collect()
+        };
+        assert!(!is_sure(&side(9, 1), &side(1, 9), 0.1));
+        assert!(is_sure(&side(6, 4), &side(4, 6), 0.1));
     }
 
     #[test]
