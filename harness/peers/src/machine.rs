@@ -3,8 +3,7 @@
 //!
 //! On a virtual machine the same pair of CPUs is 14, 35 or 200 ns apart from one moment to the next, and
 //! rates follow. `line_nanos` passes one cache line to and fro for a fraction of a millisecond; taken before
-//! and after a sample, it says whether the sample saw one placement, and over a run whether the contenders
-//! saw the same.
+//! and after a sample, it says in which placement the sample ran.
 
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -101,11 +100,27 @@ impl Cpus {
     }
 }
 
-/// Nanoseconds that the calling thread has so far been ready to run and not running; 0 where the system does
-/// not say.
-pub(crate) fn run_delay() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split_whitespace().nth(1).and_then(|field| field.parse().ok()).unwrap_or(0)
+/// What the calling thread has waited for its CPU so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunDelay {
+    nanos: u64,
+    slices: u64,
+}
+
+impl RunDelay {
+    /// Zeros where the system does not say.
+    pub(crate) fn now() -> Self {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let mut fields = text.split_whitespace().map(|field| field.parse().unwrap_or(0));
+        Self { nanos: fields.nth(1).unwrap_or(0), slices: fields.next().unwrap_or(0) }
+    }
+
+    /// Nanoseconds of waiting since `before`, less an allowance for each time that the thread came to run: a
+    /// thread that parks waits a moment for its CPU whenever it is woken, and that is its own doing.
+    pub(crate) fn since(self, before: Self, allowance: u64) -> u64 {
+        let slices = self.slices.saturating_sub(before.slices);
+        self.nanos.saturating_sub(before.nanos).saturating_sub(slices * allowance)
+    }
 }
 
 /// Processor time used so far, in the system's ticks of 10 ms: by everybody, and by this process.

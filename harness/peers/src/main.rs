@@ -38,9 +38,11 @@ mod measure;
 mod ours;
 mod payload;
 mod peer;
+mod placement;
 mod report;
 mod roles;
 mod sample;
+mod series;
 mod targets;
 
 use std::process::ExitCode;
@@ -59,7 +61,7 @@ struct Arguments {
     /// Targets to measure, separated by commas: T1 to T9; all when absent.
     #[arg(long, value_delimiter = ',', ignore_case = true, value_parser = targets::TARGETS)]
     only: Vec<String>,
-    /// Samples of each contender; 5 when absent, 3 when quick.
+    /// Samples of each contender in one placement class; 5 when absent, 3 when quick.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     repeats: Option<u16>,
     /// Only cases whose name contains this, such as `u64/1024`.
@@ -68,11 +70,14 @@ struct Arguments {
     /// Only contenders whose name contains this, and no ratios: for profiles.
     #[arg(long)]
     contender: Option<String>,
-    /// How long a sample takes, in milliseconds; 300 when absent.
+    /// How long a sample takes, in milliseconds; 120 when absent, 40 when quick.
     #[arg(long)]
     sample_ms: Option<u64>,
+    /// How long a case may go on until its ratios have their samples, in seconds; 30 when absent, 4 when quick.
+    #[arg(long)]
+    case_seconds: Option<u64>,
 
-    /// Samples of 60 ms instead of 300.
+    /// Short samples and few of them: whether it works, not how fast.
     #[arg(long)]
     quick: bool,
     /// One line of JSON for each ratio instead of tables.
@@ -96,10 +101,13 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     if cfg!(debug_assertions) {
         return Err("this is a debug build, whose figures mean nothing; build with --release".into());
     }
-    let default = if arguments.quick { 60 } else { 300 };
-    let sample = Duration::from_millis(arguments.sample_ms.unwrap_or(default));
-    let repeats = arguments.repeats.map_or(if arguments.quick { 3 } else { 5 }, usize::from);
-    let bench = Bench { cpus: Cpus::find()?, ticker: Ticker::new(), plan: Plan { repeats, sample } };
+    let (repeats, sample, limit) = if arguments.quick { (3, 40, 4) } else { (5, 120, 30) };
+    let plan = Plan {
+        repeats: arguments.repeats.map_or(repeats, usize::from),
+        sample: Duration::from_millis(arguments.sample_ms.unwrap_or(sample)),
+        limit: Duration::from_secs(arguments.case_seconds.unwrap_or(limit)),
+    };
+    let bench = Bench { cpus: Cpus::find()?, ticker: Ticker::new(), plan };
     let mut all_hold = true;
     for mut case in targets::cases() {
         let chosen = arguments.only.is_empty()
@@ -112,9 +120,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         if !(chosen && named) || case.contenders.is_empty() {
             continue;
         }
-        let series = bench
-            .run(case.unit, &case.contenders)
-            .map_err(|fault| format!("{} {}: {fault}", case.target, case.name))?;
+        let series = bench.run(&case).map_err(|fault| format!("{} {}: {fault}", case.target, case.name))?;
         let verdicts = case
             .claims
             .iter()

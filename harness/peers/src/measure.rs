@@ -1,10 +1,15 @@
 //! Measuring: the rounds in which contenders take turns.
 //!
 //! Contenders of a case take turns (A, B, C, A, B, C, ..; the first of a round moves on by one each time), so
-//! that what the machine does to one it does to all. Before the first round each contender finds out how many
-//! messages fill a sample. A sample during which the placement of the CPUs moved, other processes were busy,
-//! or a thread that has a CPU to itself waited for it, is taken again, twice at most, and then kept but
-//! counted as disturbed. So is one that turned out much shorter than planned, with more messages.
+//! that what the machine does to one it does to all. A sample goes into the placement class in which it ran.
+//! One whose probes disagree about that, during which other processes were busy or a thread that has a CPU to
+//! itself waited for it, or that turned out much too short, is thrown away and counted.
+//!
+//! The rounds go on until every claim has a class in which each of its contenders has enough samples, or the
+//! case's time is up. A contender in no claim takes part until it has as many samples in all.
+//!
+//! How many messages fill a sample is found out before the first round, and kept up class by class, since a
+//! rate may be five times as high in one as in another.
 
 use std::time::Duration;
 
@@ -12,10 +17,11 @@ use crate::clock::Ticker;
 use crate::latency::PACED_RATE;
 use crate::machine::Cpus;
 use crate::payload::Read;
+use crate::placement::Placement;
 use crate::roles::{Load, Roles};
 use crate::sample::Sample;
-
-const RETAKES: usize = 2;
+use crate::series::{Point, Series, best_filled};
+use crate::targets::{Case, Claim};
 
 /// What a sample's figure says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,44 +55,11 @@ pub(crate) struct Contender {
 /// How often, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
+    /// Samples that each contender of a claim must have in one class.
     pub(crate) repeats: usize,
     pub(crate) sample: Duration,
-}
-
-/// All samples of one contender.
-#[derive(Clone, Debug)]
-pub(crate) struct Series {
-    pub(crate) name: String,
-    pub(crate) figures: Vec<f64>,
-    /// The cache-line distances found around the samples.
-    pub(crate) lines: Vec<f64>,
-    pub(crate) disturbed: usize,
-}
-
-impl Series {
-    pub(crate) fn median(&self) -> f64 {
-        median(&self.figures)
-    }
-
-    pub(crate) fn min(&self) -> f64 {
-        self.figures.iter().copied().fold(f64::INFINITY, f64::min)
-    }
-
-    pub(crate) fn max(&self) -> f64 {
-        self.figures.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-    }
-}
-
-/// The middle value, or the mean of the two.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => sorted[middle],
-        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
-    }
+    /// No case goes on for longer than this.
+    pub(crate) limit: Duration,
 }
 
 /// Measures on this machine.
@@ -98,34 +71,56 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Takes turns until each contender has its samples.
-    pub(crate) fn run(&self, unit: Unit, contenders: &[Contender]) -> Result<Vec<Series>, String> {
+    /// Takes turns until each claim has its samples, or time is up.
+    pub(crate) fn run(&self, case: &Case) -> Result<Vec<Series>, String> {
+        let start = self.ticker.now();
+        let contenders = &case.contenders;
         let mut sizes = Vec::new();
         for contender in contenders {
-            sizes.push(
-                self.calibrate(unit, contender).map_err(|fault| format!("{}: {fault}", contender.name))?,
-            );
+            let size = self.calibrate(case.unit, contender);
+            sizes.push([size.map_err(|fault| format!("{}: {fault}", contender.name))?; Placement::ALL.len()]);
         }
-        let empty = |contender: &Contender| Series {
-            name: contender.name.clone(),
-            figures: Vec::new(),
-            lines: Vec::new(),
-            disturbed: 0,
-        };
-        let mut series: Vec<_> = contenders.iter().map(empty).collect();
-        for round in 0..self.plan.repeats {
+        let mut series: Vec<_> = contenders.iter().map(|contender| Series::new(&contender.name)).collect();
+        for round in 0.. {
+            let wanted = self.wanted(case, &series);
+            if !wanted.contains(&true) {
+                break;
+            }
             for turn in 0..contenders.len() {
                 let at = (round + turn) % contenders.len();
-                let (contender, own) = (&contenders[at], &mut series[at]);
-                let sample = self
-                    .take(unit, contender, &mut sizes[at])
-                    .map_err(|fault| format!("{}: {fault}", own.name))?;
-                own.figures.push(sample.figure);
-                own.lines.extend(sample.lines);
-                own.disturbed += usize::from(sample.disturbed);
+                if u128::from(self.ticker.nanos(start, self.ticker.now())) > self.plan.limit.as_nanos() {
+                    return Ok(series);
+                }
+                if wanted[at] {
+                    let (contender, sizes, own) = (&contenders[at], &mut sizes[at], &mut series[at]);
+                    match self.take(case.unit, contender, sizes) {
+                        Ok(Some(point)) => own.points.push(point),
+                        Ok(None) => own.discarded += 1,
+                        Err(fault) => return Err(format!("{}: {fault}", own.name)),
+                    }
+                }
             }
         }
         Ok(series)
+    }
+
+    /// Which contenders still lack samples: all those of a claim together, so that they go on in turns.
+    fn wanted(&self, case: &Case, series: &[Series]) -> Vec<bool> {
+        let concerns =
+            |claim: &Claim, name: &str| claim.ours == name || claim.peers.iter().any(|p| p == name);
+        let unsettled = |claim: &&Claim| {
+            let concerned: Vec<_> = series.iter().filter(|one| concerns(claim, &one.name)).collect();
+            best_filled(concerned).is_none_or(|(_, count)| count < self.plan.repeats)
+        };
+        let unsettled: Vec<_> = case.claims.iter().filter(unsettled).collect();
+        let lacks = |one: &Series| {
+            if case.claims.iter().any(|claim| concerns(claim, &one.name)) {
+                unsettled.iter().any(|claim| concerns(claim, &one.name))
+            } else {
+                one.points.len() < self.plan.repeats
+            }
+        };
+        series.iter().map(lacks).collect()
     }
 
     /// Finds how many messages fill a sample: from four capacities upwards, until the time taken can be
@@ -136,7 +131,7 @@ impl Bench {
         }
         let mut messages = whole(0.0, &contender.shape);
         loop {
-            let sample = self.sample(unit, contender, messages)?;
+            let sample = self.sample(unit, contender, |_| messages)?;
             let enough = u128::from(sample.nanos) * 4 >= self.plan.sample.as_nanos();
             let next = self.size_for(contender, messages, sample.nanos);
             if enough {
@@ -153,19 +148,22 @@ impl Bench {
         whole(messages as f64 * self.plan.sample.as_nanos() as f64 / nanos.max(1) as f64, &contender.shape)
     }
 
-    /// Takes a sample, and takes it again when it should not count; sets `messages` for the next one.
-    fn take(&self, unit: Unit, contender: &Contender, messages: &mut u64) -> Result<Sample, String> {
-        for retake in 0.. {
-            let sample = self.sample(unit, contender, *messages)?;
-            if unit != Unit::Median {
-                *messages = self.size_for(contender, *messages, sample.nanos);
-            }
-            let short = u128::from(sample.nanos) * 3 < self.plan.sample.as_nanos() * 2;
-            if retake == RETAKES || !(short || sample.disturbed) {
-                return Ok(sample);
-            }
+    /// Takes a sample, none when it does not count; sets the class's number of messages for the next one.
+    fn take(
+        &self,
+        unit: Unit,
+        contender: &Contender,
+        sizes: &mut [u64; Placement::ALL.len()],
+    ) -> Result<Option<Point>, String> {
+        let Sample { figure, nanos, messages, lines, disturbed } =
+            self.sample(unit, contender, |placement| sizes[placement as usize])?;
+        let Some(placement) = Placement::around(lines) else { return Ok(None) };
+        if unit != Unit::Median {
+            sizes[placement as usize] = self.size_for(contender, messages, nanos);
         }
-        unreachable!("the loop ends at the last retake")
+        let short = u128::from(nanos) * 3 < self.plan.sample.as_nanos();
+        let line = f64::midpoint(lines[0], lines[1]);
+        Ok((!short && !disturbed).then_some(Point { figure, line, placement }))
     }
 }
 
@@ -184,12 +182,6 @@ fn whole(wanted: f64, shape: &Shape) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn medians() {
-        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
-        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
-    }
 
     #[test]
     fn samples_are_four_rings_and_whole_batches() {

@@ -9,16 +9,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
-use crate::machine::{Usage, run_delay};
+use crate::machine::{RunDelay, Usage};
 use crate::measure::{Bench, Contender, Shape, Unit};
+use crate::placement::Placement;
 use crate::roles::{Done, Load, Place, Work};
 
 /// No sample takes this long; one that does has lost a message or a wake-up.
 const STUCK: Duration = Duration::from_secs(60);
-/// The same distance, measured twice, differs by less than this factor.
-const PLACEMENT_MOVED: f64 = 1.6;
-/// The share of a sample that a thread may wait for its CPU.
+/// The share of a sample that a thread may wait for its CPU, beyond what waking up takes.
 const DELAY_ALLOWED: f64 = 0.05;
+/// What waking up takes at most, each time.
+const WAKING_NANOS: u64 = 100_000;
 /// The share of all processor time that other processes may take, and the least that a tick of 10 ms can
 /// tell.
 const OTHERS_ALLOWED: f64 = 0.08;
@@ -29,9 +30,10 @@ const OTHERS_SECONDS: f64 = 0.03;
 pub(crate) struct Sample {
     pub(crate) figure: f64,
     pub(crate) nanos: u64,
+    pub(crate) messages: u64,
     /// The cache-line distance before and after.
     pub(crate) lines: [f64; 2],
-    /// The placement moved, a thread waited for its CPU, or other processes were busy.
+    /// A thread waited for its CPU, or other processes were busy.
     pub(crate) disturbed: bool,
 }
 
@@ -43,9 +45,17 @@ struct End {
 }
 
 impl Bench {
-    /// Takes one sample; fails when a receiver did not read exactly what was sent.
-    pub(crate) fn sample(&self, unit: Unit, contender: &Contender, messages: u64) -> Result<Sample, String> {
+    /// Takes one sample of as many messages as suit the placement; fails when a receiver did not read exactly
+    /// what was sent.
+    pub(crate) fn sample(
+        &self,
+        unit: Unit,
+        contender: &Contender,
+        messages: impl FnOnce(Placement) -> u64,
+    ) -> Result<Sample, String> {
         let Shape { producers, receivers, capacity, batch, read } = contender.shape;
+        let before = self.cpus.line_nanos(&self.ticker)?;
+        let messages = messages(Placement::of(before));
         let load = Load {
             messages,
             producers,
@@ -57,7 +67,6 @@ impl Bench {
             reader_cpu: self.cpus.reader(),
             ticker: self.ticker.clone(),
         };
-        let before = self.cpus.line_nanos(&self.ticker)?;
         let roles = (contender.set_up)(&load);
         let expected = roles.expected;
         let threads = roles.threads.len();
@@ -87,12 +96,11 @@ impl Bench {
                 latencies.value_at_quantile(0.5) as f64
             }
         };
-        let moved = before.max(after) / before.min(after) > PLACEMENT_MOVED;
         let delay = ends.iter().map(|end| end.delay).max().unwrap_or(0);
         let starved = threads <= self.cpus.len() && delay as f64 > nanos as f64 * DELAY_ALLOWED;
         let share = others * 1e9 / (nanos as f64 * self.cpus.len() as f64);
         let crowded_out = share > OTHERS_ALLOWED && others >= OTHERS_SECONDS;
-        Ok(Sample { figure, nanos, lines: [before, after], disturbed: moved || starved || crowded_out })
+        Ok(Sample { figure, nanos, messages, lines: [before, after], disturbed: starved || crowded_out })
     }
 
     /// Runs all threads, released together; fails when one panics or does not come back.
@@ -106,12 +114,12 @@ impl Bench {
             handles.push(std::thread::spawn(move || {
                 let pinned = cpus.pin(place);
                 barrier.wait();
-                let delay = run_delay();
+                let before = RunDelay::now();
                 let start = matches!(place, Place::Producer(_)).then(|| ticker.now());
                 let outcome = pinned.and_then(|()| {
                     let done =
                         catch_unwind(AssertUnwindSafe(work)).map_err(|_| "a thread panicked".to_owned())?;
-                    Ok(End { start, delay: run_delay().saturating_sub(delay), done })
+                    Ok(End { start, delay: RunDelay::now().since(before, WAKING_NANOS), done })
                 });
                 // Nobody listens once another thread has failed the sample.
                 finished.send(outcome).ok();
@@ -145,14 +153,14 @@ mod tests {
     const SHAPE: Shape = Shape { producers: 1, receivers: 1, capacity: 64, batch: 1, read: Read::Every };
 
     fn bench() -> Bench {
-        let plan = Plan { repeats: 1, sample: Duration::from_millis(1) };
+        let plan = Plan { repeats: 1, sample: Duration::from_millis(1), limit: Duration::from_secs(1) };
         Bench { cpus: Cpus::find().unwrap(), ticker: Ticker::new(), plan }
     }
 
     #[test]
     fn a_sample_of_the_bare_ring_adds_up() {
         let contender = Contender { name: "bare".into(), shape: SHAPE, set_up: bare::one_by_one::<u64> };
-        let sample = bench().sample(Unit::Rate, &contender, 10_000).unwrap();
+        let sample = bench().sample(Unit::Rate, &contender, |_| 10_000).unwrap();
         assert!(sample.figure > 0.0 && sample.nanos > 0);
     }
 
@@ -173,7 +181,7 @@ mod tests {
     fn a_wrong_sum_fails_the_run() {
         let set_up = |load: &Load| Roles::of::<u64>(load).publisher(|| ()).consumer(load, 1, Liar);
         let contender = Contender { name: "liar".into(), shape: SHAPE, set_up };
-        let fault = bench().sample(Unit::Rate, &contender, 10_000).unwrap_err();
+        let fault = bench().sample(Unit::Rate, &contender, |_| 10_000).unwrap_err();
         assert!(fault.contains("should have read"), "{fault}");
     }
 
@@ -182,6 +190,6 @@ mod tests {
         let set_up =
             |load: &Load| Roles::of::<u64>(load).publisher(|| panic!("on purpose")).consumer(load, 1, Liar);
         let contender = Contender { name: "panics".into(), shape: SHAPE, set_up };
-        assert!(bench().sample(Unit::Rate, &contender, 10_000).unwrap_err().contains("panicked"));
+        assert!(bench().sample(Unit::Rate, &contender, |_| 10_000).unwrap_err().contains("panicked"));
     }
 }
