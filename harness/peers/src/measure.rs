@@ -6,51 +6,25 @@
 //! itself waited for it, or that turned out much too short, is thrown away and counted.
 //!
 //! The rounds go on until every claim has a class in which each of its contenders has enough samples, or the
-//! case's time is up. A contender in no claim takes part until it has as many samples in all.
+//! case's time is up. A contender that has enough of the class that the CPUs are in at its turn passes, so that
+//! no time goes into samples that nobody lacks. One in no claim takes part until it has as many in all.
 //!
 //! How many messages fill a sample is found out before the first round, and kept up class by class, since a
 //! rate may be five times as high in one as in another.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::case::{Case, Claim, Contender, Shape, Unit, Work};
 use crate::clock::Ticker;
 use crate::latency::PACED_RATE;
 use crate::machine::Cpus;
-use crate::payload::Read;
 use crate::placement::Placement;
-use crate::roles::{Load, Roles};
 use crate::sample::Sample;
-use crate::series::{Point, Series, best_filled};
-use crate::targets::{Case, Claim};
+use crate::series::{Discard, Point, Series, best_filled, fewest};
 
-/// What a sample's figure says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Million deliveries a second, over all receivers.
-    Rate,
-    /// Nanoseconds: the median latency of a paced stream.
-    Median,
-    /// Nanoseconds for a message and its echo.
-    RoundTrip,
-}
-
-/// The size of a load, without the number of messages.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    pub(crate) producers: u64,
-    pub(crate) receivers: usize,
-    pub(crate) capacity: usize,
-    pub(crate) batch: usize,
-    pub(crate) read: Read,
-}
-
-/// One way to do the work of a case.
-#[derive(Clone, Debug)]
-pub(crate) struct Contender {
-    pub(crate) name: String,
-    pub(crate) shape: Shape,
-    pub(crate) set_up: fn(&Load) -> Roles,
-}
+/// How long to wait for the CPUs to move when nobody lacks samples of the class that they are in.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How often, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +34,12 @@ pub(crate) struct Plan {
     pub(crate) sample: Duration,
     /// No case goes on for longer than this.
     pub(crate) limit: Duration,
+    /// Whether it works, not how fast.
+    pub(crate) quick: bool,
 }
+
+/// How many messages fill a sample, class by class.
+type Sizes = [u64; Placement::ALL.len()];
 
 /// Measures on this machine.
 #[derive(Debug)]
@@ -68,6 +47,8 @@ pub(crate) struct Bench {
     pub(crate) cpus: Cpus,
     pub(crate) ticker: Ticker,
     pub(crate) plan: Plan,
+    /// The program `harness`; built when it is needed and not given.
+    pub(crate) harness: Option<PathBuf>,
 }
 
 impl Bench {
@@ -75,96 +56,127 @@ impl Bench {
     pub(crate) fn run(&self, case: &Case) -> Result<Vec<Series>, String> {
         let start = self.ticker.now();
         let contenders = &case.contenders;
+        let named = |contender: &Contender, fault| format!("{}: {fault}", contender.name);
         let mut sizes = Vec::new();
         for contender in contenders {
-            let size = self.calibrate(case.unit, contender);
-            sizes.push([size.map_err(|fault| format!("{}: {fault}", contender.name))?; Placement::ALL.len()]);
+            sizes.push(self.calibrate(case.unit, contender).map_err(|fault| named(contender, fault))?);
         }
         let mut series: Vec<_> = contenders.iter().map(|contender| Series::new(&contender.name)).collect();
         for round in 0.. {
-            let wanted = self.wanted(case, &series);
-            if !wanted.contains(&true) {
+            let lacking = lacking(case, &series, self.repeats(case));
+            if !lacking.contains(&true) {
                 break;
             }
+            let mut idle = true;
             for turn in 0..contenders.len() {
                 let at = (round + turn) % contenders.len();
                 if u128::from(self.ticker.nanos(start, self.ticker.now())) > self.plan.limit.as_nanos() {
                     return Ok(series);
                 }
-                if wanted[at] {
-                    let (contender, sizes, own) = (&contenders[at], &mut sizes[at], &mut series[at]);
-                    match self.take(case.unit, contender, sizes) {
-                        Ok(Some(point)) => own.points.push(point),
-                        Ok(None) => own.discarded += 1,
-                        Err(fault) => return Err(format!("{}: {fault}", own.name)),
-                    }
+                if lacking[at] {
+                    let (contender, own) = (&contenders[at], &mut series[at]);
+                    let taken = self.turn(case, contender, &mut sizes[at], own);
+                    idle &= !taken.map_err(|fault| named(contender, fault))?;
                 }
+            }
+            if idle {
+                std::thread::sleep(PAUSE);
             }
         }
         Ok(series)
     }
 
-    /// Which contenders still lack samples: all those of a claim together, so that they go on in turns.
-    fn wanted(&self, case: &Case, series: &[Series]) -> Vec<bool> {
-        let concerns =
-            |claim: &Claim, name: &str| claim.ours == name || claim.peers.iter().any(|p| p == name);
-        let unsettled = |claim: &&Claim| {
-            let concerned: Vec<_> = series.iter().filter(|one| concerns(claim, &one.name)).collect();
-            best_filled(concerned).is_none_or(|(_, count)| count < self.plan.repeats)
-        };
-        let unsettled: Vec<_> = case.claims.iter().filter(unsettled).collect();
-        let lacks = |one: &Series| {
-            if case.claims.iter().any(|claim| concerns(claim, &one.name)) {
-                unsettled.iter().any(|claim| concerns(claim, &one.name))
-            } else {
-                one.points.len() < self.plan.repeats
+    /// Samples that are enough for a claim.
+    pub(crate) fn repeats(&self, case: &Case) -> usize {
+        if case.placed { self.plan.repeats } else { 1 }
+    }
+
+    /// One contender's turn; whether it took a sample.
+    fn turn(
+        &self,
+        case: &Case,
+        contender: &Contender,
+        sizes: &mut Sizes,
+        own: &mut Series,
+    ) -> Result<bool, String> {
+        if !case.placed {
+            let figure = match contender.work {
+                Work::Whole(work) => work(self)?,
+                Work::Race(..) => return Err("a race hinges on where the CPUs are".into()),
+            };
+            own.points.push(Point { figure, line: None, placement: Placement::Any });
+            return Ok(true);
+        }
+        let before = self.cpus.line_nanos(&self.ticker)?;
+        let class = Placement::of(before);
+        if own.count(class) >= self.plan.repeats {
+            return Ok(false);
+        }
+        let sample = match contender.work {
+            Work::Whole(work) => self.whole(work)?,
+            Work::Race(shape, set_up) => {
+                let sample = self.sample(case.unit, &shape, set_up, sizes[class as usize])?;
+                if case.unit != Unit::Median && class == Placement::of(sample.line) {
+                    sizes[class as usize] = self.size_for(&shape, sizes[class as usize], sample.nanos);
+                }
+                sample
             }
         };
-        series.iter().map(lacks).collect()
+        let fixed = matches!(contender.work, Work::Whole(_));
+        let short = !fixed && u128::from(sample.nanos) * 3 < self.plan.sample.as_nanos();
+        let line = Some(f64::midpoint(before, sample.line));
+        match Placement::around([before, sample.line]) {
+            None => own.discarded.push(Discard::Moved),
+            Some(_) if sample.disturbed => own.discarded.push(Discard::Disturbed),
+            Some(_) if short => own.discarded.push(Discard::Short),
+            Some(placement) => own.points.push(Point { figure: sample.figure, line, placement }),
+        }
+        Ok(true)
     }
 
     /// Finds how many messages fill a sample: from four capacities upwards, until the time taken can be
     /// trusted.
-    fn calibrate(&self, unit: Unit, contender: &Contender) -> Result<u64, String> {
+    fn calibrate(&self, unit: Unit, contender: &Contender) -> Result<Sizes, String> {
+        let Work::Race(shape, set_up) = contender.work else { return Ok(Sizes::default()) };
         if unit == Unit::Median {
-            return Ok(whole(self.plan.sample.as_secs_f64() * PACED_RATE as f64, &contender.shape));
+            let messages = whole(self.plan.sample.as_secs_f64() * PACED_RATE as f64, &shape);
+            return Ok([messages; Placement::ALL.len()]);
         }
-        let mut messages = whole(0.0, &contender.shape);
+        let mut messages = whole(0.0, &shape);
         loop {
-            let sample = self.sample(unit, contender, |_| messages)?;
-            let enough = u128::from(sample.nanos) * 4 >= self.plan.sample.as_nanos();
-            let next = self.size_for(contender, messages, sample.nanos);
+            let Sample { nanos, .. } = self.sample(unit, &shape, set_up, messages)?;
+            let enough = u128::from(nanos) * 4 >= self.plan.sample.as_nanos();
+            let next = self.size_for(&shape, messages, nanos);
             if enough {
-                return Ok(next);
+                return Ok([next; Placement::ALL.len()]);
             }
             // A short trial says little: approach in steps, so that a slow contender is not given a minute's
             // work.
             messages = next.min(messages * 16).max(messages + messages / 2);
-            messages = whole(messages as f64, &contender.shape);
+            messages = whole(messages as f64, &shape);
         }
     }
 
-    fn size_for(&self, contender: &Contender, messages: u64, nanos: u64) -> u64 {
-        whole(messages as f64 * self.plan.sample.as_nanos() as f64 / nanos.max(1) as f64, &contender.shape)
+    fn size_for(&self, shape: &Shape, messages: u64, nanos: u64) -> u64 {
+        whole(messages as f64 * self.plan.sample.as_nanos() as f64 / nanos.max(1) as f64, shape)
     }
+}
 
-    /// Takes a sample, none when it does not count; sets the class's number of messages for the next one.
-    fn take(
-        &self,
-        unit: Unit,
-        contender: &Contender,
-        sizes: &mut [u64; Placement::ALL.len()],
-    ) -> Result<Option<Point>, String> {
-        let Sample { figure, nanos, messages, lines, disturbed } =
-            self.sample(unit, contender, |placement| sizes[placement as usize])?;
-        let Some(placement) = Placement::around(lines) else { return Ok(None) };
-        if unit != Unit::Median {
-            sizes[placement as usize] = self.size_for(contender, messages, nanos);
+/// Which contenders still lack samples: all those of a claim together, so that they go on in turns.
+fn lacking(case: &Case, series: &[Series], repeats: usize) -> Vec<bool> {
+    let unsettled = |claim: &&Claim| {
+        let concerned: Vec<_> = series.iter().filter(|one| claim.concerns(&one.name)).collect();
+        best_filled(&concerned).is_none_or(|placement| fewest(&concerned, placement) < repeats)
+    };
+    let unsettled: Vec<_> = case.claims.iter().filter(unsettled).collect();
+    let lacks = |one: &Series| {
+        if case.claims.iter().any(|claim| claim.concerns(&one.name)) {
+            unsettled.iter().any(|claim| claim.concerns(&one.name))
+        } else {
+            one.points.len() < repeats
         }
-        let short = u128::from(nanos) * 3 < self.plan.sample.as_nanos();
-        let line = f64::midpoint(lines[0], lines[1]);
-        Ok((!short && !disturbed).then_some(Point { figure, line, placement }))
-    }
+    };
+    series.iter().map(lacks).collect()
 }
 
 /// A number of messages near `wanted` that deals evenly to producers and batches and is four capacities at
@@ -182,11 +194,36 @@ fn whole(wanted: f64, shape: &Shape) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::Read;
+    use crate::series::tests::series;
 
     #[test]
     fn samples_are_four_rings_and_whole_batches() {
         let shape = Shape { producers: 8, receivers: 1, capacity: 1_024, batch: 60, read: Read::Every };
         assert_eq!(whole(0.0, &shape) % 480, 0);
         assert!(whole(0.0, &shape) >= 4_096);
+    }
+
+    fn case() -> Case {
+        let mut case = Case::new("T1", "test", Unit::Rate);
+        case.claim("ours", &["peer"], 1.0);
+        case
+    }
+
+    #[test]
+    fn a_claim_lacks_samples_until_one_class_has_enough_of_both() {
+        let near = (1.0, 36.0);
+        let ours = series("ours", &[near; 5]);
+        let mixed = series("peer", &[near, near, near, near, (1.0, 220.0), (1.0, 220.0)]);
+        assert_eq!(lacking(&case(), &[ours.clone(), mixed], 5), [true, true]);
+        assert_eq!(lacking(&case(), &[ours, series("peer", &[near; 5])], 5), [false, false]);
+    }
+
+    #[test]
+    fn who_is_in_no_claim_is_done_with_samples_of_any_class() {
+        let far_and_near = [(1.0, 220.0), (1.0, 36.0)];
+        let others = [series("ours", &[]), series("peer", &[]), series("other", &far_and_near)];
+        assert_eq!(lacking(&case(), &others, 2), [true, true, false]);
+        assert_eq!(lacking(&case(), &others, 3), [true, true, true]);
     }
 }

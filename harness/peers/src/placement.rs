@@ -14,6 +14,8 @@ pub(crate) enum Placement {
     Near,
     /// Cores of different caches or sockets.
     Far,
+    /// Wherever they were: for figures that do not hinge on it.
+    Any,
 }
 
 /// Nanoseconds for a cache line one way, below which CPUs are siblings.
@@ -22,7 +24,7 @@ const SIBLING_BELOW: f64 = 22.0;
 const NEAR_BELOW: f64 = 80.0;
 
 impl Placement {
-    pub(crate) const ALL: [Self; 3] = [Self::Sibling, Self::Near, Self::Far];
+    pub(crate) const ALL: [Self; 4] = [Self::Sibling, Self::Near, Self::Far, Self::Any];
 
     /// The class of one probe.
     pub(crate) fn of(line_nanos: f64) -> Self {
@@ -44,6 +46,7 @@ impl Placement {
             Self::Sibling => "sibling",
             Self::Near => "near",
             Self::Far => "far",
+            Self::Any => "any",
         }
     }
 }

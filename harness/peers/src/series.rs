@@ -6,9 +6,20 @@ use crate::placement::Placement;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
     pub(crate) figure: f64,
-    /// The mean of the two probes around it.
-    pub(crate) line: f64,
+    /// The mean of the two probes around it; none where they were not needed.
+    pub(crate) line: Option<f64>,
     pub(crate) placement: Placement,
+}
+
+/// Why a sample does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Discard {
+    /// The probes around it disagree about where the CPUs are.
+    Moved,
+    /// Other processes were busy, or a thread waited for its CPU.
+    Disturbed,
+    /// It took much less time than planned.
+    Short,
 }
 
 /// All samples of one contender.
@@ -16,13 +27,12 @@ pub(crate) struct Point {
 pub(crate) struct Series {
     pub(crate) name: String,
     pub(crate) points: Vec<Point>,
-    /// Samples thrown away: the placement moved, other processes were busy, a thread waited for its CPU.
-    pub(crate) discarded: usize,
+    pub(crate) discarded: Vec<Discard>,
 }
 
 impl Series {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.into(), points: Vec::new(), discarded: 0 }
+        Self { name: name.into(), points: Vec::new(), discarded: Vec::new() }
     }
 
     /// How many samples a class has.
@@ -67,16 +77,17 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The class in which the one of these with the fewest samples has the most, and how many that are.
-pub(crate) fn best_filled<'a>(
-    series: impl IntoIterator<Item = &'a Series> + Clone,
-) -> Option<(Placement, usize)> {
-    let fewest = |placement| series.clone().into_iter().map(|one| one.count(placement)).min().unwrap_or(0);
-    Placement::ALL
-        .map(|placement| (placement, fewest(placement)))
-        .into_iter()
-        .max_by_key(|(_, count)| *count)
-        .filter(|(_, count)| *count > 0)
+/// How many samples each of these has at least in a class.
+pub(crate) fn fewest(series: &[&Series], placement: Placement) -> usize {
+    series.iter().map(|one| one.count(placement)).min().unwrap_or(0)
+}
+
+/// The class in which the one of these with the fewest samples has the most; of equals, the most usual one. None
+/// when in no class all of them have one.
+pub(crate) fn best_filled(series: &[&Series]) -> Option<Placement> {
+    use Placement::{Any, Far, Near, Sibling};
+    let filled = [Any, Far, Sibling, Near].into_iter().filter(|&placement| fewest(series, placement) > 0);
+    filled.max_by_key(|&placement| fewest(series, placement))
 }
 
 #[cfg(test)]
@@ -85,7 +96,8 @@ pub(crate) mod tests {
 
     /// A series with these figures at these distances.
     pub(crate) fn series(name: &str, points: &[(f64, f64)]) -> Series {
-        let point = |&(figure, line): &(f64, f64)| Point { figure, line, placement: Placement::of(line) };
+        let point =
+            |&(figure, line): &(f64, f64)| Point { figure, line: Some(line), placement: Placement::of(line) };
         Series { points: points.iter().map(point).collect(), ..Series::new(name) }
     }
 
@@ -108,8 +120,15 @@ pub(crate) mod tests {
     fn the_class_of_a_claim_is_the_one_that_all_have_samples_in() {
         let one = series("one", &[(1.0, 14.0), (1.0, 14.0), (1.0, 14.0), (1.0, 36.0), (1.0, 36.0)]);
         let two = series("two", &[(1.0, 14.0), (1.0, 36.0), (1.0, 36.0)]);
-        assert_eq!(best_filled([&one, &two]), Some((Placement::Near, 2)));
+        assert_eq!(best_filled(&[&one, &two]), Some(Placement::Near));
+        assert_eq!(fewest(&[&one, &two], Placement::Sibling), 1);
         let other = series("other", &[(1.0, 220.0)]);
-        assert_eq!(best_filled([&one, &other]), None);
+        assert_eq!(best_filled(&[&one, &other]), None);
+    }
+
+    #[test]
+    fn of_classes_filled_alike_the_usual_one_is_taken() {
+        let one = series("one", &[(1.0, 14.0), (1.0, 36.0), (1.0, 220.0)]);
+        assert_eq!(best_filled(&[&one]), Some(Placement::Near));
     }
 }
