@@ -19,7 +19,8 @@ use crate::payload::{Message as _, Read, Tally, fill};
 use crate::roles::Place;
 use crate::series::median;
 
-const RING: u64 = 1_024;
+const SLOTS: usize = 1_024;
+const RING: u64 = SLOTS as u64;
 const BURST: u64 = 64;
 const LAPS: u64 = 6;
 /// No burst takes this long to reach everybody.
@@ -64,13 +65,14 @@ impl Drop for Counting {
 /// Nanoseconds for one publish.
 fn publish_cost(bench: &Bench, subscriptions: u64) -> Result<f64, String> {
     let engine = Engine::new();
-    let config = TopicConfig::default().ring_slots(RING as usize);
+    let config = TopicConfig::default().ring_slots(SLOTS);
     let topic = engine.create_topic("topic", config).map_err(|error| error.to_string())?;
     let bursts = Arc::new(AtomicU64::new(0));
     let (outcome, outcomes) = mpsc::channel();
     let mut dispatcher = Dispatcher::new();
     for index in 0..subscriptions {
-        let subscription = topic.create_subscription(&format!("{index}"), SubscriptionConfig::default());
+        let subscription =
+            topic.create_subscription(&format!("subscription-{index}"), SubscriptionConfig::default());
         let subscription = subscription.map_err(|error| error.to_string())?;
         let mut counting =
             Counting { tally: Tally::default(), bursts: bursts.clone(), outcome: outcome.clone() };

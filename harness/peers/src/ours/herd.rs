@@ -18,7 +18,8 @@ use crate::measure::Bench;
 use crate::payload::{Message as _, Read, Tally, fill};
 use crate::series::median;
 
-const HERD: u64 = 1_000;
+const MEMBERS: usize = 1_000;
+const HERD: u64 = MEMBERS as u64;
 /// A publisher has no deep calls.
 const STACK: usize = 128 << 10;
 /// Releases of a herd of tasks in one sample; one takes half a millisecond. Of threads, one is long enough.
@@ -102,7 +103,7 @@ pub(crate) fn threads_counting(bench: &Bench) -> Result<f64, String> {
 
 /// Releases a thread for each member; nanoseconds until the last is done.
 fn threads(bench: &Bench, work: impl Fn(u64) + Sync) -> Result<u64, String> {
-    let (gate, ticker) = (Barrier::new(HERD as usize + 1), &bench.ticker);
+    let (gate, ticker) = (Barrier::new(MEMBERS + 1), &bench.ticker);
     std::thread::scope(|scope| {
         let mut herd = Vec::new();
         for seq in 0..HERD {
@@ -159,19 +160,16 @@ pub(crate) fn tasks_counting(bench: &Bench) -> Result<f64, String> {
 
 /// Releases a task for each member, several times over; the median of the times until the last is done, in
 /// microseconds.
-fn tasks<F: Future<Output = ()> + Send>(
+fn tasks<F: Future<Output = ()> + Send + 'static>(
     bench: &Bench,
     work: impl Fn(u64) -> F,
     check: impl Fn() -> Result<(), String>,
-) -> Result<f64, String>
-where
-    F: 'static,
-{
+) -> Result<f64, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(bench.cpus.len()).build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     let mut times = Vec::new();
     for _ in 0..RELEASES {
-        let gate = Arc::new(tokio::sync::Barrier::new(HERD as usize + 1));
+        let gate = Arc::new(tokio::sync::Barrier::new(MEMBERS + 1));
         let arrived = Arc::new(AtomicU64::new(0));
         let member = |seq| {
             let (gate, arrived, ticker, work) =

@@ -95,7 +95,8 @@ pub(crate) fn streams(bench: &Bench) -> Result<f64, String> {
 fn share(bench: &Bench, start: Start) -> Result<f64, String> {
     let engine = Engine::new();
     let topic = engine.create_topic("topic", TopicConfig::default()).map_err(|error| error.to_string())?;
-    let subscribe = |index| topic.create_subscription(&format!("{index}"), SubscriptionConfig::default());
+    let subscribe =
+        |index| topic.create_subscription(&format!("subscription-{index}"), SubscriptionConfig::default());
     let subscriptions: Result<Vec<_>, _> = (0..WAITING).map(subscribe).collect();
     let count = Count::default();
     let waiters = start(subscriptions.map_err(|error| error.to_string())?, count.clone());
