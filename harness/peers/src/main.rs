@@ -79,7 +79,7 @@ struct Arguments {
     /// Only contenders whose name contains this, and no ratios: for profiles.
     #[arg(long)]
     contender: Option<String>,
-    /// How long a sample takes, in milliseconds; 120 when absent, 40 when quick.
+    /// How long a sample takes, in milliseconds; 100 when absent, 40 when quick.
     #[arg(long)]
     sample_ms: Option<u64>,
     /// How long a case may go on until its ratios have their samples, in seconds; 25 when absent, 4 when quick.
@@ -157,7 +157,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
 
 /// The machine, and the plan that the arguments ask for.
 fn bench(arguments: &Arguments) -> Result<Bench, String> {
-    let (repeats, sample, limit) = if arguments.quick { (3, 40, 4) } else { (5, 120, 25) };
+    let (repeats, sample, limit) = if arguments.quick { (3, 40, 4) } else { (5, 100, 25) };
     let plan = Plan {
         repeats: arguments.repeats.map_or(repeats, usize::from),
         sample: Duration::from_millis(arguments.sample_ms.unwrap_or(sample)),

@@ -22,7 +22,7 @@ use crate::series::median;
 const SLOTS: usize = 1_024;
 const RING: u64 = SLOTS as u64;
 const BURST: u64 = 64;
-const LAPS: u64 = 6;
+const LAPS: u64 = 4;
 /// No burst takes this long to reach everybody.
 const STUCK_NANOS: u64 = 30_000_000_000;
 

@@ -82,7 +82,7 @@ impl Counter {
     }
 }
 
-/// Threads that publish.
+/// Threads that publish, each by a publisher of its own.
 pub(crate) fn threads_publishing(bench: &Bench) -> Result<f64, String> {
     let stage = Stage::new()?;
     let nanos = threads(bench, |seq| {
@@ -131,15 +131,24 @@ fn threads(bench: &Bench, work: impl Fn(u64) + Sync) -> Result<u64, String> {
     })
 }
 
-/// Tasks that publish.
+/// Tasks that publish, each by a publisher of its own.
 pub(crate) fn tasks_publishing(bench: &Bench) -> Result<f64, String> {
+    tasks_publishing_by(bench, |seq| usize::try_from(seq).expect("a herd has 1,000 members"))
+}
+
+/// Tasks that publish, all by one publisher.
+pub(crate) fn tasks_sharing(bench: &Bench) -> Result<f64, String> {
+    tasks_publishing_by(bench, |_| 0)
+}
+
+fn tasks_publishing_by(bench: &Bench, publisher: fn(u64) -> usize) -> Result<f64, String> {
     let stage = Arc::new(Stage::new()?);
     let of_herd = stage.clone();
     let work = move |seq: u64| {
         let stage = of_herd.clone();
         async move {
             let message = Message::new(Bytes::copy_from_slice(&seq.to_le_bytes()));
-            let publisher = &stage.publishers[usize::try_from(seq).expect("a herd has 1,000 members")];
+            let publisher = &stage.publishers[publisher(seq)];
             assert!(publisher.publish_async(message).await.is_ok(), "nobody closes the engine");
         }
     };

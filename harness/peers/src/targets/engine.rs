@@ -91,7 +91,9 @@ fn herd_of_tasks() -> Case {
     let mut case = Case::new("T11", "1000-tasks", Unit::Herd);
     case.whole("counter", herd::tasks_counting);
     case.whole("engine", herd::tasks_publishing);
+    case.whole("engine, one publisher for all", herd::tasks_sharing);
     case.claim("engine", &["counter"], 1.3);
+    case.claim("engine, one publisher for all", &["counter"], None);
     case
 }
 
