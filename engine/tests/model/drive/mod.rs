@@ -26,6 +26,6 @@ mod trace;
 mod world;
 
 pub(crate) use history::*;
-pub(crate) use letters::{KEYS, LetterShape};
+pub(crate) use letters::LetterShape;
 pub(crate) use trace::Trace;
 pub(crate) use world::World;

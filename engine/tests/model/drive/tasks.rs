@@ -77,6 +77,7 @@ pub(super) struct Publishing {
     shard: usize,
     letter: Rc<Letter>,
     future: Pin<Box<dyn Future<Output = Outcome>>>,
+    limit: Option<usize>,
     /// What is outstanding of its publisher, and waits.
     stats: Box<dyn Fn() -> ringmain::PublisherStats>,
     resume: Box<dyn Fn(&str)>,
@@ -99,6 +100,7 @@ impl World {
             publisher: handle.number,
             shard,
             letter,
+            limit: handle.limit,
             future: Box::pin(async move { owner.publish_async(message).await }),
             stats: Box::new(move || stats.stats()),
             resume: Box::new(move |key| _ = keys.resume_publishing(key)),
@@ -153,6 +155,8 @@ impl World {
         let closed = self.model.topics[topic].closed;
         let staged = self.model.topics[topic].staged_by(publisher, shard);
         let fits = self.model.fits(topic, shard, staged + 1);
+        let before = (task.stats)();
+        let used_up = task.limit.is_some_and(|limit| before.outstanding_messages as usize >= limit || before.waiting > 0);
         let future = &mut task.future;
         let (polled, overslept) = self.payloads.armed(|| alarm.poll(|context| future.as_mut().poll(context)));
         let no_credit = (task.stats)().waiting > 0;
@@ -171,10 +175,16 @@ impl World {
         match outcome {
             Ok(id) => {
                 ensure!(fits != Fits::No, "published, though a ring behind");
+                let letter = self.published_now(&letter);
                 self.fetch(topic, Some(publisher), vec![(id.get(), letter)])
             }
             Err((_, PublishError::Closed(back))) => {
                 ensure!(closed, "closed, though it is not");
+                ensure!(*back.data() == *letter.data, "another message came back");
+                Ok(())
+            }
+            Err((_, PublishError::LimitExceeded(back))) => {
+                ensure!(used_up, "refused, and there is credit: {before:?}");
                 ensure!(*back.data() == *letter.data, "another message came back");
                 Ok(())
             }
