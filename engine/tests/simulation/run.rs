@@ -3,7 +3,6 @@
 use crate::model::casting::{Choices, Fault, decode};
 use crate::model::drive::{History, Trace, World};
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 /// What a seed stands for.
@@ -31,12 +30,12 @@ pub(crate) fn hashed(seed: u64) -> (Option<String>, u64) {
 fn live(history: &History, trace: Trace) -> (Option<String>, Trace) {
     keep_panics_quiet();
     QUIET.set(true);
-    let lived = catch_unwind(AssertUnwindSafe(|| World::live_traced(history, trace)));
+    PANIC.take();
+    let (lived, trace) = World::live_traced(history, trace);
     QUIET.set(false);
-    match lived {
-        Ok((checked, trace)) => (checked.err(), trace),
-        Err(_) => (Some(format!("a panic: {}", PANIC.take())), Trace::Off),
-    }
+    let place = PANIC.take();
+    let fault = lived.err().map(|fault| if fault.starts_with("a panic") { format!("{fault} {place}") } else { fault });
+    (fault, trace)
 }
 
 thread_local! {

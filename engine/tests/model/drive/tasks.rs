@@ -203,13 +203,15 @@ impl World {
         ensure!(!overslept || excepted, "who receives from {} was not woken for {polled:?}", model.name);
         match polled {
             Poll::Pending => {
+                // It looked, and once more when it had lain down.
                 self.received(sub, 1, Ok(Vec::new()))?;
-                self.received(sub, 1, Ok(Vec::new()))
+                if self.model.subs[sub].shut { Ok(()) } else { self.received(sub, 1, Ok(Vec::new())) }
             }
             Poll::Ready(Some(received)) => self.received(sub, 1, received.map(|one| vec![one])),
             Poll::Ready(None) => {
                 drop(self.tasks.swap_remove(index));
-                let detached = model.shut || model.may_be_doomed() && !self.model.topics[model.topic].closed;
+                let doomed = model.may_be_doomed();
+                let detached = model.shut || doomed && !self.model.is_ended(sub);
                 self.received(sub, 1, Err(if detached { RecvError::Detached } else { RecvError::Closed }))
             }
         }

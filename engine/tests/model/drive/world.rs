@@ -9,6 +9,7 @@ use super::tasks::Task;
 use super::trace::Trace;
 use crate::model::{Check, Model};
 use ringmain::{Close, Engine, ManualClock, Message, SubscriptionConfig, TopicConfig};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -84,7 +85,10 @@ impl World {
     /// Lives through a history, and says what happened as far as it is to be traced.
     pub(crate) fn live_traced(history: &History, trace: Trace) -> (Check, Trace) {
         let mut world = Self::new(history, trace);
-        let ran = world.run(history);
+        let ran = catch_unwind(AssertUnwindSafe(|| world.run(history))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            Err(format!("a panic: {}", text.or(panic.downcast_ref().cloned()).unwrap_or_default()))
+        });
         let trace = std::mem::take(&mut world.trace);
         let payloads = Arc::clone(&world.payloads);
         drop(world);
