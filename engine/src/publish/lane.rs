@@ -291,6 +291,9 @@ impl Lane {
             if let Some(key) = record.ordering_key() {
                 self.keys.pause(key);
             }
+            if broken("refuse.as_messages") {
+                drop(record.into_message());
+            }
         }
         self.emptied(staged, shard);
         staged.batch.resolve(CLOSED);

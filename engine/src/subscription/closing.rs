@@ -139,7 +139,8 @@ impl SubscriptionInner {
             panics: read(&counters.panics),
             outstanding: self.leases.live() as u64,
             outstanding_bytes: self.credit.outstanding() as u64,
-            held: (self.held.len() - if broken("stats.parked_uncounted") { self.held.parked() } else { 0 }) as u64,
+            held: (self.held.len() - if broken("stats.parked_uncounted") { self.held.parked() } else { 0 })
+                as u64,
             held_bytes: self.held.bytes() as u64,
             parked: self.held.parked() as u64,
             unread,

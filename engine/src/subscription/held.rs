@@ -105,7 +105,9 @@ impl Store {
 
     /// Whether `message` may be delivered now; if not, it queues behind others of its key.
     pub(crate) fn admit(&mut self, message: Received) -> Option<Received> {
-        let Some(key) = message.ordering_key().filter(|_| !broken("keys.overtake")) else { return Some(message) };
+        let Some(key) = message.ordering_key().filter(|_| !broken("keys.overtake")) else {
+            return Some(message);
+        };
         match self.keys.get_mut(key) {
             None => {
                 self.keys.insert(key.into(), VecDeque::new());

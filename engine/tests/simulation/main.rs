@@ -40,7 +40,8 @@ fn nothing_happens_that_may_not() {
         return seeds::replay(seed);
     }
     let first = seeds::number("RINGMAIN_SIM_FROM").unwrap_or(0);
-    let count = seeds::number("RINGMAIN_SIM_SEEDS").unwrap_or(if cfg!(debug_assertions) { 500 } else { 2_000 });
+    let count =
+        seeds::number("RINGMAIN_SIM_SEEDS").unwrap_or(if cfg!(debug_assertions) { 500 } else { 2_000 });
     seeds::all(corpus());
     seeds::all(first..first + count);
 }
@@ -59,7 +60,8 @@ fn a_seed_does_the_same_again() {
 #[test]
 fn any_bytes_make_a_history() {
     for length in 0..200usize {
-        let bytes: Vec<u8> = (0..length).map(|at| (at * at * 7 + length) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..length).map(|at| u8::try_from((at * at * 7 + length) % 256).expect("a byte")).collect();
         let (history, _) = decode(&mut Choices::of(&bytes));
         World::live(&history).unwrap_or_else(|fault| panic!("{fault}"));
     }
@@ -67,5 +69,8 @@ fn any_bytes_make_a_history() {
 
 #[test]
 fn the_corpus_can_be_read() {
-    assert_eq!(corpus().len(), CORPUS.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count());
+    assert_eq!(
+        corpus().len(),
+        CORPUS.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count()
+    );
 }

@@ -34,7 +34,9 @@ fn live(history: &History, trace: Trace) -> (Option<String>, Trace) {
     let (lived, trace) = World::live_traced(history, trace);
     QUIET.set(false);
     let place = PANIC.take();
-    let fault = lived.err().map(|fault| if fault.starts_with("a panic") { format!("{fault} {place}") } else { fault });
+    let fault = lived
+        .err()
+        .map(|fault| if fault.starts_with("a panic") { format!("{fault} {place}") } else { fault });
     (fault, trace)
 }
 

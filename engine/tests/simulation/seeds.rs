@@ -13,7 +13,9 @@ pub(crate) fn number(variable: &str) -> Option<u64> {
 }
 
 /// The first of these seeds that fails, about, and how.
-pub(crate) fn first_to_fail(seeds: impl IntoIterator<Item = u64, IntoIter: Send>) -> (u64, Option<(u64, String)>) {
+pub(crate) fn first_to_fail(
+    seeds: impl IntoIterator<Item = u64, IntoIter: Send>,
+) -> (u64, Option<(u64, String)>) {
     let threads = thread::available_parallelism().map_or(1, |count| count.get());
     let state = Mutex::new((seeds.into_iter(), 0, None));
     thread::scope(|scope| {

@@ -5,7 +5,7 @@ use crate::seeds::{first_to_fail, number};
 use ringmain_ring::sync::twins::break_only;
 
 /// Which variant, and what it stands for.
-const TWINS: [(&str, &str); 30] = [
+const TWINS: [(&str, &str); 31] = [
     ("ack.late", "a stale ack is accepted"),
     ("slab.generation.kept", "an earlier delivery's ack id is taken for a later one's"),
     ("ack.comes_again", "a message is redelivered after its ack"),
@@ -27,6 +27,7 @@ const TWINS: [(&str, &str); 30] = [
     ("close.staged_forgotten", "what was staged at a close is lost"),
     ("payload.leaks", "a payload is never dropped"),
     ("payload.panics", "a panic of a payload's owner gets out of the engine"),
+    ("refuse.as_messages", "such a panic stops a close half-way, where something is staged"),
     ("ack.in_silence", "credit that comes back by an ack wakes nobody"),
     ("failed.in_silence", "a message that comes back wakes nobody"),
     ("backoff.in_silence", "the end of a backoff wakes nobody"),

@@ -1,8 +1,8 @@
 //! Random histories, as proptest makes them, and makes them smaller.
 
 use crate::model::drive::{
-    BYTES, DEAD_LETTER, FILTER, History, LetterShape, MAX_LEASE, ORDERING, Op, Publish, RETRY, Receive, Settle,
-    SubShape, TopicShape,
+    BYTES, DEAD_LETTER, FILTER, History, LetterShape, MAX_LEASE, ORDERING, Op, Publish, RETRY, Receive,
+    Settle, SubShape, TopicShape,
 };
 use crate::model::filter::Filter;
 use crate::model::subscription::Overflow;

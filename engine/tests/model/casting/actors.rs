@@ -7,19 +7,49 @@ use crate::model::drive::{Aside, Op, Publish, Receive, Settle};
 #[derive(Debug, Clone)]
 pub(crate) enum Actor {
     /// Publishes by these ways, one more likely the more often it is named.
-    Publisher { topic: u8, publisher: u8, ways: Vec<Way> },
+    Publisher {
+        topic: u8,
+        publisher: u8,
+        ways: Vec<Way>,
+    },
     /// Receives under lease, and settles like this.
-    Consumer { sub: u8, ways: Vec<Receive>, settles: Vec<Option<Settle>>, all: usize },
+    Consumer {
+        sub: u8,
+        ways: Vec<Receive>,
+        settles: Vec<Option<Settle>>,
+        all: usize,
+    },
     /// Receives from a task.
-    Streamer { sub: u8, settles: Vec<Option<Settle>> },
+    Streamer {
+        sub: u8,
+        settles: Vec<Option<Settle>>,
+    },
     /// Handles in place.
-    Dispatcher { subs: Vec<u8>, turn: usize, asides: bool, fickle: bool },
+    Dispatcher {
+        subs: Vec<u8>,
+        turn: usize,
+        asides: bool,
+        fickle: bool,
+    },
     /// Polls who was woken.
-    Executor { restless: usize, drops: usize },
-    Clock { step: u8, ticks: usize, jumps: bool },
-    Controller { churns: bool, topics: bool },
+    Executor {
+        restless: usize,
+        drops: usize,
+    },
+    Clock {
+        step: u8,
+        ticks: usize,
+        jumps: bool,
+    },
+    Controller {
+        churns: bool,
+        topics: bool,
+    },
     /// Breaks rules.
-    Offender { topic: u8, publisher: u8 },
+    Offender {
+        topic: u8,
+        publisher: u8,
+    },
     Inspector,
 }
 
@@ -91,7 +121,8 @@ impl Actor {
 
     pub(super) fn consumer(choices: &mut Choices<'_>, plan: &Plan, sub: u8) -> Self {
         let many = Receive::Pull(choices.within(1, 8));
-        let ways = choices.pick(&[vec![Receive::Try], vec![many], vec![Receive::Try, many, Receive::Timeout]]);
+        let ways =
+            choices.pick(&[vec![Receive::Try], vec![many], vec![Receive::Try, many, Receive::Timeout]]);
         Self::Consumer { sub, ways, settles: Self::settles(choices, plan), all: choices.pick(&[5, 30, 60]) }
     }
 
@@ -155,7 +186,14 @@ impl Actor {
             Self::Executor { restless, drops } => ops.push(if choices.percent(*drops) {
                 Op::DropTask(choices.byte())
             } else if choices.percent(*restless) {
-                choices.pick(&[Op::PollTask(0), Op::PollTask(1), Op::PollTask(2), Op::RunTasks(true)])
+                let any = choices.byte();
+                choices.pick(&[
+                    Op::PollTask(any),
+                    Op::PollTask(any),
+                    Op::Await(any),
+                    Op::Await(any),
+                    Op::RunTasks(true),
+                ])
             } else {
                 Op::RunTasks(false)
             }),

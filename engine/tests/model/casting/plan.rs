@@ -207,7 +207,8 @@ impl Plan {
         let mut subscriptions = Vec::new();
         for _ in 0..choices.within(1, 4) {
             let topic = choices.small(0, u8::try_from(count - 1).expect("few"));
-            subscriptions.push((topic, style.subscription(choices, letters.filter(|letters| *letters != topic))));
+            subscriptions
+                .push((topic, style.subscription(choices, letters.filter(|letters| *letters != topic))));
         }
         if let (Some(last), true) = (letters, faults.contains(&Fault::FullLetters)) {
             topics[count - 1] = TopicShape { slots: 2, shards: 1, batch: 1 };

@@ -65,7 +65,8 @@ fn cast(choices: &mut Choices<'_>, plan: &Plan) -> Vec<Part> {
     let mut others = vec![Actor::Executor { restless, drops }];
     let expiry = plan.has(Fault::Expiry);
     if expiry || plan.has(Fault::Jumps) || choices.percent(70) {
-        let (step, ticks) = if expiry { (23, 90) } else { (choices.pick(&[1, 4, 23]), choices.pick(&[10, 50])) };
+        let (step, ticks) =
+            if expiry { (23, 90) } else { (choices.pick(&[1, 4, 23]), choices.pick(&[10, 50])) };
         others.push(Actor::Clock { step, ticks, jumps: plan.has(Fault::Jumps) });
     }
     let (churns, topics) = (plan.has(Fault::Churn), plan.has(Fault::Churn) || choices.percent(10));
@@ -95,12 +96,7 @@ pub(crate) fn decode(choices: &mut Choices<'_>) -> (History, Vec<Fault>) {
     // Some begin with limits, so that whoever publishes may have to wait for itself.
     if choices.percent(30) {
         for _ in 0..choices.within(1, 3) {
-            ops.push(Op::LimitPublisher(
-                choices.byte(),
-                0,
-                choices.within(1, 3),
-                choices.percent(80),
-            ));
+            ops.push(Op::LimitPublisher(choices.byte(), 0, choices.within(1, 3), choices.percent(80)));
         }
     }
     let (seed, quiet, drain) = (choices.byte().into(), choices.percent(60), choices.percent(50));

@@ -94,6 +94,10 @@ impl World {
         }
         for sub in &subs {
             let topic = self.model.subs[*sub].topic;
+            if events.iter().any(|(_, event)| matches!(event, Event::Aside(Done::Published(..)))) {
+                // What the ring had when it had its turn, nobody can tell from here.
+                self.model.subs[*sub].round.becomes_unclear();
+            }
             self.fetch(topic, None, direct.remove(&topic).unwrap_or_default())?;
         }
         let handled = events.iter().filter(|(_, event)| matches!(event, Event::Message(_))).count();
@@ -132,7 +136,10 @@ impl World {
                 }
                 Event::Aside(Done::Published(..)) => {}
                 Event::Aside(Done::Acked(lease, outcome)) => {
-                    let key = self.model.subs[sub].leases.get(&lease).and_then(|lease| lease.entry.letter.key.clone());
+                    let key = self.model.subs[sub]
+                        .leases
+                        .get(&lease)
+                        .and_then(|lease| lease.entry.letter.key.clone());
                     call.free(key);
                     self.model.ack(sub, lease, outcome)?;
                 }

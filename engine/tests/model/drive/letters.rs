@@ -1,7 +1,7 @@
 //! What messages look like.
 
-use crate::model::letter::{Letter, data};
 use super::payloads::Payloads;
+use crate::model::letter::{Letter, data};
 use ringmain::Message;
 use std::sync::Arc;
 use std::time::Duration;

@@ -39,18 +39,24 @@ impl Payloads {
 
     /// Calls the engine, which may drop payloads whose owners panic.
     pub(super) fn armed<R>(&self, call: impl FnOnce() -> R) -> R {
-        let before = self.armed.swap(self.owners_panic, Ordering::Relaxed);
-        let result = call();
-        self.armed.store(before, Ordering::Relaxed);
-        result
+        let _until = self.set(self.owners_panic);
+        call()
     }
 
     /// Within a call of the engine: what the caller's code drops is no test of the engine.
     pub(super) fn disarmed<R>(&self, call: impl FnOnce() -> R) -> R {
-        let before = self.armed.swap(false, Ordering::Relaxed);
-        let result = call();
-        self.armed.store(before, Ordering::Relaxed);
-        result
+        let _until = self.set(false);
+        call()
+    }
+
+    fn set(&self, armed: bool) -> impl Drop {
+        struct Before<'a>(&'a AtomicBool, bool);
+        impl Drop for Before<'_> {
+            fn drop(&mut self) {
+                self.0.store(self.1, Ordering::Relaxed);
+            }
+        }
+        Before(&self.armed, self.armed.swap(armed, Ordering::Relaxed))
     }
 
     fn gone(&self, number: u64) {

@@ -12,7 +12,12 @@ static HUGE: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![0; (10 << 20) +
 
 impl World {
     /// A publisher more, of which it is known where its messages go.
-    pub(super) fn add_publisher(&mut self, topic: usize, publisher: Publisher, limit: Option<usize>) -> Check {
+    pub(super) fn add_publisher(
+        &mut self,
+        topic: usize,
+        publisher: Publisher,
+        limit: Option<usize>,
+    ) -> Check {
         let shard =
             if self.model.topics[topic].shards == 1 { 0 } else { self.probe(topic, Some(&publisher), None)? };
         let number = self.number();

@@ -103,8 +103,8 @@ impl World {
         let fits = self.model.fits(topic, shard, model.staged_by(lane.0, shard) + 1);
         let before = publisher.stats();
         // (A call that drains what is staged may find credit where there was none.)
-        let no_credit =
-            handle.limit.is_some_and(|limit| before.waiting > 0 || before.outstanding_messages as usize >= limit);
+        let used_up = |limit| before.waiting > 0 || before.outstanding_messages >= limit as u64;
+        let no_credit = handle.limit.is_some_and(used_up);
         let waits = !closed && (fits != Fits::Yes || no_credit);
         let message = letter.message(&self.payloads);
         let sent = message.clone();
@@ -117,15 +117,23 @@ impl World {
             Publish::With if !waits => armed.armed(|| publisher.publish_with(letter.data.len(), fill)),
             Publish::Slice | Publish::TrySlice => armed.armed(|| publisher.try_publish_slice(&letter.data)),
             Publish::With => armed.armed(|| publisher.try_publish_with(letter.data.len(), fill)),
-            Publish::Enqueue | Publish::EnqueueAndWait if !waits => match armed.armed(|| publisher.enqueue(message)) {
-                Ok(receipt) => {
-                    ensure!(!closed, "{} is closed, and took a message", model.name);
-                    let pending =
-                        Pending { topic, publisher: lane.0, shard, letter: Rc::clone(&letter), receipt, alarm: Alarm::default() };
-                    return self.enqueued(pending, how == Publish::EnqueueAndWait);
+            Publish::Enqueue | Publish::EnqueueAndWait if !waits => {
+                match armed.armed(|| publisher.enqueue(message)) {
+                    Ok(receipt) => {
+                        ensure!(!closed, "{} is closed, and took a message", model.name);
+                        let pending = Pending {
+                            topic,
+                            publisher: lane.0,
+                            shard,
+                            letter: Rc::clone(&letter),
+                            receipt,
+                            alarm: Alarm::default(),
+                        };
+                        return self.enqueued(pending, how == Publish::EnqueueAndWait);
+                    }
+                    Err(error) => Err(came_back(error, &sent)?),
                 }
-                Err(error) => Err(came_back(error, &sent)?),
-            },
+            }
             Publish::Plain if !waits => checked(armed.armed(|| publisher.publish(message)), &sent)?,
             Publish::Timeout => {
                 checked(armed.armed(|| publisher.publish_timeout(message, Duration::ZERO)), &sent)?
@@ -141,7 +149,9 @@ impl World {
             }
             Err(PublishError::Full(())) => ensure!(!closed && fits != Fits::Yes, "full, and there is room"),
             Err(PublishError::Closed(())) => ensure!(closed, "closed, though it is not"),
-            Err(PublishError::LimitExceeded(())) => ensure!(no_credit, "refused, and there is credit: {before:?}"),
+            Err(PublishError::LimitExceeded(())) => {
+                ensure!(no_credit, "refused, and there is credit: {before:?}")
+            }
             Err(error) => return Err(format!("unexpected: {error:?}")),
         }
         self.fetch(topic, Some(lane.0), direct)

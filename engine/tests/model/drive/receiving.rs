@@ -56,7 +56,12 @@ impl World {
     }
 
     /// A call that asked for at most so many messages came to this.
-    pub(super) fn received(&mut self, sub: usize, max: usize, received: Result<Vec<Delivery>, RecvError>) -> Check {
+    pub(super) fn received(
+        &mut self,
+        sub: usize,
+        max: usize,
+        received: Result<Vec<Delivery>, RecvError>,
+    ) -> Check {
         self.note((&self.model.subs[sub].name.clone(), &received));
         self.model.subs[sub].takes([]);
         self.fetch(self.model.subs[sub].topic, None, Vec::new())?;
@@ -117,7 +122,8 @@ impl World {
     fn settle_delivery(&mut self, sub: usize, index: usize, how: Settle) -> Check {
         if let Settle::Modify(time) = how {
             let (lease, delivery) = &self.subs[sub].deliveries[index];
-            let (lease, outcome) = (*lease, self.payloads.armed(|| delivery.modify_ack_deadline(halves(time))));
+            let (lease, outcome) =
+                (*lease, self.payloads.armed(|| delivery.modify_ack_deadline(halves(time))));
             self.note((lease, outcome));
             self.spy()?;
             return self.model.modify(sub, lease, halves(time), outcome);
@@ -169,7 +175,9 @@ impl World {
         match how {
             Settle::Ack => self.model.ack(sub, lease, outcome),
             Settle::Modify(time) => self.model.modify(sub, lease, halves(time), outcome),
-            Settle::Nack | Settle::Drop | Settle::IntoId | Settle::Forget => self.model.nack(sub, lease, outcome),
+            Settle::Nack | Settle::Drop | Settle::IntoId | Settle::Forget => {
+                self.model.nack(sub, lease, outcome)
+            }
         }
     }
 }

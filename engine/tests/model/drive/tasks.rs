@@ -1,8 +1,8 @@
 //! Tasks: who publishes, receives, or waits for a receipt without a thread, and is polled by hand.
 //!
-//! A task has a waker that remembers whether it was called. Polled without having been woken, a task may find nothing
-//! that it could not have found when it was polled last: if it does, a wake-up was lost. What only time has brought about,
-//! and no [tick](super::history::Op::Tick) has told anybody of, is excepted.
+//! A task has a waker that remembers whether it was called. Polled without having been woken, a task finds nothing that it
+//! could not have found when it was polled last: if it does, a wake-up was lost. What time brings about, or room in a
+//! dead-letter topic, nobody is told of before the engine is; so the engine is told first.
 
 use super::letters::LetterShape;
 use super::world::{World, pick};
@@ -156,7 +156,8 @@ impl World {
         let staged = self.model.topics[topic].staged_by(publisher, shard);
         let fits = self.model.fits(topic, shard, staged + 1);
         let before = (task.stats)();
-        let used_up = task.limit.is_some_and(|limit| before.outstanding_messages as usize >= limit || before.waiting > 0);
+        let used_up = |limit| before.outstanding_messages >= limit as u64 || before.waiting > 0;
+        let used_up = task.limit.is_some_and(used_up);
         let future = &mut task.future;
         let (polled, overslept) = self.payloads.armed(|| alarm.poll(|context| future.as_mut().poll(context)));
         let no_credit = (task.stats)().waiting > 0;
@@ -193,14 +194,18 @@ impl World {
     }
 
     fn poll_stream(&mut self, index: usize, sub: usize) -> Check {
-        let Task { alarm, work: Work::Receive { stream, .. } } = &mut self.tasks[index] else { return Ok(()) };
+        let untold = self.ticked != Some(self.model.now) || !self.model.subs[sub].buried.is_empty();
+        if untold && !self.tasks[index].alarm.is_due() {
+            self.tick()?;
+        }
+        let Task { alarm, work: Work::Receive { stream, .. } } = &mut self.tasks[index] else {
+            return Ok(());
+        };
         let (polled, overslept) =
             self.payloads.armed(|| alarm.poll(|context| Pin::new(stream).poll_next(context)));
-        // Nobody has told anybody of what only time, or room for what is parked, has brought about.
         let model = &self.model.subs[sub];
-        let excepted = self.ticked != Some(self.model.now) || !model.buried.is_empty();
         self.trace.note(format_args!("\n       -> {} {polled:?}", model.name));
-        ensure!(!overslept || excepted, "who receives from {} was not woken for {polled:?}", model.name);
+        ensure!(!overslept, "who receives from {} was not woken for {polled:?}", model.name);
         match polled {
             Poll::Pending => {
                 // It looked, and once more when it had lain down.
@@ -230,7 +235,7 @@ impl World {
                 let model = &self.model.topics[topic];
                 let staged: usize =
                     (0..model.shards).map(|shard| model.staged_by(publisher.number, shard)).sum();
-                let outstanding = stats.outstanding_messages as usize;
+                let outstanding = usize::try_from(stats.outstanding_messages).expect("few");
                 ensure!(
                     outstanding + stats.waiting == staged + tasks,
                     "{stats:?} of publisher {}, with {staged} staged and {tasks} in tasks",

@@ -106,8 +106,8 @@ impl World {
         for op in topics.chain(subscriptions).chain(history.ops.iter().cloned()) {
             self.model.step();
             self.trace.note(format_args!("\n{:>4} {op:?}", self.model.step));
-            self.apply(&op)?;
-            self.settle(&op)?;
+            let done = self.apply(&op).and_then(|()| self.settle(&op));
+            done.map_err(|fault| if self.is_unclear() { UNCLEAR.into() } else { fault })?;
             if !history.quiet || matches!(op, Op::Check | Op::Close(_)) {
                 self.check()?;
             }
@@ -163,12 +163,7 @@ impl World {
             }
             Op::Advance(time) => self.advance(halves(*time)),
             Op::Jump(hours) => self.jump(Duration::from_secs(3600) * u32::from(*hours)),
-            Op::Tick => {
-                self.payloads.armed(|| self.engine.tick());
-                self.ticked = Some(self.model.now);
-                self.spy()?;
-                self.model.tick()
-            }
+            Op::Tick => self.tick(),
             Op::Check => self.check(),
             Op::Close(drain) => self.close(if *drain { Close::Drain(Duration::ZERO) } else { Close::Now }),
         }
@@ -176,11 +171,18 @@ impl World {
 }
 
 impl World {
-    #[expect(clippy::unnecessary_wraps, reason = "as every operation")]
     fn advance(&mut self, by: Duration) -> Check {
         self.clock.advance(by);
         self.model.now += by;
         Ok(())
+    }
+
+    /// Tells the engine of the time.
+    pub(super) fn tick(&mut self) -> Check {
+        self.payloads.armed(|| self.engine.tick());
+        self.ticked = Some(self.model.now);
+        self.spy()?;
+        self.model.tick()
     }
 
     /// The engine promises to notice what has happened if somebody looks once in 26 days.
