@@ -2,17 +2,28 @@
 //!
 //! Every other file of the workspace takes them from here, so that a model checker can stand in: built with
 //! `--cfg ringmain_loom` these are [loom](https://docs.rs/loom)'s, otherwise the standard library's. The cfg is the
-//! project's own, so that dependencies are not switched with it.
+//! project's own, so that dependencies are not switched with it. With `--cfg ringmain_sanitize` fences are something that
+//! ThreadSanitizer understands.
 //!
 //! Beside the plain re-exports there is one pair of our own: [`light_fence`] and [`heavy_fence`], the two halves of a
 //! store-load barrier of which one side is called a million times more often than the other. With `membarrier` the
 //! rare side pays for both; everywhere else both are `SeqCst` fences.
 
+#[cfg(not(any(ringmain_loom, ringmain_sanitize)))]
+pub use std::sync::atomic::fence;
 #[cfg(not(ringmain_loom))]
 pub use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
+
+/// For ThreadSanitizer, which knows no fences: an access of one common atomic, which orders all that a fence does, and
+/// more. What it finds is a race; what it does not find may be one, which is for the models to tell.
+#[cfg(ringmain_sanitize)]
+pub fn fence(_: Ordering) {
+    static ALL: AtomicU64 = AtomicU64::new(0);
+    ALL.fetch_add(0, Ordering::SeqCst);
+}
 
 #[cfg(ringmain_loom)]
 pub use loom::sync::{
@@ -60,32 +71,32 @@ pub fn spin_hint() {
 /// [`heavy_fence`], it orders as a pair of `SeqCst` fences does. Two light fences order nothing.
 #[inline]
 pub fn light_fence() {
-    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_sanitize))))]
     crate::membarrier::light();
-    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
+    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_sanitize))]
     fence(Ordering::SeqCst);
 }
 
 /// The dear half: a system call of 0.3-11 us where `membarrier` exists. Called only before a thread parks.
 #[inline]
 pub fn heavy_fence() {
-    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_sanitize))))]
     crate::membarrier::heavy();
-    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
+    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_sanitize))]
     fence(Ordering::SeqCst);
 }
 
 /// Whether the light half is no more than a word to the compiler. Models have it so, to take part in them.
 pub fn light_fence_is_light() -> bool {
-    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_sanitize))))]
     return crate::membarrier::is_light();
-    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
-    return cfg!(any(miri, ringmain_loom));
+    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_sanitize))]
+    return cfg!(any(miri, ringmain_loom, ringmain_sanitize));
 }
 
 /// Finds out, once a process, whether the light half can be light. Until somebody has, it is a full fence.
 pub fn prepare_fences() {
-    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_sanitize))))]
     crate::membarrier::prepare();
 }
 
@@ -142,16 +153,20 @@ pub fn ordering(name: &str, ordering: Ordering) -> Ordering {
 /// Chooses the broken variant at run time, so that all twins share one build.
 #[cfg(ringmain_twins)]
 pub mod twins {
-    use std::sync::RwLock;
+    use std::sync::{LazyLock, PoisonError, RwLock};
 
-    static BROKEN: RwLock<String> = RwLock::new(String::new());
+    /// The environment variable that names the broken variant of a whole process.
+    pub const VARIABLE: &str = "RINGMAIN_TWIN";
+
+    static BROKEN: LazyLock<RwLock<String>> =
+        LazyLock::new(|| RwLock::new(std::env::var(VARIABLE).unwrap_or_default()));
 
     /// Breaks the variant called `name` from now on; an empty name mends everything.
     pub fn break_only(name: &str) {
-        name.clone_into(&mut BROKEN.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+        name.clone_into(&mut BROKEN.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) fn is(name: &str) -> bool {
-        *BROKEN.read().unwrap_or_else(std::sync::PoisonError::into_inner) == name
+        *BROKEN.read().unwrap_or_else(PoisonError::into_inner) == name
     }
 }

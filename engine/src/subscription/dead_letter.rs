@@ -13,6 +13,7 @@ use crate::publish::Publisher;
 use crate::record::{Held, Received};
 use crate::stats::add;
 use crate::topic::{Topic, TopicInner};
+use ringmain_ring::sync::broken;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +77,9 @@ impl SubscriptionInner {
     pub(super) fn bury(&self, message: Received, attempts: u32) {
         let Some(letters) = &self.dead_letter else { return };
         let forwarded = letters.forward(&self.name, &message, attempts);
-        self.settle(&message);
+        if !broken("bury.key_kept") {
+            self.settle(&message);
+        }
         if forwarded {
             add(&self.counters.dead_lettered, 1);
         } else {

@@ -8,7 +8,7 @@ use crate::error::RecvError;
 use crate::record::{Held, MessageId, Received, Record};
 use crate::stats::add;
 use ringmain_fanout::{ReceiveError, Receiver};
-use ringmain_ring::sync::Ordering;
+use ringmain_ring::sync::{Ordering, broken};
 use std::time::Duration;
 
 impl SubscriptionInner {
@@ -223,14 +223,16 @@ impl SubscriptionInner {
 
     /// Whether so much is held that nothing more is taken from the rings.
     pub(super) fn holds_enough(&self) -> bool {
-        self.held.len() >= self.config.max_held_messages || self.held.bytes() >= self.config.max_held_bytes
+        !broken("held.unbounded")
+            && (self.held.len() >= self.config.max_held_messages
+                || self.held.bytes() >= self.config.max_held_bytes)
     }
 
     /// How many messages may be taken at once, when `coming` may be held as well: with message ordering, all of them may
     /// have to queue behind others of their keys.
     #[inline]
     fn room_behind_keys(&self, coming: usize) -> usize {
-        if self.config.message_ordering {
+        if self.config.message_ordering && !broken("keys.unbounded") {
             self.config.max_held_messages.saturating_sub(self.held.len().saturating_add(coming))
         } else {
             usize::MAX

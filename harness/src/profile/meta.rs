@@ -81,11 +81,7 @@ mod tests {
     use super::*;
 
     fn about(result: Value, cpu: Option<&(Folded, Option<Baseline>)>) -> Value {
-        let request = Request {
-            scenario: "saturation".to_owned(),
-            level: Some(90.0),
-            ..Request::default()
-        };
+        let request = Request { scenario: "saturation".to_owned(), level: Some(90.0), ..Request::default() };
         let arguments = ["--scenario", "saturation", "--levels", "90"].map(str::to_owned);
         object(&About {
             request: &request,

@@ -194,11 +194,7 @@ mod tests {
     use super::*;
 
     fn named(scenario: &str, level: Option<f64>, subscriptions: Value) -> String {
-        let request = Request {
-            scenario: scenario.to_owned(),
-            level,
-            ..Request::default()
-        };
+        let request = Request { scenario: scenario.to_owned(), level, ..Request::default() };
         folder_name(&request, &Child { result: json!({ "config": { "subscriptions": subscriptions } }) })
     }
 
