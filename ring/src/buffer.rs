@@ -306,6 +306,16 @@ mod tests {
     }
 
     #[test]
+    fn its_capacity_is_kept_whatever_is_in_use() {
+        let mut buffer = UniqueBuffer::new(100, [1u8, 2, 3]);
+        assert_eq!((buffer.capacity(), buffer.resize(100).len(), buffer.resize(2).len()), (100, 100, 2));
+        let shared = buffer.share();
+        assert_eq!((shared.capacity(), shared.bytes().len(), *shared), (100, 2, [1, 2, 3]));
+        let (clone, other) = (shared.clone(), shared.clone());
+        assert_eq!((clone.bytes().as_ptr(), other.capacity()), (shared.bytes().as_ptr(), 100));
+    }
+
+    #[test]
     #[should_panic(expected = "do not fit")]
     fn more_than_the_capacity_is_refused() {
         UniqueBuffer::new(4, ()).resize(5);

@@ -6,7 +6,7 @@ fn dispatcher(subscription: &Subscription) -> Dispatcher {
     let mut count = 0;
     Dispatcher::new().add(subscription, move |_| {
         count += 1;
-        Verdict::Ack
+        if count > 9 { Verdict::Nack } else { Verdict::Ack }
     })
 }
 
