@@ -2,7 +2,8 @@
 //!
 //! Every other file of the workspace takes them from here, so that a model checker can stand in: built with
 //! `--cfg ringmain_loom` these are [loom](https://docs.rs/loom)'s, otherwise the standard library's. The cfg is the
-//! project's own, so that dependencies are not switched with it.
+//! project's own, so that dependencies are not switched with it. With `--cfg ringmain_sanitize` fences are something that
+//! ThreadSanitizer understands.
 //!
 //! Beside the plain re-exports there is one pair of our own: [`light_fence`] and [`heavy_fence`], the two halves of a
 //! store-load barrier of which one side is called a million times more often than the other. With `membarrier` the
@@ -18,6 +19,16 @@ pub use std::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
+
+/// For ThreadSanitizer, which knows no fences: an access of one common atomic, which orders all that a fence does, and
+/// more. What it finds is a race; what it does not find may be one, which is for the models to tell.
+#[cfg(ringmain_sanitize)]
+fn full_fence(_: Ordering) {
+    static ALL: AtomicU64 = AtomicU64::new(0);
+    ALL.fetch_add(0, Ordering::SeqCst);
+}
+#[cfg(not(ringmain_sanitize))]
+use atomic::fence as full_fence;
 
 #[cfg(ringmain_loom)]
 pub use loom::sync::{
@@ -65,12 +76,12 @@ pub fn spin_hint() {
 #[inline(always)]
 pub fn fence(name: &str, ordering: Ordering) {
     if !broken(name) {
-        atomic::fence(ordering);
+        full_fence(ordering);
     }
 }
 
 /// A word to the compiler alone.
-#[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+#[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_sanitize))))]
 #[inline(always)]
 pub(crate) fn compiler_fence(name: &str) {
     if !broken(name) {
@@ -84,10 +95,10 @@ pub(crate) fn compiler_fence(name: &str) {
 #[inline(always)]
 pub fn light_fence(name: &str) {
     if !broken(name) {
-        #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+        #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_sanitize))))]
         crate::membarrier::light();
-        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
-        atomic::fence(Ordering::SeqCst);
+        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_sanitize))]
+        full_fence(Ordering::SeqCst);
     }
 }
 
@@ -95,24 +106,24 @@ pub fn light_fence(name: &str) {
 #[inline(always)]
 pub fn heavy_fence(name: &str) {
     if !broken(name) {
-        #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+        #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_sanitize))))]
         crate::membarrier::heavy();
-        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
-        atomic::fence(Ordering::SeqCst);
+        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_sanitize))]
+        full_fence(Ordering::SeqCst);
     }
 }
 
 /// Whether the light half is no more than a word to the compiler. Models have it so, to take part in them.
 pub fn light_fence_is_light() -> bool {
-    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_sanitize))))]
     return crate::membarrier::is_light();
-    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom))]
-    return cfg!(any(miri, ringmain_loom));
+    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_sanitize))]
+    return cfg!(any(miri, ringmain_loom, ringmain_sanitize));
 }
 
 /// Finds out, once a process, whether the light half can be light. Until somebody has, it is a full fence.
 pub fn prepare_fences() {
-    #[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_sanitize))))]
     crate::membarrier::prepare();
 }
 
@@ -183,9 +194,13 @@ pub fn ordering(name: &str, ordering: Ordering) -> Ordering {
 pub mod twins {
     use super::Ordering;
     use std::collections::BTreeSet;
-    use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+    use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 
-    static BROKEN: RwLock<String> = RwLock::new(String::new());
+    /// The environment variable that names the broken variant of a whole process.
+    pub const VARIABLE: &str = "RINGMAIN_TWIN";
+
+    static BROKEN: LazyLock<RwLock<String>> =
+        LazyLock::new(|| RwLock::new(std::env::var(VARIABLE).unwrap_or_default()));
     static ASKED: Mutex<Option<BTreeSet<String>>> = Mutex::new(None);
 
     /// Breaks the variant called `name` from now on; an empty name mends everything.

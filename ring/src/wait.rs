@@ -291,7 +291,7 @@ mod spin {
         /// Whether a spinner could be keeping the one it waits for from running.
         fn crowded() -> bool {
             #[cfg(not(ringmain_loom))]
-            return SPINNERS.load(Ordering::Relaxed) >= cpus();
+            return SPINNERS.load(Ordering::Relaxed) >= cpus() && !sync::broken("spin.never_yields");
             #[cfg(ringmain_loom)]
             return cpus() == 0;
         }

@@ -17,13 +17,11 @@
     reason = "shared by several test programs, each of which uses some of it"
 )]
 
+use ringmain_ring::sync::twins::VARIABLE as TWIN;
 use ringmain_ring::{Builder, Cursor, Ring, Sequencer, Single, SingleProducer, WaitStrategy};
 use std::io::Write;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-
-/// Names the broken variant in a twin's process.
-const TWIN: &str = "RINGMAIN_TWIN";
 
 /// Declares a test that checks a model, and that each of the broken variants fails it.
 #[macro_export]
