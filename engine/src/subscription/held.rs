@@ -11,6 +11,7 @@
 //!
 //! A message here is rare, so a mutex will do; whether there is any is one load.
 
+use super::marks::{Coming, Retrying};
 use crate::record::{Held, Received};
 use ringmain_ring::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, broken, lock, ordering};
 use std::cmp::Reverse;
@@ -379,25 +380,5 @@ impl HeldMessages {
             dropped
         };
         dropped.len()
-    }
-}
-
-/// Leases are being ended; see [`HeldMessages::coming`].
-pub(crate) struct Coming<'a>(&'a AtomicUsize);
-
-impl Drop for Coming<'_> {
-    fn drop(&mut self) {
-        // Release: pairs with the acquire load in `is_coming`.
-        self.0.fetch_sub(1, ordering("held.coming.release", Ordering::Release));
-    }
-}
-
-/// What is parked is being tried again; see [`HeldMessages::retry`].
-pub(crate) struct Retrying<'a>(&'a AtomicBool);
-
-impl Drop for Retrying<'_> {
-    fn drop(&mut self) {
-        // Release: pairs with the acquire in `retry` and `is_quiet`.
-        self.0.store(false, ordering("held.retry.release", Ordering::Release));
     }
 }

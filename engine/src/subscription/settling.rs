@@ -1,13 +1,13 @@
 //! How a delivery ends: acked, nacked, expired; and where the message goes then.
 
 use super::dead_letter::RETRY;
-use super::held::Coming;
 use super::inner::{Lease, SubscriptionInner};
+use super::marks::Coming;
 use crate::clock::nanos;
 use crate::error::AckError;
 use crate::record::{Held, Received};
 use crate::stats::add;
-use ringmain_ring::sync::{Ordering, heavy_fence, light_fence, ordering};
+use ringmain_ring::sync::{Ordering, broken, heavy_fence, light_fence, ordering};
 use ringmain_ring::{LeaseId, StaleLease};
 use std::time::Duration;
 
