@@ -131,6 +131,17 @@ impl Record {
         self.buffer().publish_time
     }
 
+    /// The payload. Never panics: a handler that does not either is compiled into a loop that keeps its state in registers.
+    #[inline]
+    fn data(&self) -> &[u8] {
+        debug_assert!(self.0.is_some(), "see `buffer`");
+        let Some(buffer) = &self.0 else { return &[] };
+        match &buffer.external {
+            None => buffer.bytes(),
+            Some(bytes) => bytes,
+        }
+    }
+
     /// The attributes.
     #[inline]
     pub(crate) fn attributes(&self) -> &[(String, String)] {
@@ -288,11 +299,7 @@ impl<'a> InPlace<'a> {
     #[inline]
     #[must_use]
     pub fn data(&self) -> &'a [u8] {
-        let buffer = self.record.buffer();
-        match &buffer.external {
-            None => buffer.bytes(),
-            Some(bytes) => bytes,
-        }
+        self.record.data()
     }
 
     /// The message's number.

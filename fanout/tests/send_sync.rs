@@ -17,7 +17,7 @@ fn every_type_says_whether_it_crosses_threads() {
         CursorSet<u64> => Send Sync;
         // Handlers are Send, so that the thread that runs them need not be the one that adds them; they are not shared.
         Dispatcher<u64> => Send -;
-        StopHandle => Send Sync;
+        StopHandle<u64> => Send Sync;
         Batch<'static, u64> => Send Sync;
         Event<'static, u64> => Send Sync;
         Foreign<u64> => Send Sync;

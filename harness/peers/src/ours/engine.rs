@@ -45,11 +45,15 @@ impl Drop for Out {
 
 /// An engine, its only topic's publisher, and as many subscriptions as the load has receivers.
 fn set_up(load: &Load) -> (Out, Vec<Subscription>) {
+    set_up_with(load, SubscriptionConfig::default())
+}
+
+fn set_up_with(load: &Load, subscription: SubscriptionConfig) -> (Out, Vec<Subscription>) {
     let engine = Engine::new();
     let config = TopicConfig::default().ring_slots(load.capacity);
     let topic = engine.create_topic("topic", config).expect("the table's capacities are powers of two");
     let subscribe =
-        |index| topic.create_subscription(&format!("subscription-{index}"), SubscriptionConfig::default());
+        |index| topic.create_subscription(&format!("subscription-{index}"), subscription.clone());
     let subscriptions = (0..load.receivers).map(subscribe).collect::<Result<_, _>>();
     let publisher = topic.publisher();
     (Out { engine, publisher }, subscriptions.expect("the names differ and the topic is there"))
@@ -155,7 +159,9 @@ pub(crate) fn leased(load: &Load) -> Roles {
 
 /// Leased, handed over in batches and acknowledged by a third thread.
 pub(crate) fn acked_elsewhere(load: &Load) -> Roles {
-    let (out, mut subscriptions) = set_up(load);
+    // As much as the channel's third thread may be behind.
+    let config = SubscriptionConfig::default().max_outstanding_messages(load.capacity);
+    let (out, mut subscriptions) = set_up_with(load, config);
     let (messages, read, ticker) = (load.messages, load.read, load.ticker.clone());
     let subscription = subscriptions.remove(0);
     let (hand_over, handed) = crossbeam_channel::bounded(load.capacity / HANDED_OVER);
