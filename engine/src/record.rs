@@ -9,6 +9,7 @@ use crate::message::Message;
 use bytes::Bytes;
 use ringmain_ring::{Buffer, Sequence, UniqueBuffer};
 use std::fmt;
+use std::hint::cold_path;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
@@ -135,10 +136,18 @@ impl Record {
     #[inline]
     fn data(&self) -> &[u8] {
         debug_assert!(self.0.is_some(), "see `buffer`");
-        let Some(buffer) = &self.0 else { return &[] };
+        let Some(buffer) = &self.0 else {
+            cold_path();
+            return &[];
+        };
         match &buffer.external {
             None => buffer.bytes(),
-            Some(bytes) => bytes,
+            Some(bytes) => {
+                // Not rare, but the other way should be the straight one: a handler's loop over what is in cache runs
+                // at a few cycles a message, and a taken jump is one of them.
+                cold_path();
+                bytes
+            }
         }
     }
 
