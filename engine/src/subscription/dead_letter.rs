@@ -112,6 +112,9 @@ impl SubscriptionInner {
                     self.held.park_again(shard, held);
                     self.held_after_all();
                     refused = true;
+                    if broken("parked.one_queue") {
+                        return;
+                    }
                     break;
                 }
             }
@@ -120,7 +123,7 @@ impl SubscriptionInner {
             self.is_due_at(time + nanos(RETRY));
         }
         // Less is held: whoever found too much held looks again.
-        if moved {
+        if moved && !(refused && broken("parked.in_silence")) {
             self.changed.notify();
         }
     }
