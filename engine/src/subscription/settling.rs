@@ -1,8 +1,8 @@
 //! How a delivery ends: acked, nacked, expired; and where the message goes then.
 
 use super::dead_letter::RETRY;
+use super::held::Coming;
 use super::inner::{Lease, SubscriptionInner};
-use super::marks::Coming;
 use crate::clock::nanos;
 use crate::error::AckError;
 use crate::record::{Held, Received};
