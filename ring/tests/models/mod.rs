@@ -22,7 +22,8 @@ use std::io::Write;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-/// Names the broken variant in a twin's process.
+/// Names the broken variant in a twin's process. Empty, nothing is broken, and each model tells what places it comes by
+/// at which something might be; that is for `ordering_mutants`.
 const TWIN: &str = "RINGMAIN_TWIN";
 
 /// Declares a test that checks a model, and that each of the broken variants fails it.
@@ -50,7 +51,14 @@ pub fn check(name: &str, twins: &[&str], model: impl Fn() + Send + Sync + 'stati
             say(&format!("{panic}").replace('\n', " "));
             std::process::exit(101);
         }));
-        run(model);
+        let _before = ringmain_ring::sync::twins::watch();
+        let start = ringmain_ring::now();
+        let iterations = run(model);
+        if twin.is_empty() {
+            let places: Vec<_> = ringmain_ring::sync::twins::watch().into_iter().collect();
+            let milliseconds = start.elapsed().as_millis();
+            say(&format!("whole {name} {milliseconds} {iterations} {}", places.join(" ")));
+        }
         return;
     }
     let iterations = run(model);
