@@ -32,7 +32,7 @@ mod claim;
 mod cpus;
 mod error;
 mod gating;
-#[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+#[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle))))]
 mod membarrier;
 mod owner;
 mod reader;

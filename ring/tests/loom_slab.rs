@@ -10,7 +10,7 @@ use std::sync::Arc;
 const DAY: u64 = 86_400_000_000_000;
 
 model!(
-    /// Acked twice and expired at once: exactly one has the value.
+    /// Acked and expired at once: exactly one has the value.
     slab_ack_against_expire, broken by ["slab.take.unchecked", "slab.take.acquire", "slab.insert.release"], {
         let slab = Arc::new(Slab::new());
         let inserting = Arc::clone(&slab);
@@ -147,5 +147,51 @@ model!(
         let mut expired = 0;
         slab.expire(Some(5 * DAY), |_, value| expired += value);
         assert_eq!(expired, 1, "its deadline was forgotten");
+    }
+);
+
+model!(
+    /// Acked twice at once, or acked and nacked, which is the same here: one has the value.
+    slab_ack_against_ack, broken by ["slab.take.unchecked"], {
+        let slab = Arc::new(Slab::new());
+        let id = slab.insert(7, DAY);
+        let other = Arc::clone(&slab);
+        let acker = spawn(move || other.take(id, Some(0)).is_ok());
+        let mine = slab.take(id, Some(0)).is_ok();
+        assert!(mine ^ acker.join().unwrap(), "one of the two has it");
+        assert_eq!(slab.live(), 0);
+    }
+);
+
+model!(
+    /// Extended twice at once: both are told that it was, and it ends by one of the two deadlines.
+    slab_extend_against_extend, broken by ["slab.extend.unchecked"], {
+        let slab = Arc::new(Slab::new());
+        let id = slab.insert(7, 9 * DAY);
+        let other = Arc::clone(&slab);
+        let extender = spawn(move || other.extend(id, 0, 2 * DAY));
+        slab.extend(id, 0, 4 * DAY).unwrap();
+        extender.join().unwrap().unwrap();
+        let mut expired = 0;
+        slab.expire(Some(5 * DAY), |_, value| expired += value);
+        assert_eq!(expired, 7, "its deadline was forgotten");
+    }
+);
+
+model!(
+    /// Two scans at once: each lease is given to one of them, and what lives on is not forgotten.
+    slab_expire_against_expire, broken by ["slab.take.unchecked"], {
+        let slab = Arc::new(Slab::new());
+        slab.insert(7, DAY);
+        slab.insert(8, 3 * DAY);
+        let other = Arc::clone(&slab);
+        let scan = |slab: &Slab<u64>, time| {
+            let mut sum = 0;
+            slab.expire(Some(time), |_, value| sum += value);
+            sum
+        };
+        let scanner = spawn(move || scan(&other, 2 * DAY));
+        assert_eq!(scan(&slab, 2 * DAY) + scanner.join().unwrap(), 7);
+        assert_eq!(scan(&slab, 4 * DAY), 8);
     }
 );

@@ -1,5 +1,5 @@
 //! Which types may cross threads, checked when this is compiled. (What must *not* is below, by method probing.)
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 use ringmain_ring::{
     Batch, Buffer, Claim, Cover, Cursor, LossyCursor, Multi, Notify, PinnedBatch, Registration, Ring,
