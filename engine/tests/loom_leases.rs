@@ -7,8 +7,8 @@ mod models;
 
 use loom::thread::spawn;
 use ringmain::{
-    AckId, Close, Engine, ManualClock, Message, PublishError, Publisher, RecvError, Subscription, SubscriptionConfig,
-    TopicConfig, WaitStrategy,
+    AckId, Close, Engine, ManualClock, Message, PublishError, Publisher, RecvError, Subscription,
+    SubscriptionConfig, TopicConfig, WaitStrategy,
 };
 use std::sync::Arc;
 use std::time::Duration;

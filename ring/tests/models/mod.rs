@@ -43,7 +43,7 @@ pub fn check(name: &str, broken_by: &[&str], model: impl Fn() + Send + Sync + 's
         if broken.is_empty() {
             let places: Vec<_> = twins::watch().into_iter().collect();
             let milliseconds = start.elapsed().as_millis();
-            twin::say(&format!("whole {name} {milliseconds} {iterations} {}", places.join(" ")));
+            twin::say(&format!("unbroken: {name} {milliseconds} {iterations} {}", places.join(" ")));
         }
         return;
     }

@@ -44,6 +44,9 @@ pub fn run(name: &str, twins: &[&str]) {
         );
         let said = String::from_utf8_lossy(&output.stdout);
         let why = said.lines().find(|line| line.contains("panicked")).expect("a model fails by a panic");
+        // By which file, not by which path.
+        let why =
+            why.split_once(".rs:").map_or(why, |(path, _)| &why[path.rfind('/').map_or(0, |at| at + 1)..]);
         say(&format!("twin {name} / {twin}: {}", why.trim().chars().take(150).collect::<String>()));
     }
 }

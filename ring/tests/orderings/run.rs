@@ -29,8 +29,8 @@ pub fn models(programs: &[PathBuf]) -> Vec<Model> {
         assert!(output.status.success(), "{} fails as it is: {output:?}", program.display());
         let said = String::from_utf8_lossy(&output.stdout);
         // Behind what the test harness has written on the same line.
-        let whole = said.lines().filter_map(|line| line.split_once("whole ")).map(|(_, model)| model);
-        found.lock().expect("nobody panics").extend(whole.map(|model| describe(program, model)));
+        let unbroken = said.lines().filter_map(|line| line.split_once("unbroken: ")).map(|(_, model)| model);
+        found.lock().expect("nobody panics").extend(unbroken.map(|model| describe(program, model)));
     });
     let mut found = found.into_inner().expect("nobody panics");
     found.sort_by_key(|model| model.takes);

@@ -8,7 +8,11 @@
 //! Memory is sequentially consistent here: what an ordering or a fence is for, the loom models show. Cells are watched
 //! (`sync::UnsafeCell`): two uses of a slot that overlap, one of them a write, are a panic.
 
-#![allow(dead_code, unreachable_pub, reason = "shared by several test programs, each of which uses some of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared by several test programs, each of which uses some of it"
+)]
 
 #[path = "../models/twin.rs"]
 mod twin;
@@ -35,7 +39,8 @@ macro_rules! schedules {
 /// Runs `test` under `count` schedules of either kind, or in a twin's process runs it broken, for a few times as long.
 pub fn check(name: &str, count: usize, broken_by: &[&str], test: fn()) {
     let setting = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
-    let (count, seed) = (setting("RINGMAIN_SCHEDULES").unwrap_or(count), setting("RINGMAIN_SEED").unwrap_or(1));
+    let (count, seed) =
+        (setting("RINGMAIN_SCHEDULES").unwrap_or(count), setting("RINGMAIN_SEED").unwrap_or(1));
     if twin::broken().is_some() {
         run(test, count * 4, seed as u64);
         return;
