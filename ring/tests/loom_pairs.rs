@@ -20,7 +20,7 @@ fn to_the_end(cursor: &mut Cursor<u64, Multi>) -> u64 {
 
 model!(
     /// One cursor moves on, which lets a producer go on, just when another is attached: that one misses nothing.
-    attach_beside_a_reader, broken by ["attach.no_version", "scan.no_fence"], {
+    attach_beside_a_reader, broken by ["multi.gate.ignored"], {
         let ring = spinning(1);
         let mut first = ring.cursor();
         ring.try_publish(1).unwrap();
@@ -59,7 +59,7 @@ model!(
 
 model!(
     /// A cursor is attached while the ring is closed behind a last value: it comes to the end, from wherever it starts.
-    attach_against_close, broken by ["close.not_notified", "close.end_unseen"], {
+    attach_against_close, broken by ["close.not_notified"], {
         let ring = parking(2);
         let closing = ring.clone();
         let closer = spawn(move || {
@@ -101,14 +101,14 @@ model!(
             })
         });
         let published = 1 + u64::from(ring.try_publish(2).is_ok());
-        closers.map(|closer| closer.join().unwrap());
+        closers.into_iter().for_each(|closer| closer.join().unwrap());
         assert_eq!(to_the_end(&mut cursor), published);
     }
 );
 
 model!(
     /// Two detach the same cursor: one of them does it, and the producer that waited for it goes on.
-    detach_against_detach, broken by ["shared.retire", "detach.stays"], {
+    detach_against_detach, broken by ["shared.retire"], {
         let ring = parking(1);
         let cursor = ring.shared_cursor();
         ring.try_publish(1).unwrap();

@@ -153,14 +153,16 @@ schedules!(
                 })
             })
             .collect();
-        let (expiring, expired) = (Arc::clone(&slab), Arc::clone(&out));
-        let expires = spawn(move || {
-            for _ in 0..3 {
-                expiring.expire(Some(DAY + DAY / 2), |_, value| add(&expired, value));
-            }
+        let expires = (0..2).map(|_| {
+            let (slab, out) = (Arc::clone(&slab), Arc::clone(&out));
+            spawn(move || {
+                for _ in 0..3 {
+                    slab.expire(Some(DAY + DAY / 2), |_, value| add(&out, value));
+                }
+            })
         });
-        begins.into_iter().chain(ends).for_each(|thread| thread.join().unwrap());
-        expires.join().unwrap();
+        let expires: Vec<_> = expires.collect();
+        begins.into_iter().chain(ends).chain(expires).for_each(|thread| thread.join().unwrap());
         // In order: what a scan says is the earliest is when the next one finds something.
         let mut time = DAY + DAY / 2;
         while let Some(earliest) = slab.expire(Some(time), |_, value| add(&out, value)) {

@@ -107,10 +107,6 @@ impl Drop for Chosen<'_> {
 }
 
 impl<T: Send> Slab<T> {
-    /// debug
-    pub fn minima(&self) -> Vec<(u64, u64)> {
-        (0..2).filter_map(|b| Some((self.minima.0.at(b)?.0.load(Ordering::Relaxed), self.entries.at(b)?.word.load(Ordering::Relaxed)))).collect()
-    }
     /// Ends every lease whose deadline has come at `now` (all of them for `None`), giving each value to `expired`.
     /// Returns the earliest deadline among those that live on, in nanoseconds, rounded down to a tick; what begins or is
     /// extended meanwhile may be left out.
