@@ -7,7 +7,8 @@ use crate::name;
 use crate::observe::event;
 use crate::subscription::{Housekeeper, Subscription, SubscriptionInner, serving};
 use crate::topic::Topic;
-use foldhash::fast::RandomState;
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
 use ringmain_ring::now;
 use ringmain_ring::sync::{AtomicBool, Mutex, Ordering, lock};
 use std::collections::HashMap;
@@ -15,8 +16,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// By name.
-pub(crate) type Directory<T> = HashMap<String, T, RandomState>;
+/// By name. In what order it is gone through, for a tick or a close, is random, unless the engine has a
+/// [seed](EngineBuilder::seed).
+pub(crate) type Directory<T> = HashMap<String, T, SeedableRandomState>;
 
 pub(crate) struct EngineInner {
     pub(crate) clock: Clock,
@@ -172,7 +174,7 @@ impl Engine {
 
     /// An engine with other settings.
     pub fn builder() -> EngineBuilder {
-        EngineBuilder { clock: None, housekeeping: true }
+        EngineBuilder { clock: None, housekeeping: true, seed: None }
     }
 
     /// A new topic.
@@ -280,6 +282,7 @@ impl fmt::Debug for EngineInner {
 pub struct EngineBuilder {
     clock: Option<Clock>,
     housekeeping: bool,
+    seed: Option<u64>,
 }
 
 impl EngineBuilder {
@@ -296,15 +299,28 @@ impl EngineBuilder {
         self
     }
 
+    /// Has everything that the engine leaves to chance, which is the order in which it comes to its subscriptions on a
+    /// tick and at a close, follow from this number. For tests: with a manual clock and one thread, the same calls then
+    /// do the same again.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Makes the engine.
     #[must_use]
     pub fn build(self) -> Engine {
+        let order = || match self.seed {
+            Some(seed) => SeedableRandomState::with_seed(seed, SharedSeed::global_fixed()),
+            None => SeedableRandomState::random(),
+        };
+        let (topics, subscriptions) = (Directory::with_hasher(order()), Directory::with_hasher(order()));
         let clock = self.clock.unwrap_or_default();
         let housekeeper = Housekeeper::new(clock.clone(), self.housekeeping && clock.runs());
         let inner = EngineInner {
             clock,
-            topics: Mutex::default(),
-            subscriptions: Mutex::default(),
+            topics: Mutex::new(topics),
+            subscriptions: Mutex::new(subscriptions),
             housekeeper,
             closed: AtomicBool::new(false),
         };

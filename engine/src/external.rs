@@ -5,12 +5,20 @@
 //! while the first unwinds would end the process. So it ends here; the panic hook has told of it.
 
 use bytes::Bytes;
+use ringmain_ring::sync::broken;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Drops a payload that the caller owns. A call of its own: inlined into all that drops a record, it would keep that from
 /// being inlined on the way of messages that have no such payload.
 #[inline(never)]
 pub(crate) fn let_go(bytes: Bytes) {
+    if broken("payload.leaks") {
+        #[expect(clippy::mem_forget, reason = "the broken variant of a test")]
+        return std::mem::forget(bytes);
+    }
+    if broken("payload.panics") {
+        return drop(bytes);
+    }
     let _panicked = caught(|| drop(bytes));
 }
 

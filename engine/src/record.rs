@@ -137,6 +137,11 @@ impl Record {
         self.buffer().extras.as_ref().map_or(&[], |extras| &extras.attributes)
     }
 
+    /// The ordering key, if it has one.
+    pub(crate) fn ordering_key(&self) -> Option<&str> {
+        self.buffer().extras.as_ref()?.ordering_key.as_deref()
+    }
+
     /// The message. A slot that a reader is shown always has one.
     #[inline]
     fn buffer(&self) -> &Buffer<Header> {
@@ -248,7 +253,7 @@ impl Received {
     /// The ordering key.
     #[must_use]
     pub fn ordering_key(&self) -> Option<&str> {
-        self.record.buffer().extras.as_ref()?.ordering_key.as_deref()
+        self.record.ordering_key()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::subscription::{Subscription, SubscriptionInner, dead_letter};
 use foldhash::fast::FixedState;
 use ringmain_fanout::{Channel, ChannelBuilder, ClaimError, Sequence};
 use ringmain_ring::Notify;
-use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, light_fence, ordering};
+use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, broken, light_fence, ordering};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
@@ -199,7 +199,9 @@ impl TopicInner {
             // What is staged was accepted: it goes first, as far as there is room.
             shard.lanes.run_dry(shard);
             shard.channel.close();
-            shard.lanes.give_up(shard);
+            if !broken("close.staged_forgotten") {
+                shard.lanes.give_up(shard);
+            }
         }
         // Pairs with the heavy fence of whoever is about to sleep: either it sees the close, or this sees whom to wake.
         light_fence("topic.close.no_fence");

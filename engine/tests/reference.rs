@@ -5,10 +5,12 @@
 //! with all that happened in it, and remembered in `reference.proptest-regressions`.
 
 mod model;
+mod strategies;
 
-use model::drive::{World, history};
+use model::drive::World;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
+use strategies::history;
 
 /// Takes five to ten seconds in a debug build.
 const CASES: u32 = 600;

@@ -132,13 +132,15 @@ impl<T, C: Claimant<T>> Claim<T, C> {
     fn write_while(&mut self, mut write: impl FnMut(Sequence, &mut T) -> bool) {
         let Self { claimant, start, count, written, .. } = self;
         let (head, tail) = claimant.core().slots.0.runs(start.plus(*written), start.plus(*count));
-        for slot in head.iter().chain(tail) {
-            let sequence = start.plus(*written);
-            // SAFETY: the claim is ours (see `new`), and this slot of it is not yet published.
-            if !write(sequence, unsafe { slot.value_mut() }) {
-                return;
+        for run in [head, tail] {
+            for slot in run {
+                let sequence = start.plus(*written);
+                // SAFETY: the claim is ours (see `new`), and this slot of it is not yet published.
+                if !write(sequence, unsafe { slot.value_mut() }) {
+                    return;
+                }
+                written_one(claimant, *start, written);
             }
-            written_one(claimant, *start, written);
         }
     }
 

@@ -153,8 +153,13 @@ impl<T, S: Sequencer> Core<T, S> {
     }
 
     /// Remembers a scan's result, unless a faster scan got further: the cache must not go back, for the walk over
-    /// published slots starts at it, and would stop at once at a slot that has been used again since.
+    /// published slots starts at it, and would stop at once at a slot that has been used again since. (With one producer
+    /// there is no walk, and a swap would wait for the stores of the batch before it.)
     fn cache_gate(&self, gate: Sequence) {
+        if S::ALONE {
+            // Relaxed: who publishes has the gate from its own scan.
+            return self.gate.seen.store(gate.raw(), Ordering::Relaxed);
+        }
         let mut seen = self.gate.seen.load(Ordering::Relaxed);
         while Sequence::from_raw(seen).is_before(gate) || broken("gate.cache.backwards") {
             // Release: pairs with the acquire load in `cached_gate`. Acquire: continues what other scans acquired.

@@ -76,7 +76,7 @@ model!(
 
 model!(
     /// A claim that is given up becomes padding, and does not stop the one behind it.
-    padding_of_a_dropped_claim, broken by ["claim.drop.forgets"], {
+    padding_of_a_dropped_claim, broken by ["claim.drop.forgets", "view.padding_unseen"], {
         let ring = parking(4);
         let mut cursor = ring.cursor();
         let other = ring.clone();

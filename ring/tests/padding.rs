@@ -35,6 +35,53 @@ fn a_claim_given_up_changes_what_its_slots_held_and_no_reader_is_shown_it() {
     assert_eq!((0..4).map(|_| ring.try_exchange(7).unwrap().1).collect::<Vec<_>>(), [4, 10, 0, 0]);
 }
 
+/// Publishes what `plan` says, slot by slot: a value, or padding.
+fn publish(ring: &Ring<u64>, plan: &[Option<u64>]) {
+    for value in plan {
+        let mut claim = ring.try_claim(1).expect("room");
+        if let Some(value) = value {
+            claim.push(*value).expect("one slot");
+        }
+    }
+}
+
+#[test]
+fn padding_between_values_is_shown_to_no_kind_of_reader_however_they_look() {
+    let plan = [Some(1), None, Some(2), Some(3), None, None, Some(4), Some(5)];
+    let values: Vec<u64> = plan.iter().flatten().copied().collect();
+    for step in 1..=8 {
+        let ring = ring(8);
+        let (mut cursor, shared) = (ring.cursor(), ring.shared_cursor());
+        let mut cover = ring.cover();
+        // One that is covered from the beginning, and one that comes when others have passed the padding.
+        cover.add(ring.shared_cursor()).expect("the same ring");
+        let late = ring.shared_cursor();
+        publish(&ring, &plan);
+        let (mut own, mut taken, mut covered) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+        let mut late = Some(late);
+        for round in 0..16 {
+            cursor.poll(step, |_, value| own.push(*value));
+            taken.extend(take(&shared, step));
+            if round == 8 {
+                cover.add(late.take().expect("once")).expect("the same ring");
+            }
+            let turn = cover.turn();
+            for index in 0..turn.len() {
+                if let Some(view) = turn.claim(index, step) {
+                    let read = view.for_each(|_, value| covered[index].push(*value));
+                    assert_eq!(view.count_values(), read as u64);
+                    assert_eq!(view.iter().count(), read);
+                }
+            }
+        }
+        assert_eq!((&own, &taken, &covered), (&values, &values, &[values.clone(), values.clone()]), "{step}");
+        // What comes behind the padding has none.
+        publish(&ring, &[Some(6), Some(7)]);
+        let batch = shared.claim(8).expect("two values");
+        assert_eq!(batch.view().iter().map(|(_, value)| *value).collect::<Vec<_>>(), [6, 7]);
+    }
+}
+
 #[test]
 fn a_panic_in_the_change_strands_nobody() {
     let ring = Ring::multi(4, || Arc::new(0)).unwrap();

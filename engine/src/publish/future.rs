@@ -12,6 +12,7 @@ use crate::error::PublishError;
 use crate::message::Message;
 use crate::record::MessageId;
 use crate::subscription::serving;
+use ringmain_ring::sync::broken;
 use ringmain_ring::{Notify, Registration, Sleeper, before_sleep};
 use std::fmt;
 use std::future::Future;
@@ -138,6 +139,9 @@ impl<'a> PublishFuture<'a> {
             let large = message.size() > publisher.topic.threshold;
             let slots = if large { u64::MAX } else { staged.max(1) };
             notifies.extend(on_room_for_task(&publisher.topic, shard, slots));
+        }
+        if broken("future.unregistered") {
+            notifies.clear();
         }
         self.bell.registrations.extend(notifies.into_iter().map(|notify| notify.register(&sleeper)));
         self.bell.sleeper = Some(sleeper);

@@ -5,7 +5,7 @@ use super::refusal::Refusal;
 use crate::error::PublishError;
 use crate::record::MessageId;
 use crate::topic::TopicInner;
-use ringmain_ring::sync::{AtomicU64, Ordering, ordering};
+use ringmain_ring::sync::{AtomicU64, Ordering, broken, ordering};
 use ringmain_ring::{Notify, Sleeper, before_sleep};
 use std::future::Future;
 use std::pin::Pin;
@@ -47,7 +47,9 @@ impl BatchState {
     pub(super) fn resolve(&self, first: u64) {
         // Release: pairs with the acquire load in `Receipt::outcome`.
         self.first.store(first, ordering("receipt.release", Ordering::Release));
-        self.resolved.notify();
+        if !broken("receipt.in_silence") {
+            self.resolved.notify();
+        }
     }
 }
 

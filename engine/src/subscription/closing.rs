@@ -5,7 +5,7 @@ use crate::observe::event;
 use crate::stats::{SubscriptionStats, add, read};
 use ringmain_fanout::Receiver;
 use ringmain_ring::now;
-use ringmain_ring::sync::{Ordering, lock, ordering, thread};
+use ringmain_ring::sync::{Ordering, broken, lock, ordering, thread};
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,9 @@ impl SubscriptionInner {
         add(&self.given_up, unread);
         self.note_skipped();
         let mut unacked = self.held.clear() as u64;
+        if broken("shut.forgets_held") {
+            unacked = 0;
+        }
         // From here on nothing is taken from anywhere, and what is between two states gets there in a moment. Not waited
         // for where the overflow policy ended the subscription: the call that noticed is one of those moments. Nor for
         // ever: so may be the caller, if it is a task that was polled where it was woken.
@@ -137,7 +140,8 @@ impl SubscriptionInner {
             panics: read(&counters.panics),
             outstanding: self.leases.live() as u64,
             outstanding_bytes: self.credit.outstanding() as u64,
-            held: self.held.len() as u64,
+            held: (self.held.len() - if broken("stats.parked_uncounted") { self.held.parked() } else { 0 })
+                as u64,
             held_bytes: self.held.bytes() as u64,
             parked: self.held.parked() as u64,
             unread,

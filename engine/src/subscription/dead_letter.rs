@@ -13,6 +13,7 @@ use crate::publish::Publisher;
 use crate::record::{Held, Received};
 use crate::stats::add;
 use crate::topic::{Topic, TopicInner};
+use ringmain_ring::sync::broken;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,8 +77,10 @@ impl SubscriptionInner {
     pub(super) fn bury(&self, message: Received, attempts: u32) {
         let Some(letters) = &self.dead_letter else { return };
         let forwarded = letters.forward(&self.name, &message, attempts);
-        self.settle(&message);
-        if forwarded {
+        if !broken("letters.key_stays") {
+            self.settle(&message);
+        }
+        if forwarded || broken("letters.not_parked") {
             add(&self.counters.dead_lettered, 1);
         } else {
             event!(

@@ -12,7 +12,7 @@
 //! A message here is rare, so a mutex will do; whether there is any is one load.
 
 use crate::record::{Held, Received};
-use ringmain_ring::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, lock, ordering};
+use ringmain_ring::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, broken, lock, ordering};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
@@ -105,7 +105,9 @@ impl Store {
 
     /// Whether `message` may be delivered now; if not, it queues behind others of its key.
     pub(crate) fn admit(&mut self, message: Received) -> Option<Received> {
-        let Some(key) = message.ordering_key() else { return Some(message) };
+        let Some(key) = message.ordering_key().filter(|_| !broken("keys.overtake")) else {
+            return Some(message);
+        };
         match self.keys.get_mut(key) {
             None => {
                 self.keys.insert(key.into(), VecDeque::new());
@@ -327,7 +329,7 @@ impl HeldMessages {
                 return None;
             }
             if store.round == 0 {
-                if !self.ring_had_turn.swap(false, Ordering::Relaxed) {
+                if !self.ring_had_turn.swap(false, Ordering::Relaxed) && !broken("held.starves_the_ring") {
                     return None;
                 }
                 store.round = store.ready.len();
@@ -347,7 +349,7 @@ impl HeldMessages {
         self.locked(|store| {
             let mut any = false;
             while let Some(Reverse(first)) = store.waiting.peek() {
-                if first.due > now {
+                if first.due > now && !broken("backoff.none") {
                     return (any, Some(first.due));
                 }
                 if let Some(Reverse(first)) = store.waiting.pop() {

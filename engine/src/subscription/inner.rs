@@ -74,6 +74,7 @@ impl SubscriptionInner {
     ) -> Arc<Self> {
         let receiver = |shard: &Shard| match (config.overflow, &filter) {
             (Overflow::Block, _) => shard.channel.named_receiver(name),
+            (lossy, _) if broken("lag.counts_filtered") => shard.channel.receiver_with(name, lossy),
             (lossy, None) => shard.channel.receiver_with(name, lossy),
             (lossy, Some(filter)) => {
                 // A gap does not count what the filter would not have let through.

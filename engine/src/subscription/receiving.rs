@@ -8,7 +8,7 @@ use crate::error::RecvError;
 use crate::record::{Held, MessageId, Received, Record};
 use crate::stats::add;
 use ringmain_fanout::{ReceiveError, Receiver};
-use ringmain_ring::sync::Ordering;
+use ringmain_ring::sync::{Ordering, broken};
 use std::time::Duration;
 
 impl SubscriptionInner {
@@ -209,7 +209,9 @@ impl SubscriptionInner {
             })?
         };
         add(&self.counters.taken, kept);
-        add(&self.counters.filtered, seen as u64 - kept);
+        if !broken("filter.uncounted") {
+            add(&self.counters.filtered, seen as u64 - kept);
+        }
         let count = chosen.len();
         chosen.into_iter().for_each(take);
         Ok((seen, count))
@@ -223,7 +225,9 @@ impl SubscriptionInner {
 
     /// Whether so much is held that nothing more is taken from the rings.
     pub(super) fn holds_enough(&self) -> bool {
-        self.held.len() >= self.config.max_held_messages || self.held.bytes() >= self.config.max_held_bytes
+        !broken("held.unbounded")
+            && (self.held.len() >= self.config.max_held_messages
+                || self.held.bytes() >= self.config.max_held_bytes)
     }
 
     /// How many messages may be taken at once, when `coming` may be held as well: with message ordering, all of them may
@@ -241,7 +245,7 @@ impl SubscriptionInner {
         match error {
             ReceiveError::Lagged(lost) => {
                 add(&self.counters.dropped, lost);
-                RecvError::Lagged(lost)
+                RecvError::Lagged(if broken("lag.one_less") { lost.saturating_sub(1) } else { lost })
             }
             _ => {
                 self.shut();

@@ -20,7 +20,12 @@ impl SubscriptionInner {
         let lease = self.end(lease)?;
         add(&self.counters.acked, 1);
         self.settle(&lease.message);
-        self.changed.notify();
+        if broken("ack.comes_again") {
+            self.held.push(Held { message: lease.message, attempt: lease.attempt + 1 }, None);
+        }
+        if !broken("ack.in_silence") {
+            self.changed.notify();
+        }
         Ok(())
     }
 
@@ -37,7 +42,8 @@ impl SubscriptionInner {
     /// Ends a lease that is not late, and gives its credit back.
     #[inline]
     fn end(&self, lease: LeaseId) -> Result<Lease, AckError> {
-        let lease = self.leases.take(lease, Some(self.topic.clock.now())).map_err(ended)?;
+        let now = (!broken("ack.late")).then(|| self.topic.clock.now());
+        let lease = self.leases.take(lease, now).map_err(ended)?;
         self.credit.give_back(lease.message.size());
         Ok(lease)
     }
@@ -73,13 +79,16 @@ impl SubscriptionInner {
         } else {
             let backoff = self.config.retry.map_or(Duration::ZERO, |retry| retry.backoff(attempt));
             let due = (!backoff.is_zero()).then(|| self.topic.clock.now() + nanos(backoff));
-            self.held.push(Held { message, attempt: attempt.saturating_add(1) }, due);
+            let next = if broken("failed.attempt_kept") { attempt } else { attempt.saturating_add(1) };
+            self.held.push(Held { message, attempt: next }, due);
             if let Some(due) = due {
                 self.is_due_at(due);
             }
         }
         self.held_after_all();
-        self.changed.notify();
+        if !broken("failed.in_silence") {
+            self.changed.notify();
+        }
     }
 
     /// What was to come is held, or forwarded, or did not come after all. Who looked for the end meanwhile, and found that
@@ -151,7 +160,9 @@ impl SubscriptionInner {
         let coming = self.held.coming();
         let lease = self.leases.expire(Some(time), |_, lease| {
             add(&self.counters.expired, 1);
-            self.credit.give_back(lease.message.size());
+            if !broken("expire.credit_kept") {
+                self.credit.give_back(lease.message.size());
+            }
             self.failed(lease.message, lease.attempt);
         });
         self.has_come(coming);
@@ -162,7 +173,7 @@ impl SubscriptionInner {
         }
         // Release: pairs with the acquire above.
         self.expiring.store(false, ordering("expiring.release", Ordering::Release));
-        if released {
+        if released && !broken("backoff.in_silence") {
             self.changed.notify();
         }
     }

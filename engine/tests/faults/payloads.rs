@@ -4,7 +4,7 @@
 use super::common::failing::DEADLINE;
 use super::common::{assert_balanced, manual, message, receive_all, single, subscribe, topic};
 use bytes::Bytes;
-use ringmain::{Close, Dispatcher, Message, SubscriptionConfig, TopicConfig, Verdict};
+use ringmain::{Close, Dispatcher, Message, PublishError, SubscriptionConfig, TopicConfig, Verdict};
 use ringmain_ring::sync::{AtomicUsize, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -130,6 +130,23 @@ fn an_ack_a_handler_a_detach_and_a_close_are_done_with_several() {
         drop((engine, publisher, subscription, other, deliveries));
         assert_eq!(bombs.dropped(), 3, "each once, after {how}");
     }
+}
+
+#[test]
+fn what_was_staged_and_is_refused_at_a_close_is_refused_to_the_last() {
+    let (engine, _clock, publisher, subscription) = single(4);
+    let bombs = Bombs::default();
+    // The ring is full, and its consumer busy: what is enqueued is staged, and stays so.
+    (0..4).for_each(|number| _ = publisher.publish(message(number)).expect("room"));
+    subscription.recv().expect("not closed").ack().expect("in time");
+    publisher.publish(message(4)).expect("room");
+    let receipt = publisher.enqueue(bombs.message(3).ordering_key("key")).expect("staged");
+    assert!(!receipt.is_ready());
+    engine.close(Close::Now);
+    assert_eq!(bombs.dropped(), 1);
+    assert!(matches!(receipt.wait(), Err(PublishError::Closed(()))), "and its receipt knows");
+    assert!(publisher.resume_publishing("key"), "a failure as any other");
+    assert_balanced(&subscription);
 }
 
 fn receive_all_sizes(subscription: &ringmain::Subscription) -> Vec<usize> {

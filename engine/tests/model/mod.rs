@@ -14,6 +14,7 @@
 //! * [`failing`]: what becomes of a delivery that failed: backoff, or the dead-letter topic.
 //! * [`filter`], [`stats`].
 //! * [`drive`]: histories, and what applies them to the engine and the model.
+//! * [`casting`]: histories from a seed, or from any bytes.
 //!
 //! # What is not known
 //!
@@ -32,6 +33,7 @@ macro_rules! ensure {
     };
 }
 
+pub(crate) mod casting;
 pub(crate) mod drive;
 mod failing;
 pub(crate) mod filter;

@@ -63,6 +63,11 @@ impl Call {
     pub(super) fn count(&self) -> usize {
         self.returned + self.fresh.iter().sum::<usize>()
     }
+
+    /// A key became free in the course of it.
+    pub(super) fn free(&mut self, key: Option<String>) {
+        self.keys.extend(key);
+    }
 }
 
 impl Model {

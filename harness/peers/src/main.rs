@@ -3,15 +3,18 @@
 //! Each target of the design is a ratio between us and somebody else. This program runs all who take part in
 //! a ratio in one process, in turns, on pinned threads, and says whether the ratio holds:
 //!
-//!     ringmain-peers                        everything, about five minutes
+//!     ringmain-peers                        everything, about ten minutes
 //!     ringmain-peers --only T1,T5           some targets
 //!     ringmain-peers --quick                short samples and few of them: whether it works, not how fast
 //!     ringmain-peers --json                 one line for each ratio instead of tables
 //!
 //! It exits 0 when all ratios hold, 1 when one does not or when a contender lost a message, 2 on wrong usage.
+//! A line a case goes to the standard error while it runs, and at the end what became of each target.
 //!
-//! Where to look: `targets` is the table of cases and ratios; `measure` takes samples; `roles` has the loops
-//! that all contenders run through; `payload` what is written and read; `peer` and `ours` the contenders.
+//! Where to look: `targets` is the table of cases and ratios, in the terms of `case`; `measure` goes round, `sample`
+//! takes a sample, `placement` says where the CPUs were, `series` keeps what came out, `verdict` compares it and
+//! `report` tells it; `roles` has the loops that all contenders run through, `payload` what is written and read;
+//! `peer` and `ours` are the contenders.
 
 #![deny(
     unsafe_code,
@@ -30,7 +33,9 @@
     clippy::mem_forget,
     clippy::allow_attributes_without_reason
 )]
+#![expect(clippy::disallowed_methods, reason = "a tool that measures in real time sleeps while others work")]
 
+mod case;
 mod clock;
 mod latency;
 mod machine;
@@ -38,28 +43,34 @@ mod measure;
 mod ours;
 mod payload;
 mod peer;
+mod placement;
 mod report;
 mod roles;
 mod sample;
+mod series;
 mod targets;
+mod verdict;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 
+use case::Case;
 use clock::Ticker;
 use machine::Cpus;
 use measure::{Bench, Plan};
+use report::Summary;
 
 /// Ringmain beside other people's crates, in one run.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Targets to measure, separated by commas: T1 to T9; all when absent.
+    /// Targets to measure, separated by commas: T1 to T14; all when absent.
     #[arg(long, value_delimiter = ',', ignore_case = true, value_parser = targets::TARGETS)]
     only: Vec<String>,
-    /// Samples of each contender; 5 when absent, 3 when quick.
+    /// Samples of each contender in one placement class; 5 when absent, 3 when quick.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     repeats: Option<u16>,
     /// Only cases whose name contains this, such as `u64/1024`.
@@ -68,11 +79,17 @@ struct Arguments {
     /// Only contenders whose name contains this, and no ratios: for profiles.
     #[arg(long)]
     contender: Option<String>,
-    /// How long a sample takes, in milliseconds; 300 when absent.
+    /// How long a sample takes, in milliseconds; 100 when absent, 40 when quick.
     #[arg(long)]
     sample_ms: Option<u64>,
+    /// How long a case may go on until its ratios have their samples, in seconds; 25 when absent, 4 when quick.
+    #[arg(long)]
+    case_seconds: Option<u64>,
+    /// The program `harness`, for T13; built when absent.
+    #[arg(long, value_name = "PROGRAM")]
+    harness: Option<PathBuf>,
 
-    /// Samples of 60 ms instead of 300.
+    /// Short samples and few of them: whether it works, not how fast.
     #[arg(long)]
     quick: bool,
     /// One line of JSON for each ratio instead of tables.
@@ -96,36 +113,74 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     if cfg!(debug_assertions) {
         return Err("this is a debug build, whose figures mean nothing; build with --release".into());
     }
-    let default = if arguments.quick { 60 } else { 300 };
-    let sample = Duration::from_millis(arguments.sample_ms.unwrap_or(default));
-    let repeats = arguments.repeats.map_or(if arguments.quick { 3 } else { 5 }, usize::from);
-    let bench = Bench { cpus: Cpus::find()?, ticker: Ticker::new(), plan: Plan { repeats, sample } };
-    let mut all_hold = true;
-    for mut case in targets::cases() {
-        let chosen = arguments.only.is_empty()
-            || arguments.only.iter().any(|only| only.eq_ignore_ascii_case(case.target));
-        let named = arguments.case.as_ref().is_none_or(|name| case.name.contains(name.as_str()));
-        if let Some(name) = &arguments.contender {
+    let bench = bench(arguments)?;
+    let cases = chosen(arguments);
+    if cases.is_empty() {
+        return Err(
+            "no case and contender is called so; leave out --case and --contender to see them all".into()
+        );
+    }
+    let mut summary = Summary::default();
+    for (case, number) in cases.iter().zip(1..) {
+        eprint!(
+            "[{number}/{}] {} {}: {} contenders",
+            cases.len(),
+            case.target,
+            case.name,
+            case.contenders.len()
+        );
+        let start = bench.ticker.now();
+        let series = bench.run(case).map_err(|fault| {
+            eprintln!();
+            format!("{} {}: {fault}", case.target, case.name)
+        })?;
+        let seconds = bench.ticker.nanos(start, bench.ticker.now()) / 1_000_000_000;
+        let samples: usize = series.iter().map(|series| series.points.len()).sum();
+        let discarded: usize = series.iter().map(|series| series.discarded.len()).sum();
+        eprintln!(", {samples} samples and {discarded} discarded, {seconds} s");
+        let settle = |claim| verdict::settle(case, claim, &series, bench.repeats(case));
+        let verdicts = case.claims.iter().map(settle).collect::<Result<Vec<_>, _>>()?;
+        summary.add(case, &verdicts);
+        if arguments.json {
+            verdicts.iter().for_each(|verdict| println!("{}", report::json_line(case, verdict)));
+        } else {
+            println!("{}", report::table(case, &series, &verdicts));
+        }
+    }
+    if arguments.json {
+        eprint!("{}", summary.text());
+    } else {
+        print!("{}", summary.text());
+    }
+    Ok(summary.all_hold())
+}
+
+/// The machine, and the plan that the arguments ask for.
+fn bench(arguments: &Arguments) -> Result<Bench, String> {
+    let (repeats, sample, limit) = if arguments.quick { (3, 40, 4) } else { (5, 100, 25) };
+    let plan = Plan {
+        repeats: arguments.repeats.map_or(repeats, usize::from),
+        sample: Duration::from_millis(arguments.sample_ms.unwrap_or(sample)),
+        limit: Duration::from_secs(arguments.case_seconds.unwrap_or(limit)),
+        quick: arguments.quick,
+    };
+    Ok(Bench { cpus: Cpus::find()?, ticker: Ticker::new(), plan, harness: arguments.harness.clone() })
+}
+
+/// The cases that the arguments ask for, with the contenders that they ask for.
+fn chosen(arguments: &Arguments) -> Vec<Case> {
+    let mut cases = targets::cases();
+    cases.retain(|case| {
+        let only = &arguments.only;
+        let chosen = only.is_empty() || only.iter().any(|only| only.eq_ignore_ascii_case(case.target));
+        chosen && arguments.case.as_ref().is_none_or(|name| case.name.contains(name.as_str()))
+    });
+    if let Some(name) = &arguments.contender {
+        for case in &mut cases {
             case.contenders.retain(|contender| contender.name.contains(name.as_str()));
             case.claims.clear();
         }
-        if !(chosen && named) || case.contenders.is_empty() {
-            continue;
-        }
-        let series = bench
-            .run(case.unit, &case.contenders)
-            .map_err(|fault| format!("{} {}: {fault}", case.target, case.name))?;
-        let verdicts = case
-            .claims
-            .iter()
-            .map(|claim| report::settle(&case, claim, &series))
-            .collect::<Result<Vec<_>, _>>()?;
-        all_hold &= verdicts.iter().all(|verdict| verdict.holds);
-        if arguments.json {
-            verdicts.iter().for_each(|verdict| println!("{}", report::json_line(&case, verdict)));
-        } else {
-            println!("{}", report::table(&case, &series, &verdicts));
-        }
+        cases.retain(|case| !case.contenders.is_empty());
     }
-    Ok(all_hold)
+    cases
 }

@@ -1,93 +1,45 @@
 //! Measuring: the rounds in which contenders take turns.
 //!
 //! Contenders of a case take turns (A, B, C, A, B, C, ..; the first of a round moves on by one each time), so
-//! that what the machine does to one it does to all. Before the first round each contender finds out how many
-//! messages fill a sample. A sample during which the placement of the CPUs moved, other processes were busy,
-//! or a thread that has a CPU to itself waited for it, is taken again, twice at most, and then kept but
-//! counted as disturbed. So is one that turned out much shorter than planned, with more messages.
+//! that what the machine does to one it does to all. A sample goes into the placement class in which it ran.
+//! One whose probes disagree about that, during which other processes were busy or a thread that has a CPU to
+//! itself waited for it, or that turned out much too short, is thrown away and counted.
+//!
+//! The rounds go on until every claim has a class in which each of its contenders has enough samples, or the
+//! case's time is up. A contender that has enough of the class that the CPUs are in at its turn passes, so that
+//! no time goes into samples that nobody lacks. One in no claim takes part until it has as many in all.
+//!
+//! How many messages fill a sample is found out before the first round, and kept up class by class, since a
+//! rate may be five times as high in one as in another.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::case::{Case, Claim, Contender, Shape, Unit, Work};
 use crate::clock::Ticker;
 use crate::latency::PACED_RATE;
 use crate::machine::Cpus;
-use crate::payload::Read;
-use crate::roles::{Load, Roles};
+use crate::placement::Placement;
 use crate::sample::Sample;
+use crate::series::{Discard, Point, Series, best_filled, fewest};
 
-const RETAKES: usize = 2;
-
-/// What a sample's figure says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Million deliveries a second, over all receivers.
-    Rate,
-    /// Nanoseconds: the median latency of a paced stream.
-    Median,
-    /// Nanoseconds for a message and its echo.
-    RoundTrip,
-}
-
-/// The size of a load, without the number of messages.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    pub(crate) producers: u64,
-    pub(crate) receivers: usize,
-    pub(crate) capacity: usize,
-    pub(crate) batch: usize,
-    pub(crate) read: Read,
-}
-
-/// One way to do the work of a case.
-#[derive(Clone, Debug)]
-pub(crate) struct Contender {
-    pub(crate) name: String,
-    pub(crate) shape: Shape,
-    pub(crate) set_up: fn(&Load) -> Roles,
-}
+/// How long to wait for the CPUs to move when nobody lacks samples of the class that they are in.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How often, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
+    /// Samples that each contender of a claim must have in one class.
     pub(crate) repeats: usize,
     pub(crate) sample: Duration,
+    /// No case goes on for longer than this.
+    pub(crate) limit: Duration,
+    /// Whether it works, not how fast.
+    pub(crate) quick: bool,
 }
 
-/// All samples of one contender.
-#[derive(Clone, Debug)]
-pub(crate) struct Series {
-    pub(crate) name: String,
-    pub(crate) figures: Vec<f64>,
-    /// The cache-line distances found around the samples.
-    pub(crate) lines: Vec<f64>,
-    pub(crate) disturbed: usize,
-}
-
-impl Series {
-    pub(crate) fn median(&self) -> f64 {
-        median(&self.figures)
-    }
-
-    pub(crate) fn min(&self) -> f64 {
-        self.figures.iter().copied().fold(f64::INFINITY, f64::min)
-    }
-
-    pub(crate) fn max(&self) -> f64 {
-        self.figures.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-    }
-}
-
-/// The middle value, or the mean of the two.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => sorted[middle],
-        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
-    }
-}
+/// How many messages fill a sample, class by class.
+type Sizes = [u64; Placement::ALL.len()];
 
 /// Measures on this machine.
 #[derive(Debug)]
@@ -95,78 +47,136 @@ pub(crate) struct Bench {
     pub(crate) cpus: Cpus,
     pub(crate) ticker: Ticker,
     pub(crate) plan: Plan,
+    /// The program `harness`; built when it is needed and not given.
+    pub(crate) harness: Option<PathBuf>,
 }
 
 impl Bench {
-    /// Takes turns until each contender has its samples.
-    pub(crate) fn run(&self, unit: Unit, contenders: &[Contender]) -> Result<Vec<Series>, String> {
+    /// Takes turns until each claim has its samples, or time is up.
+    pub(crate) fn run(&self, case: &Case) -> Result<Vec<Series>, String> {
+        let start = self.ticker.now();
+        let contenders = &case.contenders;
+        let named = |contender: &Contender, fault| format!("{}: {fault}", contender.name);
         let mut sizes = Vec::new();
         for contender in contenders {
-            sizes.push(
-                self.calibrate(unit, contender).map_err(|fault| format!("{}: {fault}", contender.name))?,
-            );
+            sizes.push(self.calibrate(case.unit, contender).map_err(|fault| named(contender, fault))?);
         }
-        let empty = |contender: &Contender| Series {
-            name: contender.name.clone(),
-            figures: Vec::new(),
-            lines: Vec::new(),
-            disturbed: 0,
-        };
-        let mut series: Vec<_> = contenders.iter().map(empty).collect();
-        for round in 0..self.plan.repeats {
+        let mut series: Vec<_> = contenders.iter().map(|contender| Series::new(&contender.name)).collect();
+        for round in 0.. {
+            let lacking = lacking(case, &series, self.repeats(case));
+            if !lacking.contains(&true) {
+                break;
+            }
+            let mut idle = true;
             for turn in 0..contenders.len() {
                 let at = (round + turn) % contenders.len();
-                let (contender, own) = (&contenders[at], &mut series[at]);
-                let sample = self
-                    .take(unit, contender, &mut sizes[at])
-                    .map_err(|fault| format!("{}: {fault}", own.name))?;
-                own.figures.push(sample.figure);
-                own.lines.extend(sample.lines);
-                own.disturbed += usize::from(sample.disturbed);
+                if u128::from(self.ticker.nanos(start, self.ticker.now())) > self.plan.limit.as_nanos() {
+                    return Ok(series);
+                }
+                if lacking[at] {
+                    let (contender, own) = (&contenders[at], &mut series[at]);
+                    let taken = self.turn(case, contender, &mut sizes[at], own);
+                    idle &= !taken.map_err(|fault| named(contender, fault))?;
+                }
+            }
+            if idle {
+                std::thread::sleep(PAUSE);
             }
         }
         Ok(series)
     }
 
+    /// Samples that are enough for a claim.
+    pub(crate) fn repeats(&self, case: &Case) -> usize {
+        if case.placed { self.plan.repeats } else { 1 }
+    }
+
+    /// One contender's turn; whether it took a sample.
+    fn turn(
+        &self,
+        case: &Case,
+        contender: &Contender,
+        sizes: &mut Sizes,
+        own: &mut Series,
+    ) -> Result<bool, String> {
+        if !case.placed {
+            let figure = match contender.work {
+                Work::Whole(work) => work(self)?,
+                Work::Race(..) => return Err("a race hinges on where the CPUs are".into()),
+            };
+            own.points.push(Point { figure, line: None, placement: Placement::Any });
+            return Ok(true);
+        }
+        let before = self.cpus.line_nanos(&self.ticker)?;
+        let class = Placement::of(before);
+        if own.count(class) >= self.plan.repeats {
+            return Ok(false);
+        }
+        let sample = match contender.work {
+            Work::Whole(work) => self.whole(work)?,
+            Work::Race(shape, set_up) => {
+                let sample = self.sample(case.unit, &shape, set_up, sizes[class as usize])?;
+                if case.unit != Unit::Median && class == Placement::of(sample.line) {
+                    sizes[class as usize] = self.size_for(&shape, sizes[class as usize], sample.nanos);
+                }
+                sample
+            }
+        };
+        let fixed = matches!(contender.work, Work::Whole(_));
+        let short = !fixed && u128::from(sample.nanos) * 3 < self.plan.sample.as_nanos();
+        let line = Some(f64::midpoint(before, sample.line));
+        match Placement::around([before, sample.line]) {
+            None => own.discarded.push(Discard::Moved),
+            Some(_) if sample.disturbed => own.discarded.push(Discard::Disturbed),
+            Some(_) if short => own.discarded.push(Discard::Short),
+            Some(placement) => own.points.push(Point { figure: sample.figure, line, placement }),
+        }
+        Ok(true)
+    }
+
     /// Finds how many messages fill a sample: from four capacities upwards, until the time taken can be
     /// trusted.
-    fn calibrate(&self, unit: Unit, contender: &Contender) -> Result<u64, String> {
+    fn calibrate(&self, unit: Unit, contender: &Contender) -> Result<Sizes, String> {
+        let Work::Race(shape, set_up) = contender.work else { return Ok(Sizes::default()) };
         if unit == Unit::Median {
-            return Ok(whole(self.plan.sample.as_secs_f64() * PACED_RATE as f64, &contender.shape));
+            let messages = whole(self.plan.sample.as_secs_f64() * PACED_RATE as f64, &shape);
+            return Ok([messages; Placement::ALL.len()]);
         }
-        let mut messages = whole(0.0, &contender.shape);
+        let mut messages = whole(0.0, &shape);
         loop {
-            let sample = self.sample(unit, contender, messages)?;
-            let enough = u128::from(sample.nanos) * 4 >= self.plan.sample.as_nanos();
-            let next = self.size_for(contender, messages, sample.nanos);
+            let Sample { nanos, .. } = self.sample(unit, &shape, set_up, messages)?;
+            let enough = u128::from(nanos) * 4 >= self.plan.sample.as_nanos();
+            let next = self.size_for(&shape, messages, nanos);
             if enough {
-                return Ok(next);
+                return Ok([next; Placement::ALL.len()]);
             }
             // A short trial says little: approach in steps, so that a slow contender is not given a minute's
             // work.
             messages = next.min(messages * 16).max(messages + messages / 2);
-            messages = whole(messages as f64, &contender.shape);
+            messages = whole(messages as f64, &shape);
         }
     }
 
-    fn size_for(&self, contender: &Contender, messages: u64, nanos: u64) -> u64 {
-        whole(messages as f64 * self.plan.sample.as_nanos() as f64 / nanos.max(1) as f64, &contender.shape)
+    fn size_for(&self, shape: &Shape, messages: u64, nanos: u64) -> u64 {
+        whole(messages as f64 * self.plan.sample.as_nanos() as f64 / nanos.max(1) as f64, shape)
     }
+}
 
-    /// Takes a sample, and takes it again when it should not count; sets `messages` for the next one.
-    fn take(&self, unit: Unit, contender: &Contender, messages: &mut u64) -> Result<Sample, String> {
-        for retake in 0.. {
-            let sample = self.sample(unit, contender, *messages)?;
-            if unit != Unit::Median {
-                *messages = self.size_for(contender, *messages, sample.nanos);
-            }
-            let short = u128::from(sample.nanos) * 3 < self.plan.sample.as_nanos() * 2;
-            if retake == RETAKES || !(short || sample.disturbed) {
-                return Ok(sample);
-            }
+/// Which contenders still lack samples: all those of a claim together, so that they go on in turns.
+fn lacking(case: &Case, series: &[Series], repeats: usize) -> Vec<bool> {
+    let unsettled = |claim: &&Claim| {
+        let concerned: Vec<_> = series.iter().filter(|one| claim.concerns(&one.name)).collect();
+        best_filled(&concerned).is_none_or(|placement| fewest(&concerned, placement) < repeats)
+    };
+    let unsettled: Vec<_> = case.claims.iter().filter(unsettled).collect();
+    let lacks = |one: &Series| {
+        if case.claims.iter().any(|claim| claim.concerns(&one.name)) {
+            unsettled.iter().any(|claim| claim.concerns(&one.name))
+        } else {
+            one.points.len() < repeats
         }
-        unreachable!("the loop ends at the last retake")
-    }
+    };
+    series.iter().map(lacks).collect()
 }
 
 /// A number of messages near `wanted` that deals evenly to producers and batches and is four capacities at
@@ -184,17 +194,36 @@ fn whole(wanted: f64, shape: &Shape) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn medians() {
-        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
-        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
-    }
+    use crate::payload::Read;
+    use crate::series::tests::series;
 
     #[test]
     fn samples_are_four_rings_and_whole_batches() {
         let shape = Shape { producers: 8, receivers: 1, capacity: 1_024, batch: 60, read: Read::Every };
         assert_eq!(whole(0.0, &shape) % 480, 0);
         assert!(whole(0.0, &shape) >= 4_096);
+    }
+
+    fn case() -> Case {
+        let mut case = Case::new("T1", "test", Unit::Rate);
+        case.claim("ours", &["peer"], 1.0);
+        case
+    }
+
+    #[test]
+    fn a_claim_lacks_samples_until_one_class_has_enough_of_both() {
+        let near = (1.0, 36.0);
+        let ours = series("ours", &[near; 5]);
+        let mixed = series("peer", &[near, near, near, near, (1.0, 220.0), (1.0, 220.0)]);
+        assert_eq!(lacking(&case(), &[ours.clone(), mixed], 5), [true, true]);
+        assert_eq!(lacking(&case(), &[ours, series("peer", &[near; 5])], 5), [false, false]);
+    }
+
+    #[test]
+    fn who_is_in_no_claim_is_done_with_samples_of_any_class() {
+        let far_and_near = [(1.0, 220.0), (1.0, 36.0)];
+        let others = [series("ours", &[]), series("peer", &[]), series("other", &far_and_near)];
+        assert_eq!(lacking(&case(), &others, 2), [true, true, false]);
+        assert_eq!(lacking(&case(), &others, 3), [true, true, true]);
     }
 }

@@ -3,22 +3,24 @@
 //! A sample sets the contender up, starts its threads where they belong, releases them together, and takes
 //! the time from the start of the first producer to the last delivery. Then every receiver's count and sum
 //! must be what the messages add up to; if not, the whole run fails, since a queue that loses messages has no
-//! rate. The cache-line probe runs before and after, on the same two CPUs.
+//! rate. A contender that measures itself only has its figure taken and its surroundings watched. The
+//! cache-line probe runs right behind, on the same two CPUs; the one before is the caller's.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
-use crate::machine::{Usage, run_delay};
-use crate::measure::{Bench, Contender, Shape, Unit};
-use crate::roles::{Done, Load, Place, Work};
+use crate::case::{Shape, Unit};
+use crate::machine::{RunDelay, Usage};
+use crate::measure::Bench;
+use crate::roles::{self, Done, Load, Place, Roles};
 
 /// No sample takes this long; one that does has lost a message or a wake-up.
 const STUCK: Duration = Duration::from_secs(60);
-/// The same distance, measured twice, differs by less than this factor.
-const PLACEMENT_MOVED: f64 = 1.6;
-/// The share of a sample that a thread may wait for its CPU.
+/// The share of a sample that a thread may wait for its CPU, beyond what waking up takes.
 const DELAY_ALLOWED: f64 = 0.05;
+/// What waking up takes at most, each time.
+const WAKING_NANOS: u64 = 100_000;
 /// The share of all processor time that other processes may take, and the least that a tick of 10 ms can
 /// tell.
 const OTHERS_ALLOWED: f64 = 0.08;
@@ -29,9 +31,9 @@ const OTHERS_SECONDS: f64 = 0.03;
 pub(crate) struct Sample {
     pub(crate) figure: f64,
     pub(crate) nanos: u64,
-    /// The cache-line distance before and after.
-    pub(crate) lines: [f64; 2],
-    /// The placement moved, a thread waited for its CPU, or other processes were busy.
+    /// The cache-line distance afterwards.
+    pub(crate) line: f64,
+    /// A thread waited for its CPU, or other processes were busy.
     pub(crate) disturbed: bool,
 }
 
@@ -44,8 +46,14 @@ struct End {
 
 impl Bench {
     /// Takes one sample; fails when a receiver did not read exactly what was sent.
-    pub(crate) fn sample(&self, unit: Unit, contender: &Contender, messages: u64) -> Result<Sample, String> {
-        let Shape { producers, receivers, capacity, batch, read } = contender.shape;
+    pub(crate) fn sample(
+        &self,
+        unit: Unit,
+        shape: &Shape,
+        set_up: fn(&Load) -> Roles,
+        messages: u64,
+    ) -> Result<Sample, String> {
+        let Shape { producers, receivers, capacity, batch, read } = *shape;
         let load = Load {
             messages,
             producers,
@@ -57,14 +65,13 @@ impl Bench {
             reader_cpu: self.cpus.reader(),
             ticker: self.ticker.clone(),
         };
-        let before = self.cpus.line_nanos(&self.ticker)?;
-        let roles = (contender.set_up)(&load);
+        let roles = set_up(&load);
         let expected = roles.expected;
         let threads = roles.threads.len();
         let usage = Usage::now();
         let ends = self.race(roles.threads)?;
         let others = Usage::now().by_others_since(usage);
-        let after = self.cpus.line_nanos(&self.ticker)?;
+        let line = self.cpus.line_nanos(&self.ticker)?;
 
         let tallies: Vec<_> = ends.iter().flat_map(|end| &end.done.tallies).collect();
         if tallies.len() != receivers {
@@ -86,17 +93,32 @@ impl Bench {
                     ends.iter().find_map(|end| end.done.latencies.as_ref()).ok_or("no latencies")?;
                 latencies.value_at_quantile(0.5) as f64
             }
+            other => return Err(format!("a race has no figure in {}", other.symbol())),
         };
-        let moved = before.max(after) / before.min(after) > PLACEMENT_MOVED;
         let delay = ends.iter().map(|end| end.delay).max().unwrap_or(0);
         let starved = threads <= self.cpus.len() && delay as f64 > nanos as f64 * DELAY_ALLOWED;
+        let disturbed = starved || self.crowded_out(others, nanos);
+        Ok(Sample { figure, nanos, line, disturbed })
+    }
+
+    /// Takes the figure of a contender that measures itself.
+    pub(crate) fn whole(&self, work: fn(&Self) -> Result<f64, String>) -> Result<Sample, String> {
+        let (usage, start) = (Usage::now(), self.ticker.now());
+        let figure = work(self)?;
+        let nanos = self.ticker.nanos(start, self.ticker.now());
+        let others = Usage::now().by_others_since(usage);
+        let line = self.cpus.line_nanos(&self.ticker)?;
+        Ok(Sample { figure, nanos, line, disturbed: self.crowded_out(others, nanos) })
+    }
+
+    /// Whether other processes took more than their share of this time.
+    fn crowded_out(&self, others: f64, nanos: u64) -> bool {
         let share = others * 1e9 / (nanos as f64 * self.cpus.len() as f64);
-        let crowded_out = share > OTHERS_ALLOWED && others >= OTHERS_SECONDS;
-        Ok(Sample { figure, nanos, lines: [before, after], disturbed: moved || starved || crowded_out })
+        share > OTHERS_ALLOWED && others >= OTHERS_SECONDS
     }
 
     /// Runs all threads, released together; fails when one panics or does not come back.
-    fn race(&self, threads: Vec<(Place, Work)>) -> Result<Vec<End>, String> {
+    fn race(&self, threads: Vec<(Place, roles::Work)>) -> Result<Vec<End>, String> {
         let barrier = Arc::new(Barrier::new(threads.len()));
         let (finished, ends) = mpsc::channel();
         let mut handles = Vec::new();
@@ -106,12 +128,12 @@ impl Bench {
             handles.push(std::thread::spawn(move || {
                 let pinned = cpus.pin(place);
                 barrier.wait();
-                let delay = run_delay();
+                let before = RunDelay::now();
                 let start = matches!(place, Place::Producer(_)).then(|| ticker.now());
                 let outcome = pinned.and_then(|()| {
                     let done =
                         catch_unwind(AssertUnwindSafe(work)).map_err(|_| "a thread panicked".to_owned())?;
-                    Ok(End { start, delay: run_delay().saturating_sub(delay), done })
+                    Ok(End { start, delay: RunDelay::now().since(before, WAKING_NANOS), done })
                 });
                 // Nobody listens once another thread has failed the sample.
                 finished.send(outcome).ok();
@@ -140,24 +162,25 @@ mod tests {
     use crate::measure::Plan;
     use crate::payload::{Read, Tally};
     use crate::peer::bare;
-    use crate::roles::{Roles, Source};
+    use crate::roles::Source;
 
     const SHAPE: Shape = Shape { producers: 1, receivers: 1, capacity: 64, batch: 1, read: Read::Every };
 
-    fn bench() -> Bench {
-        let plan = Plan { repeats: 1, sample: Duration::from_millis(1) };
-        Bench { cpus: Cpus::find().unwrap(), ticker: Ticker::new(), plan }
+    fn sample(set_up: fn(&Load) -> Roles) -> Result<Sample, String> {
+        let short = Duration::from_millis(1);
+        let plan = Plan { repeats: 1, sample: short, limit: short, quick: true };
+        let bench = Bench { cpus: Cpus::find().unwrap(), ticker: Ticker::new(), plan, harness: None };
+        bench.sample(Unit::Rate, &SHAPE, set_up, 10_000)
     }
 
     #[test]
     fn a_sample_of_the_bare_ring_adds_up() {
-        let contender = Contender { name: "bare".into(), shape: SHAPE, set_up: bare::one_by_one::<u64> };
-        let sample = bench().sample(Unit::Rate, &contender, 10_000).unwrap();
+        let sample = sample(bare::one_by_one::<u64>).unwrap();
         assert!(sample.figure > 0.0 && sample.nanos > 0);
     }
 
-    /// Claims to have read everything, and has read zeros.
-    struct Liar;
+    /// Claims to have read as many as it says, with this sum.
+    struct Liar(Tally);
 
     impl Source for Liar {
         fn turn(&mut self) -> u64 {
@@ -165,23 +188,49 @@ mod tests {
         }
 
         fn tallies(self) -> Vec<Tally> {
-            vec![Tally { count: 10_000, sum: 0 }]
+            vec![self.0]
         }
     }
 
     #[test]
     fn a_wrong_sum_fails_the_run() {
-        let set_up = |load: &Load| Roles::of::<u64>(load).publisher(|| ()).consumer(load, 1, Liar);
-        let contender = Contender { name: "liar".into(), shape: SHAPE, set_up };
-        let fault = bench().sample(Unit::Rate, &contender, 10_000).unwrap_err();
+        let zeros = |load: &Load| {
+            let tally = Tally { count: 10_000, sum: 0 };
+            Roles::of::<u64>(load).publisher(|| ()).consumer(load, 1, Liar(tally))
+        };
+        let fault = sample(zeros).unwrap_err();
         assert!(fault.contains("should have read"), "{fault}");
     }
 
     #[test]
+    fn a_lost_message_fails_the_run() {
+        let lost = |load: &Load| {
+            let mut tally = load.expected::<u64>();
+            tally.count -= 1;
+            Roles::of::<u64>(load).publisher(|| ()).consumer(load, 1, Liar(tally))
+        };
+        assert!(sample(lost).unwrap_err().contains("messages were lost"));
+    }
+
+    #[test]
+    fn a_receiver_that_is_missing_fails_the_run() {
+        let nobody = |load: &Load| {
+            let ended = Some(load.ticker.now());
+            let reader = move || Done { ended, ..Done::default() };
+            Roles::of::<u64>(load).publisher(|| ()).reader(Place::Consumer(0), reader)
+        };
+        assert!(sample(nobody).unwrap_err().contains("receivers reported"));
+    }
+
+    #[test]
     fn a_panic_fails_the_run() {
-        let set_up =
-            |load: &Load| Roles::of::<u64>(load).publisher(|| panic!("on purpose")).consumer(load, 1, Liar);
-        let contender = Contender { name: "panics".into(), shape: SHAPE, set_up };
-        assert!(bench().sample(Unit::Rate, &contender, 10_000).unwrap_err().contains("panicked"));
+        let panics = |load: &Load| {
+            Roles::of::<u64>(load).publisher(|| panic!("on purpose")).consumer(
+                load,
+                1,
+                Liar(load.expected::<u64>()),
+            )
+        };
+        assert!(sample(panics).unwrap_err().contains("panicked"));
     }
 }

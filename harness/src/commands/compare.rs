@@ -1,8 +1,9 @@
 //! `harness compare BASE CURRENT`: whether the second result is worse than the first.
 //!
-//! `--interleave` takes two command lines in place of files and runs them in turn, `--rounds` times each. Either way
-//! scenario and configuration must be the same. Exit code 1 on a regression, 2 when the two do not compare, 3 under
-//! `--strict` when a change beyond the threshold is not more than noise.
+//! `--interleave` takes two command lines in place of files and runs them in turn, `--rounds` times each, or for as long
+//! as it takes to know what they are about. Either way scenario and configuration must be the same. Exit code 1 on a
+//! regression, 2 when the two do not compare, 3 under `--strict` when a change beyond the threshold is not more than
+//! noise.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,6 +16,12 @@ use crate::num;
 use crate::report::Paint;
 use crate::{Verdict, cli};
 
+/// Rounds, unless it is said how many: enough for a verdict on a quiet machine, and as many as anybody will wait for.
+const FEWEST_ROUNDS: usize = 10;
+const MOST_ROUNDS: usize = 60;
+/// How often it is asked whether that was enough.
+const STEP: usize = 5;
+
 /// The arguments of `harness compare`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -25,7 +32,7 @@ pub(crate) struct Arguments {
     /// Run the two command lines in turn, A B B A, and compare all their results
     #[arg(long)]
     interleave: bool,
-    /// How often each command line is run [default: 10]
+    /// How often each command line is run [default: until the rate is known to within 0.7 thresholds; 10 to 60 times]
     #[arg(long, requires = "interleave", value_parser = clap::value_parser!(u16).range(1..=1_000), value_name = "N")]
     rounds: Option<u16>,
     /// The change in percent beyond which a difference counts
@@ -54,15 +61,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
             "the two results have no figure in common; compare runs that came to their end".to_owned()
         );
     }
-    let notes = notes(&base, &current);
+    let notes = notes(&base, &current, &rows);
     say(&if arguments.json {
         object(&base[0], &rows, &notes, arguments)
     } else {
         table(&base[0], &rows, &notes, Paint::new(arguments.color))
     })?;
-    Ok(match worst(&rows) {
+    Ok(match compare::whole(&rows) {
         Finding::Regression => Verdict::Failed,
-        Finding::Inconclusive if arguments.strict => Verdict::Noisy,
+        _ if arguments.strict && !untold(&rows).is_empty() => Verdict::Noisy,
         Finding::Inconclusive | Finding::Improvement | Finding::Same => Verdict::Passed,
     })
 }
@@ -72,16 +79,25 @@ fn sides(arguments: &Arguments) -> Result<[Vec<Value>; 2], String> {
         let one = |path: &String| Ok::<_, String>(vec![load::result(Path::new(path))?]);
         return Ok([one(&arguments.base)?, one(&arguments.current)?]);
     }
-    let rounds = usize::from(arguments.rounds.unwrap_or(10));
-    compare::interleave([&arguments.base, &arguments.current], rounds, &mut |round, side, result| {
+    let rounds = arguments.rounds.map(usize::from);
+    let threshold = arguments.threshold / 100.0;
+    let enough = |base: &[Value], current: &[Value]| {
+        rounds.is_none()
+            && base.len() >= FEWEST_ROUNDS
+            && base.len().is_multiple_of(STEP)
+            && compare::is_sure(base, current, threshold)
+    };
+    let most = rounds.unwrap_or(MOST_ROUNDS);
+    let of = if rounds.is_some() { "of" } else { "of at most" };
+    compare::interleave([&arguments.base, &arguments.current], most, &enough, &mut |round, side, result| {
         let rate = result["metrics"]["messagesPerSec"].as_f64();
         let rate = rate.map_or_else(|| "no rate".to_owned(), |rate| Unit::PerSecond.text(rate));
-        eprintln!("compare: round {round} of {rounds}, {side}: {rate}");
+        eprintln!("compare: round {round} {of} {most}, {side}: {rate}");
     })
 }
 
 /// What a reader should know before believing any of it.
-fn notes(base: &[Value], current: &[Value]) -> Vec<String> {
+fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
     let mut notes = Vec::new();
     for name in ["cpuModel", "cpuCores", "kernel", "pinning"] {
         let (left, right) = (&base[0]["environment"][name], &current[0]["environment"][name]);
@@ -100,6 +116,12 @@ fn notes(base: &[Value], current: &[Value]) -> Vec<String> {
             notes.push(format!("{failed} of {} results of {side} failed their criteria", results.len()));
         }
     }
+    let placements = rows.iter().map(|row| row.placements).max().unwrap_or(1);
+    if placements > 1 {
+        notes.push(format!(
+            "the CPUs were {placements} distances apart in turn: compared within each; base and current are of the most frequent"
+        ));
+    }
     if base.len() == 1 {
         notes.push(
             "two runs at different times differ by what the machine did meanwhile, too; --interleave runs both in turn"
@@ -109,20 +131,17 @@ fn notes(base: &[Value], current: &[Value]) -> Vec<String> {
     notes
 }
 
-/// The finding of the whole: a regression anywhere is one.
-fn worst(rows: &[Row]) -> Finding {
-    let has = |finding| rows.iter().any(|row| row.finding == finding);
-    [Finding::Regression, Finding::Inconclusive, Finding::Improvement]
-        .into_iter()
-        .find(|&finding| has(finding))
-        .unwrap_or(Finding::Same)
+/// The rows that cannot be told.
+fn untold(rows: &[Row]) -> Vec<&Row> {
+    rows.iter().filter(|row| row.finding == Finding::Inconclusive).collect()
 }
 
 fn object(base: &Value, rows: &[Row], notes: &[String], arguments: &Arguments) -> String {
     let object = json!({
         "scenario": base["scenario"],
         "thresholdPercent": arguments.threshold,
-        "finding": worst(rows).name(),
+        "finding": compare::whole(rows).name(),
+        "untold": untold(rows).iter().map(|row| row.metric.name).collect::<Vec<_>>(),
         "metrics": rows.iter().map(Row::object).collect::<Vec<_>>(),
         "notes": notes,
     });
@@ -145,23 +164,21 @@ fn table(base: &Value, rows: &[Row], notes: &[String], paint: Paint) -> String {
         let names = rows.iter().filter(|row| row.finding == finding).map(|row| row.metric.name);
         names.collect::<Vec<_>>().join(", ")
     };
-    lines.push(match worst(rows) {
+    lines.push(match compare::whole(rows) {
         Finding::Regression => paint.bad(&format!("regression: {}", of(Finding::Regression))),
-        Finding::Inconclusive => {
-            format!("no regression shown; inconclusive: {} (more iterations tell)", of(Finding::Inconclusive))
-        }
+        Finding::Inconclusive => "inconclusive: no regression shown, and none ruled out".to_owned(),
         Finding::Improvement => paint.good(&format!("improvement: {}", of(Finding::Improvement))),
         Finding::Same => paint.good("no difference"),
     });
+    lines.extend(untold(rows).iter().map(|row| {
+        format!("cannot be told: {}, anywhere within {} (more rounds tell)", row.metric.name, interval(row))
+    }));
     lines.extend(notes.iter().map(|note| paint.faint(&format!("note: {note}"))));
     lines.join("\n") + "\n"
 }
 
 fn line(row: &Row, paint: Paint) -> String {
-    let unit = row.metric.unit;
-    let interval = row
-        .interval
-        .map_or_else(|| "-".to_owned(), |(low, high)| format!("{} .. {} %", share(low), share(high)));
+    let (unit, interval) = (row.metric.unit, interval(row));
     let finding = match row.finding {
         Finding::Regression => paint.bad("regression"),
         Finding::Improvement => paint.good("improvement"),
@@ -178,6 +195,11 @@ fn line(row: &Row, paint: Paint) -> String {
         format!("{}, {}", num::count(row.values.0), num::count(row.values.1)),
         caveat.map_or_else(String::new, |caveat| format!(" ({caveat})")),
     )
+}
+
+fn interval(row: &Row) -> String {
+    row.interval()
+        .map_or_else(|| "-".to_owned(), |(low, high)| format!("{} .. {} %", share(low), share(high)))
 }
 
 /// A share in percent; from tenfold on the digits say nothing.

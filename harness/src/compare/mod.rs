@@ -1,16 +1,21 @@
 //! Whether one build is slower than another, and whether that is more than noise.
 //!
 //! Two sides, each a result or several of the same scenario and configuration. Of every [`metric`] there are the
-//! values of either side: one an iteration when a side is a single result, one a run when there are several. The
-//! change is that of the medians. It is a *regression* when it is beyond the threshold for the worse and more than
-//! noise, an *improvement* the other way round; beyond the threshold, but not more than noise, it is *inconclusive*;
-//! otherwise there is no difference worth naming.
+//! values of either side: one an iteration when a side is a single result, one a run when there are several. They are
+//! dealt into [`strata`] by how far the CPUs were apart, and only compared within one. A change is a *regression* when
+//! it is beyond the threshold for the worse and more than noise, an *improvement* the other way round; beyond the
+//! threshold, but not more than noise, it is *inconclusive*; otherwise there is no difference worth naming.
 //!
-//! More than noise means both: the Mann-Whitney test ([`rank`]) gives at most 2 %, and the bootstrap interval of the
-//! change ([`resample`]) leaves out zero. Six metrics that go together, each wrong one time in fifty and only counted
-//! when it is beyond the threshold for the worse, make a build that is compared with itself pass 19 times of 20; from
-//! six values a side on, a slow-down by 30 % is still found. With four values or fewer no test can reach 2 %: then
-//! complete separation must do, and the line says so. With one value a side the threshold alone decides.
+//! More than noise means both: the Mann-Whitney test ([`rank`]) leaves less than 2 % for all metrics together (Holm
+//! 1979: the clearest of six must reach a sixth of that, the next a fifth, ..), and the bootstrap interval of the
+//! change ([`resample`]) leaves out zero. So a build that is compared with itself is called worse or better one time
+//! in fifty at most. With five values or fewer no test can reach that: then complete separation must do, and the line
+//! says so. With one value a side the threshold alone decides.
+//!
+//! The finding of the whole is that of its rows, with one exception. A tail percentile on a shared machine may be off
+//! by a factor of ten from run to run, and would leave every comparison inconclusive. So rows that are not what the
+//! scenario is about ([`Metric::is_headline`]) and cannot be told are named beside the finding, with the interval that
+//! says what could hide in them, and do not take it back.
 
 mod interleave;
 mod metric;
@@ -18,6 +23,7 @@ mod rank;
 mod resample;
 #[cfg(test)]
 mod simulated;
+mod strata;
 
 pub(crate) use interleave::run as interleave;
 pub(crate) use metric::{Metric, Unit};
@@ -25,9 +31,14 @@ pub(crate) use metric::{Metric, Unit};
 use serde_json::{Value, json};
 
 use crate::num;
+use strata::Stratum;
 
-/// The probability up to which a difference is more than noise.
+/// The probability up to which any difference is more than noise, of all metrics together.
 const LEVEL: f64 = 0.02;
+/// The share of the threshold within which the interval of a headline must be for more rounds to be needless.
+const SURE: f64 = 0.7;
+/// Fewer pairs than this, spread over up to three placements, cannot reach a seventh of [`LEVEL`].
+const PAIRS: usize = 8;
 
 /// What a metric says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,16 +65,20 @@ impl Finding {
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) metric: Metric,
+    /// The median where most values are.
     pub(crate) base: f64,
     pub(crate) current: f64,
     /// Values of either side.
     pub(crate) values: (usize, usize),
+    /// In how many placements of the CPUs.
+    pub(crate) placements: usize,
     /// Relative, from base to current.
     pub(crate) change: f64,
-    /// Its 95 % interval; absent with one value a side.
-    pub(crate) interval: Option<(f64, f64)>,
+    strata: Vec<Stratum>,
     /// Of a difference this large when there is none; absent with one value a side.
     pub(crate) probability: Option<f64>,
+    /// The smallest that so many values can give.
+    smallest: f64,
     pub(crate) finding: Finding,
 }
 
@@ -75,51 +90,110 @@ pub(crate) fn change(base: f64, current: f64) -> Option<f64> {
 /// Compares two sides of one configuration (see [`difference`]); `threshold` is a share.
 pub(crate) fn rows(base: &[Value], current: &[Value], threshold: f64) -> Vec<Row> {
     let sides = metric::sides(base, current).into_iter();
-    sides.filter_map(|(metric, base, current)| row(metric, &base, &current, threshold)).collect()
+    let mut rows: Vec<Row> =
+        sides.filter_map(|(metric, base, current)| row(metric, strata::deal(&base, &current))).collect();
+    judge(&mut rows, threshold);
+    rows
 }
 
-fn row(metric: Metric, base: &[f64], current: &[f64], threshold: f64) -> Option<Row> {
-    let several = base.len() > 1 && current.len() > 1;
+fn row(metric: Metric, strata: Vec<Stratum>) -> Option<Row> {
+    let fullest = strata.iter().max_by_key(|one| one.len())?;
+    let count = |side: fn(&Stratum) -> &Vec<f64>| strata.iter().map(|one| side(one).len()).sum::<usize>();
+    let values = (count(|one| &one.base), count(|one| &one.current));
+    let several = values.0 > 1 && values.1 > 1;
     Some(Row {
         metric,
-        base: num::median(base)?,
-        current: num::median(current)?,
-        values: (base.len(), current.len()),
-        change: change(num::median(base)?, num::median(current)?)?,
-        interval: resample::interval(base, current),
-        probability: rank::probability(base, current).filter(|_| several),
-        finding: finding(metric, base, current, threshold)?,
+        base: num::median(&fullest.base)?,
+        current: num::median(&fullest.current)?,
+        values,
+        placements: strata.len(),
+        change: resample::change(&strata)?,
+        probability: rank::probability(&strata).filter(|_| several),
+        smallest: rank::smallest(&strata),
+        strata,
+        finding: Finding::Same,
     })
 }
 
-/// What the values of a metric say. Goes no further than it takes to tell.
-fn finding(metric: Metric, base: &[f64], current: &[f64], threshold: f64) -> Option<Finding> {
-    let change = change(num::median(base)?, num::median(current)?)?;
-    if change.abs() <= threshold {
-        return Some(Finding::Same);
-    }
-    let more_than_noise = || {
+/// Says of each row what it is, given all of them.
+fn judge(rows: &mut [Row], threshold: f64) {
+    let mut order: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].probability.is_some()).collect();
+    order.sort_by(|&left, &right| {
+        let probability = |at: usize| rows[at].probability.unwrap_or(1.0);
+        probability(left).total_cmp(&probability(right))
+    });
+    let mut level = vec![0.0; rows.len()];
+    for (place, &at) in order.iter().enumerate() {
+        let left = num::float(num::count(order.len() - place));
         // The least that these sizes can reach, where that is above the level.
-        let level = LEVEL.max(rank::smallest(base.len(), current.len()) * 1.000_001);
-        rank::probability(base, current).is_none_or(|probability| probability <= level)
-            && resample::interval(base, current).is_none_or(|(low, high)| low > 0.0 || high < 0.0)
+        level[at] = (LEVEL / left).max(rows[at].smallest * 1.000_001);
+        // Nothing less clear than what is not clear enough is.
+        if rows[at].probability.is_some_and(|probability| probability > level[at]) {
+            break;
+        }
+    }
+    for (row, level) in rows.iter_mut().zip(level) {
+        let more_than_noise = || {
+            row.probability.is_none_or(|probability| probability <= level)
+                && row.interval().is_none_or(|(low, high)| low > 0.0 || high < 0.0)
+        };
+        row.finding = if row.change.abs() <= threshold {
+            Finding::Same
+        } else if !more_than_noise() {
+            Finding::Inconclusive
+        } else if (row.change > 0.0) == row.metric.more_is_better {
+            Finding::Improvement
+        } else {
+            Finding::Regression
+        };
+    }
+}
+
+/// The finding of the whole.
+pub(crate) fn whole(rows: &[Row]) -> Finding {
+    let has = |finding| rows.iter().any(|row| row.finding == finding);
+    let about = |row: &&Row| row.metric.is_headline();
+    let untold = |row: &Row| row.finding == Finding::Inconclusive;
+    let nothing_told = if rows.iter().any(|row| about(&row)) {
+        rows.iter().filter(about).any(untold)
+    } else {
+        rows.iter().any(untold)
     };
-    let several = base.len() > 1 && current.len() > 1;
-    Some(if several && !more_than_noise() {
+    if has(Finding::Regression) {
+        Finding::Regression
+    } else if nothing_told {
         Finding::Inconclusive
-    } else if (change > 0.0) == metric.more_is_better {
+    } else if has(Finding::Improvement) {
         Finding::Improvement
     } else {
-        Finding::Regression
-    })
+        Finding::Same
+    }
+}
+
+/// Whether the headlines are known so well that more rounds would hardly change what is said of them: the interval is
+/// narrow, and there is so much to compare in common placements that a change would be told from noise.
+pub(crate) fn is_sure(base: &[Value], current: &[Value], threshold: f64) -> bool {
+    metric::sides(base, current).iter().filter(|(metric, ..)| metric.is_headline()).all(
+        |(_, base, current)| {
+            let strata = strata::deal(base, current);
+            let pairs: usize = strata.iter().map(|one| one.base.len().min(one.current.len())).sum();
+            let interval = resample::interval(&strata, resample::FEW_DRAWS);
+            pairs >= PAIRS && interval.is_some_and(|(low, high)| high - low <= 2.0 * SURE * threshold)
+        },
+    )
 }
 
 impl Row {
+    /// The 95 % interval of the change; none with one value a side. Takes a moment.
+    pub(crate) fn interval(&self) -> Option<(f64, f64)> {
+        resample::interval(&self.strata, resample::DRAWS)
+    }
+
     /// What weakens it, if anything does.
     pub(crate) fn caveat(&self) -> Option<&'static str> {
         match self.values {
             (1, _) | (_, 1) => Some("one value a side: noise unknown"),
-            (base, current) if rank::smallest(base, current) > LEVEL => Some("few values a side"),
+            _ if self.smallest > LEVEL => Some("few values a side"),
             _ => None,
         }
     }
@@ -132,10 +206,11 @@ impl Row {
             "current": self.current,
             "baseValues": self.values.0,
             "currentValues": self.values.1,
+            "placements": self.placements,
             "changePercent": self.change * 100.0,
             "finding": self.finding.name(),
         });
-        if let Some((low, high)) = self.interval {
+        if let Some((low, high)) = self.interval() {
             object["intervalPercent"] = json!([low * 100.0, high * 100.0]);
         }
         if let Some(probability) = self.probability {
@@ -194,9 +269,63 @@ mod tests {
     #[test]
     fn with_few_values_complete_separation_must_do_and_is_marked() {
         assert_eq!(found(&[100.0, 101.0, 102.0], &[70.0, 71.0, 72.0]), Finding::Regression);
-        assert_eq!(found(&[100.0, 101.0, 69.0], &[70.0, 71.0, 102.0]), Finding::Inconclusive);
+        assert_eq!(found(&[100.0, 101.0, 89.0], &[70.0, 71.0, 90.0]), Finding::Inconclusive);
         let rows = rows(&[result(&[100.0, 101.0])], &[result(&[70.0, 71.0])], 0.1);
         assert_eq!(rows[0].caveat(), Some("few values a side"));
+    }
+
+    fn row_of(name: &str, finding: Finding) -> Row {
+        let result = json!({"metrics": {"messagesPerSec": 1.0, "latency": {"p99": 1.0}}});
+        let mut rows = rows(std::slice::from_ref(&result), std::slice::from_ref(&result), 0.1);
+        rows.retain(|row| row.metric.name == name);
+        rows[0].finding = finding;
+        rows.remove(0)
+    }
+
+    #[test]
+    fn a_tail_that_cannot_be_told_does_not_take_back_what_the_headline_says() {
+        let of = |throughput, p99| whole(&[row_of("throughput", throughput), row_of("p99", p99)]);
+        assert_eq!(of(Finding::Same, Finding::Inconclusive), Finding::Same);
+        assert_eq!(of(Finding::Improvement, Finding::Inconclusive), Finding::Improvement);
+        assert_eq!(of(Finding::Inconclusive, Finding::Same), Finding::Inconclusive);
+        assert_eq!(of(Finding::Inconclusive, Finding::Improvement), Finding::Inconclusive);
+        assert_eq!(of(Finding::Same, Finding::Regression), Finding::Regression);
+        assert_eq!(whole(&[row_of("p99", Finding::Inconclusive)]), Finding::Inconclusive);
+    }
+
+    #[test]
+    fn of_many_metrics_the_clearest_must_be_clearer() {
+        let rate: Vec<f64> = (0..6).map(|n| 100.0 + f64::from(n)).collect();
+        let worse: Vec<f64> = rate.iter().map(|rate| rate * 0.8).collect();
+        let result = |rates: &[f64]| {
+            let iterations: Vec<Value> = rates
+                .iter()
+                .map(|rate| json!({"messagesPerSec": rate, "latency": {"p50": 1.0, "p95": 1.0, "p99": 1.0}}))
+                .collect();
+            json!({"metrics": {"iterations": iterations}})
+        };
+        let of = |current: &[f64]| rows(&[result(&rate)], &[result(current)], 0.1)[0].clone();
+        assert_eq!(of(&worse).finding, Finding::Regression);
+        let mut nearly = worse.clone();
+        nearly[0] = 101.5; // now 0.015: below 2 %, and not below a quarter of it
+        let row = of(&nearly);
+        assert!(row.probability.is_some_and(|probability| (0.005..LEVEL).contains(&probability)), "{row:?}");
+        assert_eq!(row.finding, Finding::Inconclusive);
+    }
+
+    #[test]
+    fn agreement_of_a_few_is_not_enough_to_stop() {
+        // Either side nearly always in a placement of its own: an interval as narrow as can be, and no evidence.
+        let run = |far: bool| {
+            let distance = if far { 200.0 } else { 15.0 };
+            json!({"metrics": {"iterations": [{"messagesPerSec": if far { 25.0 } else { 100.0 },
+                   "noise": {"placementBeforeNs": distance, "placementAfterNs": distance}}]}})
+        };
+        let side = |far: usize, near: usize| -> Vec<Value> {
+            (0..far).map(|_| run(true)).chain((0..near).map(|_| run(false))).collect()
+        };
+        assert!(!is_sure(&side(9, 1), &side(1, 9), 0.1));
+        assert!(is_sure(&side(6, 4), &side(4, 6), 0.1));
     }
 
     #[test]

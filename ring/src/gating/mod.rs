@@ -19,6 +19,8 @@
 //! starts over. One of the two fences comes first. The scan's: then the attacher sees every claim that the scan's
 //! result rests on, and starts at or after it. The attacher's: then the scan sees the new version and looks again.
 //! Either way no producer holds a gate beyond the new cursor's start, so nothing that it must read is overwritten.
+//! The scan's fence is the light half and the attacher's the heavy one: scans are a producer's, whose stores of a whole
+//! batch a full fence would wait for, each time that the ring is full.
 //!
 //! *Unpublished slots.* A cursor that reads vouches for what it passed: it was published. A cursor that was just
 //! attached does not: it starts at the end of what is *claimed*, and a claim before it may not be written yet. Producers
@@ -34,7 +36,9 @@ pub(crate) mod predicate;
 pub(crate) mod table;
 
 use crate::sequence::{Sequence, TAG};
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, broken, fence, lock, ordering};
+use crate::sync::{
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, broken, heavy_fence, light_fence, lock, ordering,
+};
 use crossbeam_utils::CachePadded;
 use gate::ATTACHING;
 pub(crate) use gate::{DETACHED, DETACHES, FILTERS, GONE, Gate, LEAVES, NOBODY, held_by};
@@ -168,7 +172,7 @@ impl Gates {
                 },
             );
             let earliest = self.proven(earliest, &published);
-            fence("scan.no_fence", Ordering::SeqCst); // pairs with the fence in `attach`
+            light_fence("scan.no_fence"); // pairs with the heavy fence in `attach_with`
             // Relaxed: ordered by the fence.
             if self.version.load(Ordering::Relaxed) == version {
                 return earliest;
@@ -233,7 +237,7 @@ impl Gates {
         if !broken("attach.no_version") {
             self.version.fetch_add(1, ordering("attach.version.release", Ordering::Release));
         }
-        fence("attach.no_fence", Ordering::SeqCst); // pairs with the fence in `scan`
+        heavy_fence("attach.no_fence"); // pairs with the light fence in `scan`
         let start = tail();
         // A swap, which comes after the swap of a scan that proved the provisional tail; a plain store would too, but the
         // model checker cannot tell.

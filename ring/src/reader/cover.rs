@@ -182,6 +182,8 @@ pub struct Cover<T: Send + Sync + 'static, S: Sequencer> {
     /// The same cursors as the shared ones, reachable without a lock.
     pub(super) cursors: Vec<SharedCursor<T, S>>,
     pub(super) available: Sequence,
+    /// The end of the last padding that was seen.
+    pub(super) padded: Sequence,
     gather: Gather,
     in_turn: bool,
 }
@@ -202,7 +204,14 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         let shared = Arc::new(shared);
         let weak: Weak<CoverShared<T, S>> = Arc::downgrade(&shared);
         core.add_cover(weak);
-        Self { shared, cursors: Vec::new(), available: start, gather: Gather::default(), in_turn: false }
+        Self {
+            shared,
+            cursors: Vec::new(),
+            available: start,
+            padded: start,
+            gather: Gather::default(),
+            in_turn: false,
+        }
     }
 
     /// The ring whose cursors this serves.
@@ -306,13 +315,14 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
     #[inline]
     pub fn turn(&mut self) -> Turn<'_, T, S> {
         self.begin();
-        let Self { shared, available, gather, .. } = self;
+        let Self { shared, available, padded, gather, .. } = self;
         let core = &*shared.core;
         let behind = shared.gate().position();
         let mut look = || {
             // The gate may have been moved past what we saw, for cursors that are gone.
             let from = available.later(behind);
-            *available = core.sequencer.published(&core.slots, from, core.capacity() - behind.until(from));
+            let limit = core.capacity() - behind.until(from);
+            *available = core.sequencer.look(&core.slots, from, limit, padded);
             (behind.until(*available), available.number())
         };
         let (ready, end) = look();

@@ -41,6 +41,8 @@ pub struct Cursor<T: Send + Sync + 'static, S: Sequencer> {
     position: Sequence,
     /// How far the ring was seen to be published.
     available: Sequence,
+    /// The end of the last padding that was seen.
+    padded: Sequence,
     gather: Gather,
 }
 
@@ -48,7 +50,14 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cursor<T, S> {
     pub(crate) fn attach(core: &Arc<Core<T, S>>) -> Self {
         let (gate, position) = core.gates.attach(Kind::Lossless, || core.sequencer.tail());
         core.notify_attached();
-        Self { core: Arc::clone(core), gate, position, available: position, gather: Gather::default() }
+        Self {
+            core: Arc::clone(core),
+            gate,
+            position,
+            available: position,
+            padded: position,
+            gather: Gather::default(),
+        }
     }
 
     /// The position: the sequence that is read next.
@@ -82,10 +91,10 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cursor<T, S> {
     /// Looks how far the ring is published; whether there is anything to read.
     #[inline]
     fn look(&mut self) -> bool {
-        let Self { core, position, available, gather, .. } = self;
+        let Self { core, position, available, padded, gather, .. } = self;
         let capacity = core.capacity();
         let mut look = || {
-            *available = core.sequencer.published(&core.slots, *position, capacity);
+            *available = core.sequencer.look(&core.slots, *position, capacity, padded);
             (position.until(*available), available.number())
         };
         let (ready, end) = look();
@@ -144,7 +153,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> Batch<'_, T, S> {
     #[must_use]
     pub fn view(&self) -> View<'_, T, S> {
         // Published and acquired by the cursor's look; gated by its position until the drop.
-        View::new(&self.cursor.core.slots, self.cursor.position, self.end)
+        let Cursor { core, position, padded, .. } = &*self.cursor;
+        View::new(&core.slots, *position, self.end, position.is_before(*padded))
     }
 
     /// Calls `read` with each value and its sequence; returns how many there were.

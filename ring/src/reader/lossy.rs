@@ -140,7 +140,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
             return LossyRead::Read(0);
         }
         // Published and acquired just now; the position, which nobody else moves while we hold it, keeps producers off.
-        let count = View::new(&self.core.slots, from, to).for_each(&mut copy);
+        let count = View::new(&self.core.slots, from, to, true).for_each(&mut copy);
         gate.move_to(to);
         LossyRead::Read(count)
     }

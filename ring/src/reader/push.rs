@@ -47,7 +47,7 @@ fn push<T, S: Sequencer>(core: &Core<T, S>, index: usize, gate: &Gate, target: S
         return Some(target);
     }
     // `target` is not past the lossless gate, so all of this is published, and was acquired with that gate.
-    let view = View::new(&core.slots, from, target);
+    let view = View::new(&core.slots, from, target, true);
     let (lost, skipped) = if policy & FILTERS == 0 { (view.count_values(), 0) } else { split(&hold, &view) };
     if !broken("lossy.lost.uncounted") {
         gate.lost.fetch_add(lost, Ordering::Relaxed);

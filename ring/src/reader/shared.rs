@@ -92,10 +92,12 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
         let gate = self.inner.gate();
         let mut from = self.ready()?;
         // Whatever comes of it, a producer may have seen the pin and gone to sleep: the batch's drop wakes it.
-        let mut batch = PinnedBatch { core, pin: Some(core.gates.pin(from)), from, to: from };
+        let pin = Some(core.gates.pin(from));
+        let mut batch = PinnedBatch { core, pin, from, to: from, padded: from };
         loop {
             let limit = core.capacity().min(limit as u64);
-            let to = core.sequencer.published(&core.slots, from, limit);
+            batch.padded = from;
+            let to = core.sequencer.look(&core.slots, from, limit, &mut batch.padded);
             if broken("shared.no_pin") {
                 batch.move_pin(to);
             }
@@ -124,7 +126,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
         let Inner { core, .. } = &*self.inner;
         let gate = self.inner.gate();
         let mut from = self.ready()?;
-        let pinned = PinnedBatch { core, pin: Some(core.gates.pin(from)), from, to: from };
+        let pinned = PinnedBatch { core, pin: Some(core.gates.pin(from)), from, to: from, padded: from };
         // Swapped though nothing changes: whoever moves the cursor on from here acquires our swap, and so whoever goes by
         // where it stands then sees the pin. To look whether it still stands here would not do.
         let still_here = |from| match broken("shared.peek.unswapped") {
@@ -189,6 +191,8 @@ pub struct PinnedBatch<'a, T: Send + Sync + 'static, S: Sequencer> {
     pin: Option<Pin<'a>>,
     from: Sequence,
     to: Sequence,
+    /// The end of the last padding in it.
+    padded: Sequence,
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> PinnedBatch<'_, T, S> {
@@ -203,7 +207,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> PinnedBatch<'_, T, S> {
     #[must_use]
     pub fn view(&self) -> View<'_, T, S> {
         // Published and acquired in `claim`; held by the pin until the drop.
-        View::new(&self.core.slots, self.from, self.to)
+        View::new(&self.core.slots, self.from, self.to, self.from.is_before(self.padded))
     }
 }
 

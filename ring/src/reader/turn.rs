@@ -50,7 +50,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> Turn<'_, T, S> {
                 self.cover.shared.move_gate(to);
             }
             if gate.advance(from, to) {
-                return Some(View::new(&self.cover.shared.core.slots, from, to));
+                let padded = from.is_before(self.cover.padded);
+                return Some(View::new(&self.cover.shared.core.slots, from, to, padded));
             }
         }
     }

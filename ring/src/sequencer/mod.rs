@@ -21,6 +21,10 @@ pub(crate) mod sealed {
 
 /// How a ring claims and publishes: [`Single`] or [`Multi`]. Sealed.
 pub trait Sequencer: sealed::Sealed + Debug + Send + Sync + Sized + 'static {
+    /// Whether there is one producer, and so one who scans the gates in order to publish.
+    #[doc(hidden)]
+    const ALONE: bool;
+
     /// What stands beside each value.
     #[doc(hidden)]
     type Stamp: Debug + Send + Sync;
@@ -46,9 +50,24 @@ pub trait Sequencer: sealed::Sealed + Debug + Send + Sync + Sized + 'static {
     fn end_of_claims(&self) -> Sequence;
 
     /// The end of the run of published slots that begins at `from`, looked for no further than `limit` slots. What
-    /// lies before the answer happened before the return.
+    /// lies before the answer happened before the return. If there is padding in it, `padded` becomes the sequence after
+    /// the last of it.
     #[doc(hidden)]
-    fn published<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence, limit: u64) -> Sequence;
+    fn look<T>(
+        &self,
+        slots: &SlotsOf<T, Self>,
+        from: Sequence,
+        limit: u64,
+        padded: &mut Sequence,
+    ) -> Sequence;
+
+    /// As [`look`](Self::look), without regard to padding.
+    #[doc(hidden)]
+    #[inline]
+    fn published<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence, limit: u64) -> Sequence {
+        let mut padded = from;
+        self.look(slots, from, limit, &mut padded)
+    }
 
     /// How many values, padding not included, are published from `from` on. Reads no value, so it needs no gate; exact
     /// while nobody publishes or lets slots go.

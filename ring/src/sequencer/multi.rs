@@ -35,6 +35,8 @@ pub struct Multi {
 impl Sealed for Multi {}
 
 impl Sequencer for Multi {
+    const ALONE: bool = false;
+
     /// The sequence that the slot was last published for, tagged when it was padding.
     type Stamp = AtomicU64;
 
@@ -66,13 +68,26 @@ impl Sequencer for Multi {
     }
 
     #[inline]
-    fn published<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence, limit: u64) -> Sequence {
+    fn look<T>(
+        &self,
+        slots: &SlotsOf<T, Self>,
+        from: Sequence,
+        limit: u64,
+        padded: &mut Sequence,
+    ) -> Sequence {
         // Acquire: pairs with the release store in `Ring::stamp`; the value comes with it.
         let acquire = ordering("multi.stamp.acquire", Ordering::Acquire);
         let mut end = from;
         let last = from.plus(limit);
-        while end != last && Sequence::from_raw(slots.0.slot(end).stamp.load(acquire)) == end {
+        while end != last {
+            let stamp = slots.0.slot(end).stamp.load(acquire);
+            if Sequence::from_raw(stamp) != end {
+                break;
+            }
             end = end.plus(1);
+            if stamp & TAG != 0 {
+                *padded = end;
+            }
         }
         end
     }

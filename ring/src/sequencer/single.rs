@@ -37,6 +37,8 @@ struct Own {
 impl Sealed for Single {}
 
 impl Sequencer for Single {
+    const ALONE: bool = true;
+
     type Stamp = ();
 
     fn new(start: Sequence) -> Self {
@@ -62,7 +64,13 @@ impl Sequencer for Single {
     }
 
     #[inline]
-    fn published<T>(&self, _slots: &SlotsOf<T, Self>, from: Sequence, limit: u64) -> Sequence {
+    fn look<T>(
+        &self,
+        _slots: &SlotsOf<T, Self>,
+        from: Sequence,
+        limit: u64,
+        _padded: &mut Sequence,
+    ) -> Sequence {
         // Acquire: pairs with the release store in `SingleProducer::publish_to`; the values come with it.
         let acquire = ordering("single.published.acquire", Ordering::Acquire);
         let published = Sequence::from_raw(self.published.load(acquire));

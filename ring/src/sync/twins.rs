@@ -2,46 +2,49 @@
 
 use super::Ordering;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
-static BROKEN: RwLock<String> = RwLock::new(String::new());
-static ASKED: Mutex<Option<BTreeSet<String>>> = Mutex::new(None);
+struct State {
+    broken: String,
+    /// What might have been broken so far, if somebody wants to know.
+    asked: Option<Mutex<BTreeSet<String>>>,
+}
+
+static STATE: RwLock<State> = RwLock::new(State { broken: String::new(), asked: None });
 
 /// Breaks the variant called `name` from now on; an empty name mends everything.
 pub fn break_only(name: &str) {
-    name.clone_into(&mut BROKEN.write().unwrap_or_else(PoisonError::into_inner));
+    name.clone_into(&mut STATE.write().unwrap_or_else(PoisonError::into_inner).broken);
 }
 
 /// From now on, remembers what might have been broken; returns what was until now. A run that does not come by a
 /// place cannot notice that it is broken.
 pub fn watch() -> BTreeSet<String> {
-    asked().replace(BTreeSet::new()).unwrap_or_default()
+    let before = STATE.write().unwrap_or_else(PoisonError::into_inner).asked.replace(Mutex::default());
+    before.map(|asked| asked.into_inner().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
 }
 
-fn asked() -> MutexGuard<'static, Option<BTreeSet<String>>> {
-    ASKED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn note(name: &str) {
-    if let Some(asked) = &mut *asked()
-        && !asked.contains(name)
-    {
-        asked.insert(name.to_owned());
+/// What `look` makes of the name of the broken variant; `name` is asked for.
+fn asked<R>(name: &str, look: impl FnOnce(&str) -> R) -> R {
+    let state = STATE.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(asked) = &state.asked {
+        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !asked.contains(name) {
+            asked.insert(name.to_owned());
+        }
     }
+    look(&state.broken)
 }
 
 pub(super) fn is(name: &str) -> bool {
-    note(name);
-    *BROKEN.read().unwrap_or_else(PoisonError::into_inner) == name
+    asked(name, |broken| broken == name)
 }
 
 pub(super) fn weakened(name: &str, ordering: Ordering) -> Ordering {
-    note(name);
-    let broken = BROKEN.read().unwrap_or_else(PoisonError::into_inner);
-    match (broken.strip_prefix(name), ordering) {
+    asked(name, |broken| match (broken.strip_prefix(name), ordering) {
         (Some(""), _) => Ordering::Relaxed,
         (Some(".acquire"), Ordering::AcqRel) => Ordering::Release,
         (Some(".release"), Ordering::AcqRel) => Ordering::Acquire,
         _ => ordering,
-    }
+    })
 }

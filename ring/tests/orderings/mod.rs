@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// The crates whose atomics are modelled.
 const CRATES: [&str; 3] = ["ring", "fanout", "engine"];
 /// Where the names lead to: what is written here is what they stand for.
-const FACADE: &str = "ring/src/sync.rs";
+const FACADE: &str = "ring/src/sync";
 /// What is there only while something else is broken.
 const TWIN: &str = "twin";
 const STRONGER: [&str; 4] = ["Acquire", "Release", "AcqRel", "SeqCst"];
@@ -75,7 +75,7 @@ pub fn places() -> Result<Vec<Place>, Vec<String>> {
     for file in files {
         let name = file.strip_prefix(root()).expect("found below it").to_string_lossy().replace('\\', "/");
         let text = fs::read_to_string(&file).expect("a source file is readable text");
-        if name != FACADE {
+        if !name.starts_with(FACADE) {
             scan(&name, &text, &mut found, &mut wrong);
         }
     }

@@ -19,6 +19,7 @@ impl World {
             }
         }
         self.check_topics()?;
+        self.check_credit()?;
         self.check_parked(op)
     }
 
@@ -95,6 +96,7 @@ impl World {
             held_bytes: stats.held_bytes,
             oldest: stats.oldest_unacked,
         };
+        self.trace.detail(format_args!("{observed:?}"));
         self.model.check_stats(sub, &observed)?;
         self.publish_late()
     }

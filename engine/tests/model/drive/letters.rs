@@ -1,8 +1,9 @@
-//! Random messages.
+//! What messages look like.
 
+use super::payloads::Payloads;
 use crate::model::letter::{Letter, data};
-use proptest::prelude::*;
 use ringmain::Message;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The ordering keys in use.
@@ -12,26 +13,11 @@ pub(crate) const KEYS: [&str; 3] = ["a", "b", "c"];
 #[derive(Debug, Clone)]
 pub(crate) struct LetterShape {
     /// How many deliveries in place fail.
-    failures: u8,
-    panics: bool,
-    padding: usize,
-    key: Option<usize>,
-    attributes: Vec<(String, String)>,
-}
-
-pub(crate) fn letter() -> impl Strategy<Value = LetterShape> {
-    let failures = prop_oneof![6 => Just(0u8), 3 => 1u8..4, 2 => 5u8..8];
-    let key = proptest::option::weighted(0.4, 0..KEYS.len());
-    let value = || prop_oneof![Just("v"), Just("vw"), Just("w"), Just("")];
-    let attributes = (proptest::option::of(value()), proptest::option::weighted(0.2, value()));
-    (failures, any::<bool>(), 0usize..40, key, attributes).prop_map(
-        |(failures, panics, padding, key, (k, l))| {
-            let attributes = [("k", k), ("l", l)];
-            let attribute = |(key, value): (&str, Option<&str>)| Some((key.to_owned(), value?.to_owned()));
-            let attributes = attributes.into_iter().filter_map(attribute).collect();
-            LetterShape { failures, panics, padding, key, attributes }
-        },
-    )
+    pub(crate) failures: u8,
+    pub(crate) panics: bool,
+    pub(crate) padding: usize,
+    pub(crate) key: Option<usize>,
+    pub(crate) attributes: Vec<(String, String)>,
 }
 
 impl LetterShape {
@@ -51,8 +37,9 @@ impl LetterShape {
 }
 
 impl Letter {
-    pub(crate) fn message(&self) -> Message {
-        let mut message = Message::new(self.data.clone());
+    /// A message like this, whose payload's end is waited for.
+    pub(crate) fn message(&self, payloads: &Arc<Payloads>) -> Message {
+        let mut message = Message::new(payloads.owned(self.number(), self.data.clone()));
         for (key, value) in &self.attributes {
             message = message.attribute(key, value);
         }

@@ -2,13 +2,12 @@
 
 use super::history::{FILTERED_GAPS, SubShape, TopicShape};
 use super::letters::KEYS;
-use super::publishing::{PublisherHandle, TopicHandle};
+use super::publishing::TopicHandle;
 use super::receiving::SubHandle;
 use super::world::{World, halves, pick};
 use crate::model::Check;
-use crate::model::letter::{Letter, data};
 use crate::model::subscription::{Overflow, Settings};
-use ringmain::{Close, Error, Invalid, Publisher, SubscriptionConfig, TopicConfig};
+use ringmain::{Close, Error, Invalid, SubscriptionConfig, TopicConfig};
 
 impl World {
     pub(super) fn create_topic(&mut self, shape: TopicShape) -> Check {
@@ -16,6 +15,11 @@ impl World {
         let name = format!("topic-{number}");
         let TopicShape { slots, shards, batch } = shape;
         let config = TopicConfig::default().ring_slots(slots).shards(shards).batch(batch, 1 << 20);
+        if self.closed {
+            let refused = self.engine.create_topic(&name, config);
+            ensure!(matches!(refused, Err(Error::Closed)), "a topic after the end: {refused:?}");
+            return Ok(());
+        }
         let topic = self.engine.create_topic(&name, config.clone()).map_err(|error| error.to_string())?;
         let again = self.engine.create_topic(&name, config);
         ensure!(matches!(again, Err(Error::AlreadyExists(_))), "created again: {again:?}");
@@ -28,29 +32,9 @@ impl World {
         }
         for _ in 0..2 {
             let publisher = self.topics[index].topic.publisher();
-            self.add_publisher(index, publisher)?;
+            self.add_publisher(index, publisher, None)?;
         }
         Ok(())
-    }
-
-    /// A publisher more, of which it is known where its messages go.
-    pub(super) fn add_publisher(&mut self, topic: usize, publisher: Publisher) -> Check {
-        let shard =
-            if self.model.topics[topic].shards == 1 { 0 } else { self.probe(topic, Some(&publisher), None)? };
-        let number = self.number();
-        self.topics[topic].publishers.push(PublisherHandle { number, publisher, shard });
-        Ok(())
-    }
-
-    /// Publishes to find out which shard a key or a publisher has.
-    fn probe(&mut self, topic: usize, publisher: Option<&Publisher>, key: Option<&str>) -> Check<usize> {
-        let data = data(self.number(), 0, false, 0);
-        let letter =
-            Letter { data, attributes: Vec::new(), key: key.map(str::to_owned), time: self.model.now };
-        let own = self.topics[topic].topic.publisher();
-        let id = publisher.unwrap_or(&own).publish(letter.message()).map_err(|error| format!("{error:?}"))?;
-        self.model.publish(topic, &letter.into(), id.get())?;
-        Ok(self.model.topics[topic].shard_of(id.get()))
     }
 
     pub(super) fn delete_topic(&mut self, topic: u8) -> Check {
@@ -59,7 +43,7 @@ impl World {
             return Ok(());
         };
         let name = self.model.topics[topic].name.clone();
-        self.engine.delete_topic(&name).map_err(|error| error.to_string())?;
+        self.payloads.armed(|| self.engine.delete_topic(&name)).map_err(|error| error.to_string())?;
         let again = self.engine.delete_topic(&name);
         ensure!(matches!(again, Err(Error::NotFound(_))), "deleted again: {again:?}");
         ensure!(self.engine.topic(&name).is_none(), "deleted, and still there");
@@ -177,14 +161,14 @@ impl World {
 
     pub(super) fn detach(&mut self, sub: u8) -> Check {
         let Some(sub) = pick(sub, self.subs.len()) else { return Ok(()) };
-        self.subs[sub].subscription.detach();
+        self.payloads.armed(|| self.subs[sub].subscription.detach());
         self.shut(sub)
     }
 
     pub(super) fn delete_subscription(&mut self, sub: u8) -> Check {
         let Some(sub) = pick(sub, self.subs.len()) else { return Ok(()) };
         let name = self.model.subs[sub].name.clone();
-        match self.engine.delete_subscription(&name) {
+        match self.payloads.armed(|| self.engine.delete_subscription(&name)) {
             Ok(()) => ensure!(!std::mem::replace(&mut self.subs[sub].deleted, true), "deleted twice"),
             Err(Error::NotFound(_)) => ensure!(self.subs[sub].deleted, "not deleted, and not found"),
             Err(error) => return Err(error.to_string()),
@@ -193,7 +177,7 @@ impl World {
         self.shut(sub)
     }
 
-    fn shut(&mut self, sub: usize) -> Check {
+    pub(super) fn shut(&mut self, sub: usize) -> Check {
         self.fetch(self.model.subs[sub].topic, None, Vec::new())?;
         self.model.subs[sub].shut();
         Ok(())
@@ -201,7 +185,7 @@ impl World {
 
     pub(super) fn close(&mut self, how: Close) -> Check {
         self.recall_spies()?;
-        let report = self.engine.close(how);
+        let report = self.payloads.armed(|| self.engine.close(how));
         self.note(report);
         let (mut fresh, mut unacked, mut unsure) = (0, 0, 0);
         for topic in 0..self.topics.len() {
@@ -222,8 +206,6 @@ impl World {
         let right = (least..=most).contains(&(report.unread + report.unacked)) && report.unread <= fresh;
         ensure!(right, "{report:?}, not {fresh} and {unacked}");
         self.closed = true;
-        let refused = self.engine.create_topic("after-the-end", TopicConfig::default());
-        ensure!(matches!(refused, Err(Error::Closed)), "a topic after the end: {refused:?}");
         let zero = self.engine.close(Close::Now);
         ensure!((zero.unread, zero.unacked) == (0, 0), "closed twice: {zero:?}");
         Ok(())

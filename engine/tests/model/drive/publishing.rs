@@ -3,15 +3,17 @@
 use super::history::Publish;
 use super::letters::LetterShape;
 use super::spying::Spy;
+use super::tasks::Alarm;
 use super::world::{World, pick};
 use crate::model::letter::Letter;
 use crate::model::{Check, Fits};
-use ringmain::{BatchError, Invalid, Message, MessageId, PublishError, Publisher, Receipt, Topic};
+use ringmain::{BatchError, Message, MessageId, PublishError, Publisher, Receipt, Topic};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 pub(super) struct TopicHandle {
@@ -22,7 +24,9 @@ pub(super) struct TopicHandle {
 
 pub(super) struct PublisherHandle {
     pub(super) number: u64,
-    pub(super) publisher: Publisher,
+    pub(super) publisher: Arc<Publisher>,
+    /// How many messages it may have outstanding, if that is limited.
+    pub(super) limit: Option<usize>,
     /// Where messages without a key go.
     pub(super) shard: usize,
 }
@@ -34,11 +38,15 @@ pub(super) struct Pending {
     shard: usize,
     letter: Rc<Letter>,
     receipt: Receipt,
+    alarm: Alarm,
 }
 
 impl Pending {
-    fn poll(&mut self) -> Poll<Result<MessageId, PublishError<()>>> {
-        Pin::new(&mut self.receipt).poll(&mut Context::from_waker(Waker::noop()))
+    fn poll(&mut self) -> Check<Poll<Result<MessageId, PublishError<()>>>> {
+        let Self { alarm, receipt, letter, .. } = self;
+        let (polled, overslept) = alarm.poll(|context| Pin::new(receipt).poll(context));
+        ensure!(!overslept, "who awaits the receipt of message {} was not woken", letter.number());
+        Ok(polled)
     }
 
     fn lane(&self) -> (u64, usize) {
@@ -54,6 +62,7 @@ fn came_back(error: PublishError<Message>, sent: &Message) -> Check<PublishError
     let empty = match &error {
         PublishError::Full(_) => PublishError::Full(()),
         PublishError::Closed(_) => PublishError::Closed(()),
+        PublishError::LimitExceeded(_) => PublishError::LimitExceeded(()),
         _ => return Err(format!("unexpected: {what}")),
     };
     let back = error.into_message();
@@ -69,12 +78,12 @@ fn checked(published: Published<Message>, sent: &Message) -> Check<Published<()>
 }
 
 impl World {
-    fn publisher(&self, topic: u8, publisher: u8) -> Option<(usize, usize)> {
+    pub(super) fn publisher(&self, topic: u8, publisher: u8) -> Option<(usize, usize)> {
         let topic = pick(topic, self.topics.len())?;
         Some((topic, pick(publisher, self.topics[topic].publishers.len())?))
     }
 
-    fn shard_of(&self, topic: usize, publisher: usize, key: Option<&str>) -> usize {
+    pub(super) fn shard_of(&self, topic: usize, publisher: usize, key: Option<&str>) -> usize {
         key.map_or(self.topics[topic].publishers[publisher].shard, |key| self.model.topics[topic].keys[key])
     }
 
@@ -92,29 +101,44 @@ impl World {
         let closed = model.closed;
         // What the publisher has enqueued goes first.
         let fits = self.model.fits(topic, shard, model.staged_by(lane.0, shard) + 1);
-        let waits = !closed && fits != Fits::Yes;
-        let message = letter.message();
+        let before = publisher.stats();
+        // (A call that drains what is staged may find credit where there was none.)
+        let used_up = |limit| before.waiting > 0 || before.outstanding_messages >= limit as u64;
+        let no_credit = handle.limit.is_some_and(used_up);
+        let waits = !closed && (fits != Fits::Yes || no_credit);
+        let message = letter.message(&self.payloads);
         let sent = message.clone();
+        let armed = &self.payloads;
         let fill = |buffer: &mut [u8]| buffer.copy_from_slice(&letter.data);
         // (Keys that pause have tests of their own.)
         letter.key.iter().for_each(|key| _ = publisher.resume_publishing(key));
         let published = match how {
-            Publish::Slice if !waits => publisher.publish_slice(&letter.data),
-            Publish::With if !waits => publisher.publish_with(letter.data.len(), fill),
-            Publish::Slice | Publish::TrySlice => publisher.try_publish_slice(&letter.data),
-            Publish::With => publisher.try_publish_with(letter.data.len(), fill),
-            Publish::Enqueue | Publish::EnqueueAndWait if !waits => match publisher.enqueue(message) {
-                Ok(receipt) => {
-                    ensure!(!closed, "{} is closed, and took a message", model.name);
-                    let pending =
-                        Pending { topic, publisher: lane.0, shard, letter: Rc::clone(&letter), receipt };
-                    return self.enqueued(pending, how == Publish::EnqueueAndWait);
+            Publish::Slice if !waits => armed.armed(|| publisher.publish_slice(&letter.data)),
+            Publish::With if !waits => armed.armed(|| publisher.publish_with(letter.data.len(), fill)),
+            Publish::Slice | Publish::TrySlice => armed.armed(|| publisher.try_publish_slice(&letter.data)),
+            Publish::With => armed.armed(|| publisher.try_publish_with(letter.data.len(), fill)),
+            Publish::Enqueue | Publish::EnqueueAndWait if !waits => {
+                match armed.armed(|| publisher.enqueue(message)) {
+                    Ok(receipt) => {
+                        ensure!(!closed, "{} is closed, and took a message", model.name);
+                        let pending = Pending {
+                            topic,
+                            publisher: lane.0,
+                            shard,
+                            letter: Rc::clone(&letter),
+                            receipt,
+                            alarm: Alarm::default(),
+                        };
+                        return self.enqueued(pending, how == Publish::EnqueueAndWait);
+                    }
+                    Err(error) => Err(came_back(error, &sent)?),
                 }
-                Err(error) => Err(came_back(error, &sent)?),
-            },
-            Publish::Plain if !waits => checked(publisher.publish(message), &sent)?,
-            Publish::Timeout => checked(publisher.publish_timeout(message, Duration::ZERO), &sent)?,
-            _ => checked(publisher.try_publish(message), &sent)?,
+            }
+            Publish::Plain if !waits => checked(armed.armed(|| publisher.publish(message)), &sent)?,
+            Publish::Timeout => {
+                checked(armed.armed(|| publisher.publish_timeout(message, Duration::ZERO)), &sent)?
+            }
+            _ => checked(armed.armed(|| publisher.try_publish(message)), &sent)?,
         };
         self.note(&published);
         let mut direct = Vec::new();
@@ -125,6 +149,9 @@ impl World {
             }
             Err(PublishError::Full(())) => ensure!(!closed && fits != Fits::Yes, "full, and there is room"),
             Err(PublishError::Closed(())) => ensure!(closed, "closed, though it is not"),
+            Err(PublishError::LimitExceeded(())) => {
+                ensure!(no_credit, "refused, and there is credit: {before:?}")
+            }
             Err(error) => return Err(format!("unexpected: {error:?}")),
         }
         self.fetch(topic, Some(lane.0), direct)
@@ -168,19 +195,19 @@ impl World {
             let staged = self.model.topics[topic].staged_by(number, *shard);
             self.model.fits(topic, *shard, staged + count) == Fits::Yes
         };
-        if !closed && !counts.iter().all(fits) {
-            return Ok(()); // it would wait
+        if !closed && (handle.limit.is_some() || !counts.iter().all(fits)) {
+            return Ok(()); // it would wait, or might
         }
         letters
             .iter()
             .flat_map(|letter| &letter.key)
             .for_each(|key| _ = handle.publisher.resume_publishing(key));
-        let mut messages: Vec<_> = letters.iter().map(|letter| letter.message()).collect();
+        let mut messages: Vec<_> = letters.iter().map(|letter| letter.message(&self.payloads)).collect();
         let good = if bad { letters.len() / 2 } else { letters.len() };
         if bad {
             messages.insert(good, Message::new(""));
         }
-        let published = match handle.publisher.publish_batch(messages.clone()) {
+        let published = match self.payloads.armed(|| handle.publisher.publish_batch(messages.clone())) {
             Ok(ids) => {
                 ensure!(!bad && !closed, "a batch was published that may not be");
                 ids
@@ -202,15 +229,6 @@ impl World {
         self.note(&published);
         let direct = published.iter().map(|id| id.get()).zip(letters).collect();
         self.fetch(topic, Some(number), direct)
-    }
-
-    pub(super) fn publish_invalid(&mut self, topic: u8, publisher: u8) -> Check {
-        let Some((topic, publisher)) = self.publisher(topic, publisher) else { return Ok(()) };
-        let refused = self.topics[topic].publishers[publisher].publisher.publish(Message::new(""));
-        let right = matches!(&refused, Err(PublishError::Invalid { message, reason: Invalid::EmptyMessage })
-            if *message == Message::new(""));
-        ensure!(right, "an empty message: {refused:?}");
-        Ok(())
     }
 
     pub(super) fn flush(&mut self, topic: u8, publisher: u8) -> Check {
@@ -239,36 +257,11 @@ impl World {
         let shard = self.pending[index].shard;
         let staged = self.model.topics[topic].staged_by(publisher, shard);
         let fits = self.model.fits(topic, shard, staged);
-        let polled = self.pending[index].poll();
+        let polled = self.pending[index].poll()?;
         self.note(&polled);
         ensure!(polled.is_ready() || fits != Fits::Yes, "awaited, and there is room");
         ensure!(polled.is_pending() || fits != Fits::No, "published, though a ring behind");
         self.fetch(topic, Some(publisher), Vec::new())
-    }
-
-    pub(super) fn replace_publisher(&mut self, topic: u8, publisher: u8) -> Check {
-        let Some((topic, publisher)) = self.publisher(topic, publisher) else { return Ok(()) };
-        let two = self.model.topics[topic].shards > 1;
-        let enqueued = |shard| self.model.topics[topic].staged_at(shard);
-        let full = |shard| self.model.fits(topic, shard, enqueued(shard) + 1) != Fits::Yes;
-        if self.model.topics[topic].closed || two && (full(0) || full(1)) {
-            return Ok(()); // to find out the new one's shard would wait
-        }
-        let PublisherHandle { number, publisher, .. } = self.topics[topic].publishers.swap_remove(publisher);
-        let shards = self.model.topics[topic].shards;
-        let fit = |shard: &usize| {
-            self.model.fits(topic, *shard, self.model.topics[topic].staged_by(number, *shard)) == Fits::Yes
-        };
-        let fit: Vec<_> = (0..shards).filter(fit).collect();
-        let next = publisher.clone();
-        drop(publisher);
-        self.fetch(topic, Some(number), Vec::new())?;
-        for shard in fit {
-            let left = self.model.topics[topic].staged_by(number, shard);
-            ensure!(left == 0, "a publisher was dropped, and {left} of its messages are not readable");
-        }
-        self.publish_late()?;
-        self.add_publisher(topic, next)
     }
 
     fn published(&self, topic: usize) -> u64 {
@@ -298,7 +291,7 @@ impl World {
                 break;
             }
             let before = self.published(topic);
-            let Poll::Ready(id) = self.pending[at].poll() else { continue };
+            let Poll::Ready(id) = self.pending[at].poll()? else { continue };
             let id = id.map_err(|error| format!("refused, though not closed: {error:?}"))?.get();
             let lane = self.pending[at].lane();
             if self.published(topic) > before {
@@ -340,7 +333,7 @@ impl World {
     pub(super) fn fetch_all(&mut self, topic: usize) -> Check {
         let mut readable = Vec::new();
         for pending in self.pending.iter_mut().filter(|pending| pending.topic == topic) {
-            match pending.poll() {
+            match pending.poll()? {
                 Poll::Pending => return Err("closed, and a receipt is not resolved".into()),
                 Poll::Ready(Ok(id)) => {
                     readable.push((id.get(), pending.publisher, Rc::clone(&pending.letter)))

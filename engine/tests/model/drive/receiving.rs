@@ -11,15 +11,17 @@ pub(super) struct SubHandle {
     pub(super) subscription: Subscription,
     pub(super) deleted: bool,
     deliveries: Vec<(LeaseNo, Delivery)>,
+    /// Of which nobody knows any more. (To forget them for good would be to keep the subscription for good.)
+    forgotten: Vec<Delivery>,
     /// Every id there ever was.
-    ids: Vec<(LeaseNo, AckId)>,
+    pub(super) ids: Vec<(LeaseNo, AckId)>,
     known: HashSet<AckId>,
 }
 
 impl SubHandle {
     pub(super) fn new(subscription: Subscription) -> Self {
-        let (deliveries, ids, known) = (Vec::new(), Vec::new(), HashSet::new());
-        Self { subscription, deleted: false, deliveries, ids, known }
+        let (deliveries, forgotten, ids, known) = (Vec::new(), Vec::new(), Vec::new(), HashSet::new());
+        Self { subscription, deleted: false, deliveries, forgotten, ids, known }
     }
 }
 
@@ -41,15 +43,25 @@ impl World {
         let subscription = &self.subs[sub].subscription;
         let one =
             |received: Result<Option<Delivery>, RecvError>| received.map(|one| one.into_iter().collect());
-        let received: Result<Vec<_>, _> = match how {
+        let received: Result<Vec<_>, _> = self.payloads.armed(|| match how {
             Receive::Try => one(subscription.try_recv()),
             Receive::Timeout => match subscription.recv_timeout(Duration::ZERO) {
                 Err(RecvError::Timeout) => Ok(Vec::new()),
                 received => one(received.map(Some)),
             },
             Receive::Pull(max) => subscription.pull(max),
-        };
+        });
         let max = if let Receive::Pull(max) = how { max } else { 1 };
+        self.received(sub, max, received)
+    }
+
+    /// A call that asked for at most so many messages came to this.
+    pub(super) fn received(
+        &mut self,
+        sub: usize,
+        max: usize,
+        received: Result<Vec<Delivery>, RecvError>,
+    ) -> Check {
         self.note((&self.model.subs[sub].name.clone(), &received));
         self.model.subs[sub].takes([]);
         self.fetch(self.model.subs[sub].topic, None, Vec::new())?;
@@ -110,17 +122,22 @@ impl World {
     fn settle_delivery(&mut self, sub: usize, index: usize, how: Settle) -> Check {
         if let Settle::Modify(time) = how {
             let (lease, delivery) = &self.subs[sub].deliveries[index];
-            let (lease, outcome) = (*lease, delivery.modify_ack_deadline(halves(time)));
+            let (lease, outcome) =
+                (*lease, self.payloads.armed(|| delivery.modify_ack_deadline(halves(time))));
             self.note((lease, outcome));
             self.spy()?;
             return self.model.modify(sub, lease, halves(time), outcome);
         }
         let (lease, delivery) = self.subs[sub].deliveries.swap_remove(index);
         let outcome = match how {
-            Settle::Ack => delivery.ack(),
-            Settle::Nack => delivery.nack(),
+            Settle::Ack => self.payloads.armed(|| delivery.ack()),
+            Settle::Nack => self.payloads.armed(|| delivery.nack()),
+            Settle::Forget => {
+                self.subs[sub].forgotten.push(delivery);
+                return Ok(());
+            }
             Settle::Drop => {
-                drop(delivery);
+                self.payloads.armed(|| drop(delivery));
                 self.note((lease, "dropped"));
                 self.spy()?;
                 return self.model.drop_delivery(sub, lease);
@@ -148,17 +165,19 @@ impl World {
         let Some(index) = pick(which, ids.len().min(16)) else { return Ok(()) };
         let (lease, id) = ids[ids.len() - 1 - index];
         let subscription = &self.subs[sub].subscription;
-        let outcome = match how {
+        let outcome = self.payloads.armed(|| match how {
             Settle::Ack => subscription.ack(id),
             Settle::Modify(time) => subscription.modify_ack_deadline(id, halves(time)),
-            Settle::Nack | Settle::Drop | Settle::IntoId => subscription.nack(id),
-        };
+            Settle::Nack | Settle::Drop | Settle::IntoId | Settle::Forget => subscription.nack(id),
+        });
         self.note((lease, outcome));
         self.spy()?;
         match how {
             Settle::Ack => self.model.ack(sub, lease, outcome),
             Settle::Modify(time) => self.model.modify(sub, lease, halves(time), outcome),
-            Settle::Nack | Settle::Drop | Settle::IntoId => self.model.nack(sub, lease, outcome),
+            Settle::Nack | Settle::Drop | Settle::IntoId | Settle::Forget => {
+                self.model.nack(sub, lease, outcome)
+            }
         }
     }
 }

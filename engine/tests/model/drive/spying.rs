@@ -68,13 +68,18 @@ impl World {
     /// The end of a step: everything that arrived is known.
     pub(super) fn check_spies(&mut self) -> Check {
         self.model.check_arrived()?;
-        for (topic, handle) in self.topics.iter_mut().enumerate() {
-            let lagged = handle.spy.as_mut().is_some_and(|spy| std::mem::take(&mut spy.lagged));
-            if lagged && handle.topic.stats().published != self.model.topics[topic].published {
-                return Err(UNCLEAR.into());
-            }
-        }
+        ensure!(!self.is_unclear(), "{UNCLEAR}");
+        self.topics.iter_mut().filter_map(|handle| handle.spy.as_mut()).for_each(|spy| spy.lagged = false);
         Ok(())
+    }
+
+    /// Whether a spy has lost a message in this step that nobody else knows of.
+    pub(super) fn is_unclear(&self) -> bool {
+        let published = |topic: usize| self.topics[topic].topic.stats().published;
+        let lagged = |topic: &usize| self.topics[*topic].spy.as_ref().is_some_and(|spy| spy.lagged);
+        (0..self.topics.len())
+            .filter(lagged)
+            .any(|topic| published(topic) != self.model.topics[topic].published)
     }
 
     /// They have no part in what is left at the end.

@@ -2,11 +2,15 @@
 
 use super::dispatching::Served;
 use super::history::{History, Op};
+use super::payloads::Payloads;
 use super::publishing::{Pending, TopicHandle};
 use super::receiving::SubHandle;
+use super::tasks::Task;
+use super::trace::Trace;
 use crate::model::{Check, Model};
 use ringmain::{Close, Engine, ManualClock, Message, SubscriptionConfig, TopicConfig};
-use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub(crate) struct World {
@@ -22,11 +26,14 @@ pub(crate) struct World {
     pub(super) pending: Vec<Pending>,
     /// Messages that became readable only when we looked whether they were.
     pub(super) late: Vec<(Pending, u64)>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) payloads: Arc<Payloads>,
+    /// When the engine was told of the time last.
+    pub(super) ticked: Option<Duration>,
     /// How many messages, publishers and names there were.
     pub(super) numbers: u64,
     pub(super) closed: bool,
-    /// What happened, for messages, if somebody will read them.
-    trace: Option<String>,
+    pub(super) trace: Trace,
 }
 
 /// The fault of a history in which more happened at once than can be told apart: it ends there, and counts as good.
@@ -43,9 +50,9 @@ pub(super) fn pick(number: u8, count: usize) -> Option<usize> {
 }
 
 impl World {
-    fn new(traced: bool) -> Self {
+    fn new(history: &History, trace: Trace) -> Self {
         let clock = ManualClock::new();
-        let engine = Engine::builder().clock(clock.clock()).build();
+        let engine = Engine::builder().clock(clock.clock()).seed(history.seed).build();
         let zero = wall_at_zero(&engine);
         Self {
             clock,
@@ -57,24 +64,39 @@ impl World {
             dispatchers: Vec::new(),
             pending: Vec::new(),
             late: Vec::new(),
+            tasks: Vec::new(),
+            payloads: Payloads::new(history.owners_panic),
+            ticked: None,
             numbers: 0,
             closed: false,
-            trace: traced.then(String::new),
+            trace,
         }
     }
 
     /// Lives through a history. Tells all of it if something in it was not allowed.
     pub(crate) fn live(history: &History) -> Check {
-        let ran = Self::new(false).run(history);
-        if ran.as_ref().is_err_and(|fault| fault == UNCLEAR) {
-            return Ok(());
-        }
-        ran.map_err(|fault| {
-            let mut again = Self::new(true);
-            let same = again.run(history).err();
-            let other = same.filter(|other| *other != fault).unwrap_or_default();
-            format!("{fault}\n\nwhat happened, once more:\n{}\n{other}", again.trace.unwrap_or_default())
+        Self::live_traced(history, Trace::Off).0.map_err(|fault| {
+            let (same, trace) = Self::live_traced(history, Trace::Words(String::new()));
+            let other = same.err().filter(|other| *other != fault).unwrap_or_default();
+            format!("{fault}\n\nwhat happened, once more:\n{}\n{other}", trace.into_words())
         })
+    }
+
+    /// Lives through a history, and says what happened as far as it is to be traced.
+    pub(crate) fn live_traced(history: &History, trace: Trace) -> (Check, Trace) {
+        let mut world = Self::new(history, trace);
+        let ran = catch_unwind(AssertUnwindSafe(|| world.run(history))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            Err(format!("a panic: {}", text.or(panic.downcast_ref().cloned()).unwrap_or_default()))
+        });
+        let trace = std::mem::take(&mut world.trace);
+        let payloads = Arc::clone(&world.payloads);
+        drop(world);
+        match ran {
+            Err(fault) if fault == UNCLEAR => (Ok(()), trace),
+            Err(fault) => (Err(fault), trace),
+            Ok(()) => (payloads.check_gone(), trace),
+        }
     }
 
     fn run(&mut self, history: &History) -> Check {
@@ -83,23 +105,19 @@ impl World {
         let subscriptions = subscriptions.map(|(topic, shape)| Op::CreateSubscription(*topic, shape.clone()));
         for op in topics.chain(subscriptions).chain(history.ops.iter().cloned()) {
             self.model.step();
-            if let Some(trace) = &mut self.trace {
-                let _ = write!(trace, "\n{:>4} {op:?}", self.model.step);
-            }
-            self.apply(&op)?;
-            self.settle(&op)?;
+            self.trace.note(format_args!("\n{:>4} {op:?}", self.model.step));
+            let done = self.apply(&op).and_then(|()| self.settle(&op));
+            done.map_err(|fault| if self.is_unclear() { UNCLEAR.into() } else { fault })?;
             if !history.quiet || matches!(op, Op::Check | Op::Close(_)) {
                 self.check()?;
             }
         }
-        Ok(())
+        if self.closed { self.end_tasks() } else { Ok(()) }
     }
 
     /// Notes what a call came to.
     pub(super) fn note(&mut self, what: impl std::fmt::Debug) {
-        if let Some(trace) = &mut self.trace {
-            let _ = write!(trace, "\n       -> {what:?}");
-        }
+        self.trace.note(format_args!("\n       -> {what:?}"));
     }
 
     /// A number that was not used yet.
@@ -119,15 +137,23 @@ impl World {
             Op::PublishBatch(topic, publisher, shapes, bad) => {
                 self.publish_batch(*topic, *publisher, shapes, *bad)
             }
-            Op::PublishInvalid(topic, publisher) => self.publish_invalid(*topic, *publisher),
+            Op::PublishInvalid(topic, publisher, how) => self.publish_invalid(*topic, *publisher, *how),
             Op::Flush(topic, publisher) => self.flush(*topic, *publisher),
             Op::Await(which) => self.await_receipt(*which),
             Op::ReplacePublisher(topic, publisher) => self.replace_publisher(*topic, *publisher),
+            Op::StartPublish(topic, publisher, shape) => self.start_publish(*topic, *publisher, shape),
+            Op::OpenStream(sub) => self.open_stream(*sub),
+            Op::PollTask(which) => self.poll_task(*which),
+            Op::RunTasks(all) => self.run_tasks(*all),
+            Op::DropTask(which) => self.drop_task(*which),
+            Op::LimitPublisher(topic, publisher, limit, blocks) => {
+                self.limit_publisher(*topic, *publisher, *limit, *blocks)
+            }
             Op::Receive(sub, how) => self.receive(*sub, *how),
             Op::Settle(sub, which, how) => self.settle_one(*sub, *which, *how),
             Op::SettleAll(sub, how) => self.settle_all(*sub, *how),
             Op::SettleById(sub, which, how) => self.settle_by_id(*sub, *which, *how),
-            Op::Dispatch(subs, turn) => self.dispatch(subs, *turn),
+            Op::Dispatch(subs, turn, asides) => self.dispatch(subs, *turn, asides),
             Op::Poll(which) => self.poll(*which),
             Op::StopDispatching(which) => {
                 if let Some(index) = pick(*which, self.dispatchers.len()) {
@@ -135,19 +161,35 @@ impl World {
                 }
                 Ok(())
             }
-            Op::Advance(time) => {
-                self.clock.advance(halves(*time));
-                self.model.now += halves(*time);
-                Ok(())
-            }
-            Op::Tick => {
-                self.engine.tick();
-                self.spy()?;
-                self.model.tick()
-            }
+            Op::Advance(time) => self.advance(halves(*time)),
+            Op::Jump(hours) => self.jump(Duration::from_secs(3600) * u32::from(*hours)),
+            Op::Tick => self.tick(),
             Op::Check => self.check(),
             Op::Close(drain) => self.close(if *drain { Close::Drain(Duration::ZERO) } else { Close::Now }),
         }
+    }
+}
+
+impl World {
+    fn advance(&mut self, by: Duration) -> Check {
+        self.clock.advance(by);
+        self.model.now += by;
+        Ok(())
+    }
+
+    /// Tells the engine of the time.
+    pub(super) fn tick(&mut self) -> Check {
+        self.payloads.armed(|| self.engine.tick());
+        self.ticked = Some(self.model.now);
+        self.spy()?;
+        self.model.tick()
+    }
+
+    /// The engine promises to notice what has happened if somebody looks once in 26 days.
+    fn jump(&mut self, by: Duration) -> Check {
+        const SINCE_A_LOOK: Duration = Duration::from_secs(25 * 86_400);
+        let since = self.model.now + by - self.ticked.unwrap_or_default();
+        if since > SINCE_A_LOOK { Ok(()) } else { self.advance(by) }
     }
 }
 

@@ -1,10 +1,13 @@
-//! `crossbeam-channel`: bounded, `send` and `recv`; for the leased cases also with the last use on a third
-//! thread.
+//! `crossbeam`: its `ArrayQueue`, which never waits by itself, and its channel with the last use of each message
+//! on a third thread. The channel by itself is among the `channels`.
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use std::sync::Arc;
+
+use crossbeam_channel::{Sender, bounded};
+use crossbeam_queue::ArrayQueue;
 
 use crate::payload::{Message, Read, Tally};
-use crate::roles::{Done, Load, Place, Roles, Sink, Source};
+use crate::roles::{Done, Load, Patience, Place, Roles, Sink, Source};
 
 /// Deliveries handed to the third thread at once.
 pub(crate) const HANDED_OVER: usize = 64;
@@ -16,35 +19,6 @@ impl<T: Message> Sink for Out<T> {
     fn send(&mut self, seq: u64) {
         self.0.send(T::new(seq)).expect("the receiver outlives the senders");
     }
-}
-
-struct In<T> {
-    receiver: Receiver<T>,
-    tally: Tally,
-    read: Read,
-}
-
-impl<T: Message> Source for In<T> {
-    #[inline]
-    fn turn(&mut self) -> u64 {
-        let Ok(message) = self.receiver.recv() else { return 0 };
-        self.tally.add(message.read(self.read));
-        1
-    }
-
-    fn tallies(self) -> Vec<Tally> {
-        vec![self.tally]
-    }
-}
-
-/// The reader calls `recv` and drops what it got.
-pub(crate) fn receive<T: Message>(load: &Load) -> Roles {
-    let (sender, receiver) = bounded::<T>(load.capacity);
-    let mut roles = Roles::of::<T>(load);
-    for _ in 0..load.producers {
-        roles = roles.producer(load, Out(sender.clone()));
-    }
-    roles.consumer(load, 1, In { receiver, tally: Tally::default(), read: load.read })
 }
 
 /// The reader calls `recv`, and a third thread drops the messages, handed over 64 at a time.
@@ -72,4 +46,47 @@ pub(crate) fn drop_elsewhere<T: Message>(load: &Load) -> Roles {
             handed.iter().for_each(drop);
             Done { ended: Some(ticker.now()), ..Done::default() }
         })
+}
+
+struct Pushes<T>(Arc<ArrayQueue<T>>, Patience);
+
+impl<T: Message> Sink for Pushes<T> {
+    #[inline]
+    fn send(&mut self, seq: u64) {
+        let mut message = T::new(seq);
+        while let Err(rejected) = self.0.push(message) {
+            message = rejected;
+            self.1.wait();
+        }
+        self.1.reset();
+    }
+}
+
+struct Pops<T> {
+    queue: Arc<ArrayQueue<T>>,
+    tally: Tally,
+    read: Read,
+}
+
+impl<T: Message> Source for Pops<T> {
+    #[inline]
+    fn turn(&mut self) -> u64 {
+        let Some(message) = self.queue.pop() else { return 0 };
+        self.tally.add(message.read(self.read));
+        1
+    }
+
+    fn tallies(self) -> Vec<Tally> {
+        vec![self.tally]
+    }
+}
+
+/// `ArrayQueue`: pushes and pops, waiting as the other rings do.
+pub(crate) fn queue<T: Message>(load: &Load) -> Roles {
+    let queue = Arc::new(ArrayQueue::<T>::new(load.capacity));
+    let mut roles = Roles::of::<T>(load);
+    for _ in 0..load.producers {
+        roles = roles.producer(load, Pushes(queue.clone(), load.patience()));
+    }
+    roles.consumer(load, 1, Pops { queue, tally: Tally::default(), read: load.read })
 }

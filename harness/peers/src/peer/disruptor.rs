@@ -6,9 +6,10 @@
 
 use std::marker::PhantomData;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use disruptor::{
-    BusySpin, EventPoller, MultiProducerBarrier, ProcessorSettings, Producer, SingleProducerBarrier,
+    BusySpin, EventPoller, MultiProducerBarrier, ProcessorSettings, Producer, SingleProducerBarrier, Sleep,
     build_multi_producer, build_single_producer,
 };
 
@@ -98,26 +99,57 @@ impl<P: Poll> Source for In<P> {
     }
 }
 
+/// What a managed thread calls: counts, and says when it has read everything.
+fn counting<T: Message>(
+    load: &Load,
+    finished: mpsc::Sender<(u64, Tally)>,
+) -> impl FnMut(&T, i64, bool) + use<T> {
+    let (read, messages, ticker) = (load.read, load.messages, load.ticker.clone());
+    let mut tally = Tally::default();
+    move |event: &T, _, _| {
+        tally.add(event.read(read));
+        if tally.count == messages {
+            // The receiver is only gone once the sample has failed for another reason.
+            finished.send((ticker.now(), tally)).ok();
+        }
+    }
+}
+
+/// What the managed threads have said, once all have.
+fn managed_done(outcome: &mpsc::Receiver<(u64, Tally)>, receivers: usize) -> Done {
+    let mut done = Done::default();
+    for (ended, tally) in outcome.iter().take(receivers) {
+        done.ended = done.ended.max(Some(ended));
+        done.tallies.push(tally);
+    }
+    done
+}
+
 /// One producer; the reader is a thread of `disruptor`'s that calls a closure.
 pub(crate) fn managed<T: Message>(load: &Load) -> Roles {
     let (finished, outcome) = mpsc::channel();
-    let (read, messages, ticker) = (load.read, load.messages, load.ticker.clone());
-    let mut tally = Tally::default();
     let producer = build_single_producer(load.capacity, || T::new(0), BusySpin)
         .pin_at_core(load.reader_cpu)
-        .handle_events_with(move |event: &T, _, _| {
-            tally.add(event.read(read));
-            if tally.count == messages {
-                // The receiver is only gone once the sample has failed for another reason.
-                finished.send((ticker.now(), tally)).ok();
-            }
-        })
+        .handle_events_with(counting(load, finished))
         .build();
-    Roles::of::<T>(load).producer(load, Blocking(producer, PhantomData)).reader(Place::Anywhere, move || {
-        let (ended, tallies) =
-            outcome.recv().map_or((None, vec![]), |(ended, tally)| (Some(ended), vec![tally]));
-        Done { ended, tallies, latencies: None }
-    })
+    Roles::of::<T>(load)
+        .producer(load, Blocking(producer, PhantomData))
+        .reader(Place::Anywhere, move || managed_done(&outcome, 1))
+}
+
+/// One producer; a thread of `disruptor`'s for each receiver, which sleeps when there is nothing to read: as many
+/// that spin would keep each other from two CPUs.
+pub(crate) fn threads<T: Message>(load: &Load) -> Roles {
+    let (finished, outcome) = mpsc::channel();
+    let sleep = Sleep::new(Duration::from_micros(1));
+    let mut builder = build_single_producer(load.capacity, || T::new(0), sleep).with_multi_consumer();
+    for _ in 0..load.receivers {
+        builder = builder.handle_events_with(counting(load, finished.clone()));
+    }
+    let (producer, receivers) = (builder.build(), load.receivers);
+    Roles::of::<T>(load)
+        .producer(load, Patient(producer, load.patience(), PhantomData))
+        .reader(Place::Anywhere, move || managed_done(&outcome, receivers))
 }
 
 /// One producer; one thread polls for one receiver.

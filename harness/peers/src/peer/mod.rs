@@ -5,8 +5,10 @@
 
 pub(crate) mod bare;
 pub(crate) mod broadcast;
+pub(crate) mod channels;
 pub(crate) mod crossbeam;
 pub(crate) mod disruptor;
 pub(crate) mod kanal;
 pub(crate) mod rtrb;
+pub(crate) mod thingbuf;
 pub(crate) mod tokio;

@@ -1,0 +1,100 @@
+//! One line of JSON for each claim. Fields of what was not measured, and a goal that there is not, are null.
+
+use serde_json::{Map, json};
+
+use crate::case::Case;
+use crate::verdict::{Ratio, Verdict};
+
+/// The claim's line.
+pub(crate) fn json_line(case: &Case, verdict: &Verdict) -> String {
+    let ratio = verdict.ratio.as_ref();
+    let ours = ratio.map(|ratio| &ratio.ours.figures);
+    let theirs = ratio.map(|ratio| &ratio.theirs.figures);
+    let elsewhere: Map<_, _> = verdict
+        .elsewhere
+        .iter()
+        .map(|ratio| (ratio.placement.name().to_owned(), json!(round(ratio.value()))))
+        .collect();
+    json!({
+        "target": case.target,
+        "case": case.name,
+        "contender": verdict.ours,
+        "ours": ours.map(|figures| round(figures.median())),
+        "oursMin": ours.map(|figures| round(figures.min())),
+        "oursMax": ours.map(|figures| round(figures.max())),
+        "peer": ratio.map(|ratio| &ratio.theirs.name),
+        "theirs": theirs.map(|figures| round(figures.median())),
+        "theirsMin": theirs.map(|figures| round(figures.min())),
+        "theirsMax": theirs.map(|figures| round(figures.max())),
+        "unit": case.unit.symbol(),
+        "ratio": ratio.map(Ratio::value).map(round),
+        "goal": verdict.goal,
+        "holds": verdict.holds,
+        "placement": ratio.map(|ratio| ratio.placement.name()),
+        "samples": [ours.map_or(0, |figures| figures.0.len()), theirs.map_or(0, |figures| figures.0.len())],
+        "enough": verdict.enough,
+        "elsewhere": elsewhere,
+    })
+    .to_string()
+}
+
+/// Six significant digits, which is more than any figure has.
+fn round(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Unit;
+    use crate::series::{Series, tests::series};
+    use crate::verdict::settle;
+
+    fn line(goal: Option<f64>, all: &[Series]) -> serde_json::Value {
+        let mut case = Case::new("T1", "u64/1024", Unit::Rate);
+        case.claim("ring", &["peer"], goal);
+        let verdict = settle(&case, &case.claims[0], all, 2).unwrap();
+        let line = json_line(&case, &verdict);
+        assert!(!line.contains('\n'));
+        serde_json::from_str(&line).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_both_sides_of_one_class() {
+        let ring = series("ring", &[(10.0, 36.0), (30.0, 36.0), (20.0, 36.0), (99.0, 14.0)]);
+        let peer = series("peer", &[(10.0, 36.0), (30.0, 36.0)]);
+        let line = line(Some(1.5), &[ring, peer]);
+        let expected = json!({
+            "target": "T1", "case": "u64/1024", "contender": "ring", "unit": "M/s",
+            "ours": 20.0, "oursMin": 10.0, "oursMax": 30.0,
+            "peer": "peer", "theirs": 20.0, "theirsMin": 10.0, "theirsMax": 30.0,
+            "ratio": 1.0, "goal": 1.5, "holds": false,
+            "placement": "near", "samples": [3, 2], "enough": true, "elsewhere": {},
+        });
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn what_is_there_to_be_seen_neither_holds_nor_fails() {
+        let all = ["ring", "peer"].map(|name| series(name, &[(1.0, 36.0)]));
+        let line = line(None, &all);
+        assert!(line["goal"].is_null() && line["holds"].is_null());
+        assert_eq!((line["ratio"].as_f64(), line["enough"].as_bool()), (Some(1.0), Some(false)));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_null_and_does_not_hold() {
+        let line = line(Some(1.0), &[series("ring", &[(1.0, 36.0)]), series("peer", &[(1.0, 14.0)])]);
+        assert!(["ours", "theirs", "peer", "ratio", "placement"].iter().all(|field| line[field].is_null()));
+        assert_eq!((line["holds"].as_bool(), &line["samples"]), (Some(false), &json!([0, 0])));
+    }
+
+    #[test]
+    fn small_figures_keep_their_digits() {
+        assert!((round(0.009_384) - 0.009_384).abs() < 1e-12);
+        assert!((round(1_234_567.0) - 1_234_570.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,80 @@
+//! T5 and T8: one message to many receivers, without and with an engine on top.
+
+use bytes::Bytes;
+
+use super::one_to_one;
+use crate::case::{Case, Shape, Unit};
+use crate::ours::{engine, fanout};
+use crate::payload::{Kilobyte, Message, Read};
+use crate::peer::{broadcast, disruptor, tokio};
+
+/// The best that a receiver to itself can do: a task or a thread each.
+const PER_RECEIVER: [&str; 6] = [
+    "tokio beside",
+    "tokio together",
+    "tokio threads",
+    "bus threads",
+    "async-broadcast tasks",
+    "disruptor threads, sleeping",
+];
+const TOKIO: [&str; 3] = ["tokio beside", "tokio together", "tokio threads"];
+
+/// T5.
+pub(super) fn cases() -> Vec<Case> {
+    [10, 50].into_iter().flat_map(|receivers| [words(receivers), kilobytes(receivers)]).collect()
+}
+
+fn tokios<T: Message>(case: &mut Case, shape: Shape) {
+    case.race("tokio beside", shape, tokio::beside::<T>);
+    case.race("tokio together", shape, tokio::together::<T>);
+    case.race("tokio threads", shape, tokio::many_threads::<T>);
+}
+
+fn per_receiver<T: Message>(case: &mut Case, shape: Shape) {
+    tokios::<T>(case, shape);
+    case.race("bus threads", shape, broadcast::threads::<T>);
+    case.race("async-broadcast tasks", shape, broadcast::tasks::<T>);
+    case.race("disruptor threads, sleeping", shape, disruptor::threads::<T>);
+}
+
+fn words(receivers: usize) -> Case {
+    let mut case = Case::new("T5", format!("u64/{receivers}"), Unit::Rate);
+    let shape = Shape { receivers, ..one_to_one(1_024) };
+    case.race("disruptor pollers", shape, disruptor::fan_out::<u64>);
+    case.race("fanout", shape, fanout::values::<u64>);
+    per_receiver::<u64>(&mut case, shape);
+    case.claim("fanout", &["disruptor pollers"], 1.0);
+    if receivers == 50 {
+        case.claim("fanout", &PER_RECEIVER, 10.0);
+    }
+    case
+}
+
+/// As `Bytes` in the slots, and written into the slots, which only rings can do.
+fn kilobytes(receivers: usize) -> Case {
+    let mut case = Case::new("T5", format!("1KB/{receivers}"), Unit::Rate);
+    let shape = Shape { receivers, read: Read::Ends, ..one_to_one(1_024) };
+    case.race("disruptor pollers Bytes", shape, disruptor::fan_out::<Bytes>);
+    case.race("disruptor pollers slot", shape, disruptor::fan_out::<Kilobyte>);
+    case.race("fanout Bytes", shape, fanout::values::<Bytes>);
+    case.race("fanout slot", shape, fanout::in_slot::<Kilobyte>);
+    per_receiver::<Bytes>(&mut case, shape);
+    case.claim("fanout Bytes", &["disruptor pollers Bytes"], 1.2);
+    case.claim("fanout slot", &["disruptor pollers slot"], 1.2);
+    if receivers == 50 {
+        case.claim("fanout slot", &PER_RECEIVER, 10.0);
+    }
+    case
+}
+
+/// T8, with T5's counterpart beside it.
+pub(super) fn subscriptions() -> Vec<Case> {
+    let mut case = Case::new("T8", "1KB/50", Unit::Rate);
+    let shape = Shape { receivers: 50, read: Read::Ends, ..one_to_one(4_096) };
+    tokios::<Bytes>(&mut case, shape);
+    case.race("engine dispatcher", shape, engine::in_place);
+    case.race("fanout", shape, fanout::in_slot::<Kilobyte>);
+    case.claim("engine dispatcher", &TOKIO, 10.0);
+    case.claim("engine dispatcher", &["fanout"], 0.5);
+    vec![case]
+}
