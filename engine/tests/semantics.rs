@@ -5,7 +5,7 @@
 //! file: ``[`name`](../engine/tests/file.rs)``. A loom model is a test, too. A class of bugs is a row of a table with a third
 //! column, which names the broken variants that a test of the row fails with: such a model, or a test that `.ci/twins.txt`
 //! lists with it. That a test shows what it is said to show, no test can tell.
-#![cfg(not(any(ringmain_loom, miri)))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle, miri)))]
 
 use std::fs;
 use std::path::Path;

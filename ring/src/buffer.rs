@@ -270,7 +270,7 @@ impl<H> fmt::Debug for Buffer<H> {
     }
 }
 
-#[cfg(all(test, not(ringmain_loom)))]
+#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
 mod tests {
     use super::*;
     use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! The standard library answers for the calling thread, which may be pinned to one; the main thread seldom is.
 
-#[cfg(all(target_os = "linux", not(miri), not(ringmain_loom)))]
+#[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle))))]
 pub(crate) fn of_main_thread() -> usize {
     // SAFETY: a `cpu_set_t` is a plain array of bits, for which all zeroes is a value.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
@@ -14,7 +14,7 @@ pub(crate) fn of_main_thread() -> usize {
     if failed { 0 } else { usize::try_from(count).unwrap_or(0) }
 }
 
-#[cfg(not(all(target_os = "linux", not(miri), not(ringmain_loom))))]
+#[cfg(not(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle)))))]
 pub(crate) fn of_main_thread() -> usize {
     0
 }

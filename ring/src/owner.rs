@@ -19,13 +19,13 @@ use std::ops::{Deref, DerefMut};
 /// A number for the calling thread, at least 2 and never used again.
 #[inline]
 pub(crate) fn this_thread() -> u64 {
-    #[cfg(ringmain_loom)]
+    #[cfg(any(ringmain_loom, ringmain_shuttle))]
     {
         use std::hash::BuildHasher;
         let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
         hasher.hash_one(thread::current().id()) | 3
     }
-    #[cfg(not(ringmain_loom))]
+    #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
     {
         use std::cell::Cell;
         thread_local!(static ID: Cell<u64> = const { Cell::new(0) });
@@ -34,7 +34,7 @@ pub(crate) fn this_thread() -> u64 {
     }
 }
 
-#[cfg(not(ringmain_loom))]
+#[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 #[cold]
 fn new_id(keep: impl FnOnce(u64)) -> u64 {
     static NEXT: std::sync::LazyLock<AtomicU64> = std::sync::LazyLock::new(|| AtomicU64::new(2));

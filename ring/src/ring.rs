@@ -37,7 +37,7 @@ pub struct Core<T, S: Sequencer> {
 }
 
 /// How often a producer finds no room before it looks after covers that seem to be run.
-const PATIENCE: u64 = if cfg!(ringmain_loom) { 1 } else { 256 };
+const PATIENCE: u64 = if crate::sync::MODELLED { 1 } else { 256 };
 
 /// What every producer reads on every publish, and hardly anybody ever writes.
 #[derive(Debug)]
@@ -201,7 +201,7 @@ impl<T, S: Sequencer> Core<T, S> {
         // A ring that is full moves on by a batch at a time: look a few times, then let the readers run. (A model's
         // interest is in what comes after.)
         for _ in 0..8 {
-            if cfg!(ringmain_loom) {
+            if crate::sync::MODELLED {
                 break;
             }
             if ready() {
@@ -209,7 +209,7 @@ impl<T, S: Sequencer> Core<T, S> {
             }
             crate::sync::spin_hint();
         }
-        if !cfg!(ringmain_loom) {
+        if !crate::sync::MODELLED {
             thread::yield_now();
         }
         // Room comes from readers that move on; but also, while a slot is claimed and not yet written, from the

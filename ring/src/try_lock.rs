@@ -63,7 +63,7 @@ impl<T> TryLock<T> {
     #[cold]
     fn give_way(&self) {
         for _ in 0..64 {
-            if cfg!(ringmain_loom) {
+            if sync::MODELLED {
                 break; // a model's interest is in the giving way
             }
             if !self.held.load(Ordering::Relaxed) {

@@ -244,16 +244,15 @@ impl Drop for Registration<'_> {
 }
 
 /// The monotonic time by which waits are bounded. (What messages do in time is the engine's injected clock's.)
-#[expect(clippy::disallowed_methods, reason = "bounds real waiting, which no injected clock can shorten")]
 #[must_use]
 pub fn now() -> Instant {
-    Instant::now()
+    sync::clock()
 }
 
 pub use spin::spin_until;
 
 mod spin {
-    #[cfg(not(ringmain_loom))]
+    #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
     use super::Ordering;
     use super::{WaitStrategy, now, sync, thread};
     use std::num::NonZeroUsize;
@@ -265,7 +264,7 @@ mod spin {
     /// Looks between two readings of the clock.
     const LOOKS: u32 = 64;
 
-    #[cfg(not(ringmain_loom))]
+    #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
     static SPINNERS: std::sync::LazyLock<sync::AtomicUsize> =
         std::sync::LazyLock::new(|| sync::AtomicUsize::new(0));
 
@@ -283,23 +282,23 @@ mod spin {
 
     impl Spinner {
         fn enter() -> Self {
-            #[cfg(not(ringmain_loom))]
+            #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
             SPINNERS.fetch_add(1, Ordering::Relaxed);
             Self
         }
 
         /// Whether a spinner could be keeping the one it waits for from running.
         fn crowded() -> bool {
-            #[cfg(not(ringmain_loom))]
+            #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
             return SPINNERS.load(Ordering::Relaxed) >= cpus() && !sync::broken("spin.never_yields");
-            #[cfg(ringmain_loom)]
+            #[cfg(any(ringmain_loom, ringmain_shuttle))]
             return cpus() == 0;
         }
     }
 
     impl Drop for Spinner {
         fn drop(&mut self) {
-            #[cfg(not(ringmain_loom))]
+            #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
             SPINNERS.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -315,7 +314,7 @@ mod spin {
         if ready() {
             return true;
         }
-        if cfg!(ringmain_loom) && strategy.parks() {
+        if sync::MODELLED && strategy.parks() {
             return false; // the model's interest is in the parking
         }
         match strategy {

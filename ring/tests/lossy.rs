@@ -1,6 +1,6 @@
 //! Lossy cursors with a predicate: what is passed over is split into lost and skipped, exactly, whatever the predicate
 //! does; it goes when the cursor does. And what comes of it when a cursor is called from within.
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 use ringmain_ring::sync::{AtomicBool, AtomicU64, Ordering};
 use ringmain_ring::{Builder, LossyCursor, LossyRead, Multi, OnFull, Ring, Sequence, TryPublishError};

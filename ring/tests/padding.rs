@@ -1,5 +1,5 @@
 //! Padding made to get at what slots held, and readers that are moved past it.
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 use ringmain_ring::{LossyRead, Multi, OnFull, Ring, SharedCursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,5 @@
 //! Peeking: the next unread value is shown where it stands, stays unread, and is held only while it is shown.
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 use ringmain_ring::sync::{AtomicBool, Ordering};
 use ringmain_ring::{Builder, LossyRead, OnFull, Ring, Sequence, TryPublishError, WaitStrategy};

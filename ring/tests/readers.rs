@@ -1,6 +1,6 @@
 //! Readers on real threads: lossy cursors, covers handed cursors over and back, buffers recycled through slots, and what
 //! a careless user may do to them.
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 use ringmain_ring::sync::{AtomicBool, AtomicUsize, Ordering};
 use ringmain_ring::{

@@ -1,5 +1,5 @@
 //! What a ring promises, on real threads. (The same under every schedule: tests/loom_*.rs.)
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 use ringmain_ring::{Builder, ClaimError, LossyRead, OnFull, Ring, Sequence, TryPublishError, WaitStrategy};
 use std::panic::{AssertUnwindSafe, catch_unwind};

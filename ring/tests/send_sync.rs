@@ -1,5 +1,5 @@
 //! Which types may cross threads: every public one has a row, which the compiler is asked about.
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 mod matrix;
 

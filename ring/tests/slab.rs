@@ -1,5 +1,5 @@
 //! Leases: deadlines, stale ids, generations that run out, and many threads at once.
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 use ringmain_ring::{LeaseId, Slab, StaleLease};
 use std::sync::Arc;

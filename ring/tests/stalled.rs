@@ -1,5 +1,5 @@
 //! A producer that is stopped between its claim and its publish: others go on as far as they can, and it can be seen.
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 use ringmain_ring::{Builder, ClaimError, Ring, Sequence, TryPublishError};
 

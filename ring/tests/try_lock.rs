@@ -1,5 +1,5 @@
 //! [`TryLock`] and [`Notify`] on real threads.
-#![cfg(not(ringmain_loom))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
 use ringmain_ring::sync::{AtomicU64, Ordering};
 use ringmain_ring::{Notify, TryLock, wait_any};

@@ -21,7 +21,10 @@ fn publish(ring: &Ring<u64>) {
 fn check(view: &View<'_, u64, ringmain_ring::Multi>, start: Sequence) {
     let values = [(start, 1), (start.plus(3), 2)];
     assert_eq!((view.start(), view.end(), view.len(), view.is_empty()), (start, start.plus(4), 4, false));
-    assert_eq!((view.count_values(), view.iter().map(|(at, value)| (at, *value)).collect()), (2, values.to_vec()));
+    assert_eq!(
+        (view.count_values(), view.iter().map(|(at, value)| (at, *value)).collect()),
+        (2, values.to_vec())
+    );
     let mut seen = Vec::new();
     assert_eq!(view.for_each(|at, value| seen.push((at, *value))), 2);
     assert_eq!(seen, values);
@@ -77,7 +80,10 @@ fn a_shared_cursor_tells_where_it_stands_and_what_is_left() {
         assert_eq!((batch.view().len(), cursor.position(), cursor.unread()), (1, at(1), 1));
         drop(batch);
         let batch = cursor.claim(99).unwrap();
-        assert_eq!((batch.view().start(), batch.view().end(), batch.view().count_values()), (at(1), at(4), 1));
+        assert_eq!(
+            (batch.view().start(), batch.view().end(), batch.view().count_values()),
+            (at(1), at(4), 1)
+        );
         drop(batch);
         assert_eq!((cursor.unread(), cursor.is_drained(), cursor.peek(|_, _| ())), (0, true, None));
         publish(&ring);
@@ -136,14 +142,20 @@ fn a_lossy_cursor_tells_where_it_stands_and_what_it_lost() {
         let ring = ring(start);
         let cursor = ring.lossy_cursor(OnFull::DropOldest);
         let at = |count| Sequence::new(start).plus(count);
-        assert_eq!((cursor.position(), cursor.has_work(), cursor.unread(), cursor.lost()), (at(0), false, 0, 0));
+        assert_eq!(
+            (cursor.position(), cursor.has_work(), cursor.unread(), cursor.lost()),
+            (at(0), false, 0, 0)
+        );
         assert_eq!((cursor.read(9, |_, _| ()), cursor.peek(|_, _| ())), (LossyRead::Read(0), None));
         publish(&ring);
         assert_eq!((cursor.has_work(), cursor.unread(), cursor.is_detached()), (true, 2, false));
         assert_eq!(cursor.peek(|at, value| (at, *value)), Some((at(0), 1)));
         assert_eq!((cursor.read(0, |_, _| ()), cursor.position()), (LossyRead::Read(0), at(0)));
         assert_eq!((cursor.read(2, |_, _| ()), cursor.position()), (LossyRead::Read(1), at(2)));
-        assert_eq!((cursor.read(99, |_, value| assert_eq!(*value, 2)), cursor.position()), (LossyRead::Read(1), at(4)));
+        assert_eq!(
+            (cursor.read(99, |_, value| assert_eq!(*value, 2)), cursor.position()),
+            (LossyRead::Read(1), at(4))
+        );
         (0..20).for_each(|value| _ = ring.try_publish(value).unwrap());
         let lost = cursor.lost();
         assert_eq!((cursor.position(), cursor.unread()), (at(4 + lost), 20 - lost));

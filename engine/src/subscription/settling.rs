@@ -7,7 +7,7 @@ use crate::clock::nanos;
 use crate::error::AckError;
 use crate::record::{Held, Received};
 use crate::stats::add;
-use ringmain_ring::sync::{Ordering, broken, heavy_fence, light_fence, ordering};
+use ringmain_ring::sync::{Ordering, broken, heavy_fence, light_fence, ordering, thread};
 use ringmain_ring::{LeaseId, StaleLease};
 use std::time::Duration;
 
@@ -146,7 +146,12 @@ impl SubscriptionInner {
         // Acquire: pairs with the release store below.
         let acquire = ordering("expiring.acquire", Ordering::Acquire);
         if self.expiring.compare_exchange(false, true, acquire, Ordering::Relaxed).is_err() {
-            return; // somebody is at it
+            // Somebody is at it, and until that one has said what is due next, a consumer that waits would look again at
+            // once, and again: it may have been preempted by just that.
+            if !broken("expiring.spins") {
+                thread::yield_now();
+            }
+            return;
         }
         // What begins during the scan lowers this again.
         self.due.store(u64::MAX, Ordering::Relaxed);

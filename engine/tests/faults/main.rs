@@ -4,7 +4,7 @@
 //! Here is what belongs to no feature: [`reentrant`] about handlers that call back into the engine, [`handlers`] about
 //! those that panic while something else goes wrong, [`payloads`] about payloads whose `Drop` panics, [`forgotten`] about
 //! what is never dropped, and [`clocks`] about time that jumps and threads that get none.
-#![cfg(not(any(ringmain_loom, miri)))]
+#![cfg(not(any(ringmain_loom, ringmain_shuttle, miri)))]
 
 mod clocks;
 #[path = "../common/mod.rs"]

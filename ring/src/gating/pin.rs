@@ -1,7 +1,7 @@
 //! Pins: one word a reader that is in the act, see "Pins" in the [argument](super).
 
 use crate::sequence::Sequence;
-#[cfg(not(ringmain_loom))]
+#[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 use crate::sync::AtomicUsize;
 use crate::sync::{AtomicU64, Ordering, ordering};
 
@@ -36,9 +36,9 @@ impl Drop for Pin<'_> {
 
 /// Where this thread looks for a free pin first, so that threads do not meet on one.
 pub(super) fn hint() -> usize {
-    #[cfg(ringmain_loom)]
+    #[cfg(any(ringmain_loom, ringmain_shuttle))]
     return 0;
-    #[cfg(not(ringmain_loom))]
+    #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
     {
         use std::cell::Cell;
         static NEXT: std::sync::LazyLock<AtomicUsize> = std::sync::LazyLock::new(|| AtomicUsize::new(0));

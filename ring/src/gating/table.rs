@@ -9,7 +9,7 @@ use std::ptr;
 
 /// The first segment's length. A topic with a subscription or two never needs a second.
 const FIRST: usize = 4;
-const SEGMENTS: usize = if cfg!(ringmain_loom) { 4 } else { 26 };
+const SEGMENTS: usize = if crate::sync::MODELLED { 4 } else { 26 };
 
 pub(crate) struct Table<T> {
     /// Segment `k` has `FIRST << k` entries, or is null.
@@ -93,7 +93,7 @@ impl<T> fmt::Debug for Table<T> {
     }
 }
 
-#[cfg(all(test, not(ringmain_loom)))]
+#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
 mod tests {
     use super::*;
     use crate::sync::AtomicU64;

@@ -77,7 +77,7 @@ impl<'a, T, S: Sequencer> Hold<'a, T, S> {
                 // A producer that pushes the cursor on, or another consumer that clones: short, unless it was preempted.
                 Err(Denied::Busy) => {
                     spin_hint();
-                    if !cfg!(ringmain_loom) {
+                    if !crate::sync::MODELLED {
                         thread::yield_now();
                     }
                 }
@@ -148,7 +148,7 @@ pub(super) fn guarded<R>(otherwise: R, run: impl FnOnce() -> R) -> R {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => result,
         // A model checker that has found something must be heard.
-        Err(panic) if cfg!(ringmain_loom) => resume_unwind(panic),
+        Err(panic) if crate::sync::MODELLED => resume_unwind(panic),
         Err(_) => otherwise,
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// How often a peek tries to hold a cursor that others hold.
-const TRIES: u32 = if cfg!(ringmain_loom) { 1 } else { 100 };
+const TRIES: u32 = if crate::sync::MODELLED { 1 } else { 100 };
 
 /// What happens to a cursor that is a whole ring behind when a producer needs the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,7 +275,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for LossyCursor<T, S> {
     }
 }
 
-#[cfg(all(test, not(ringmain_loom)))]
+#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
 mod tests {
     use super::*;
     use crate::ring::Ring;

@@ -16,7 +16,7 @@ use crate::gating::table::Table;
 use crate::sync::{AtomicU64, Ordering, broken, heavy_fence, light_fence, ordering};
 
 /// Entries with a minimum in common.
-const BLOCK: usize = if cfg!(ringmain_loom) { 2 } else { 64 };
+const BLOCK: usize = if crate::sync::MODELLED { 2 } else { 64 };
 /// Blocks that a scan looks at behind one fence.
 const GROUP: usize = 64;
 /// The minimum where no lease is live.

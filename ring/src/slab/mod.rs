@@ -45,7 +45,7 @@ const GENERATIONS: u64 = 1 << (64 - GENERATION_SHIFT);
 const TICK_SHIFT: u32 = 14;
 
 /// How often to look for a vacant entry before looking at all of them. (Models have few.)
-const PROBES: usize = if cfg!(ringmain_loom) { 0 } else { 32 };
+const PROBES: usize = if crate::sync::MODELLED { 0 } else { 32 };
 #[expect(clippy::cast_possible_truncation, reason = "the high bits are not missed where a word is shorter")]
 const GOLDEN: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
 
@@ -220,7 +220,7 @@ impl<T: Send> Slab<T> {
     #[cold]
     fn grow(&self, len: usize) {
         // By doubling: the mutex is not for every insert of a table that fills up.
-        let len = len.next_power_of_two().max(if cfg!(ringmain_loom) { 2 } else { 16 });
+        let len = len.next_power_of_two().max(if crate::sync::MODELLED { 2 } else { 16 });
         self.entries.grow_to(len - 1);
         self.minima.grow_to(len - 1);
         // Release: pairs with the acquire loads of it; the table reaches so far.

@@ -7,9 +7,7 @@
 //! The checker leaves out schedules that it thinks equal, and thinks so too readily when a thread only loads what another
 //! first loads and then changes. In such a model the one who changes it runs first: on the main thread.
 //!
-//! Then each of its *twins* runs: the same model while the library is broken in one named place (`sync::broken`,
-//! `sync::ordering`). A twin must fail. It runs in a process of its own, since a failed model leaves its threads in
-//! the middle of things, and unwinding them may well abort.
+//! Then each of its [twins](twin) runs.
 
 #![allow(
     dead_code,
@@ -17,10 +15,11 @@
     reason = "shared by several test programs, each of which uses some of it"
 )]
 
-use ringmain_ring::sync::twins::VARIABLE as TWIN;
+#[path = "twin.rs"]
+mod twin;
+
+use ringmain_ring::sync::twins;
 use ringmain_ring::{Builder, Cursor, Ring, Sequencer, Single, SingleProducer, WaitStrategy};
-use std::io::Write;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 /// Declares a test that checks a model, and that each of the broken variants fails it.
@@ -36,39 +35,22 @@ macro_rules! model {
 }
 
 /// Checks `model`, or in a twin's process runs it broken.
-pub fn check(name: &str, twins: &[&str], model: impl Fn() + Send + Sync + 'static) {
-    if let Ok(twin) = std::env::var(TWIN) {
-        ringmain_ring::sync::twins::break_only(&twin);
-        // No unwinding: the model is in the middle of things.
-        std::panic::set_hook(Box::new(|panic| {
-            // How the model checker's coroutines are cancelled, when all is explored.
-            if panic.location().is_some_and(|location| location.file().contains("/generator-")) {
-                return;
-            }
-            say(&format!("{panic}").replace('\n', " "));
-            std::process::exit(101);
-        }));
-        run(model);
+pub fn check(name: &str, broken_by: &[&str], model: impl Fn() + Send + Sync + 'static) {
+    if let Some(broken) = twin::broken() {
+        let _before = twins::watch();
+        let start = ringmain_ring::now();
+        let iterations = run(model);
+        if broken.is_empty() {
+            let places: Vec<_> = twins::watch().into_iter().collect();
+            let milliseconds = start.elapsed().as_millis();
+            twin::say(&format!("unbroken: {name} {milliseconds} {iterations} {}", places.join(" ")));
+        }
         return;
     }
     let iterations = run(model);
-    say(&format!("model {name}: Completed in {iterations} iterations"));
+    twin::say(&format!("model {name}: Completed in {iterations} iterations"));
     assert!(iterations > 1, "a model in which nothing competes shows nothing");
-    for twin in twins {
-        let output = Command::new(std::env::current_exe().expect("this is a program"))
-            .args([name, "--exact", "--nocapture", "--test-threads=1"])
-            .env(TWIN, twin)
-            .output()
-            .expect("this program runs");
-        assert_eq!(
-            output.status.code(),
-            Some(101),
-            "broken by {twin}, the model {name} must fail and does not"
-        );
-        let said = String::from_utf8_lossy(&output.stdout);
-        let why = said.lines().find(|line| line.contains("panicked")).expect("a model fails by a panic");
-        say(&format!("twin {name} / {twin}: {}", why.trim().chars().take(150).collect::<String>()));
-    }
+    twin::run(name, broken_by);
 }
 
 /// Explores `model`; returns how many executions there were.
@@ -90,12 +72,6 @@ fn run(model: impl Fn() + Send + Sync + 'static) -> u64 {
 /// Two, or more for the long run.
 fn preemptions() -> usize {
     std::env::var("RINGMAIN_PREEMPTIONS").ok().and_then(|bound| bound.parse().ok()).unwrap_or(2)
-}
-
-/// Past the test harness's capture, for scripts that count.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").expect("somebody listens");
 }
 
 /// A ring of `u64`s for any number of producers, whose waiters park.
