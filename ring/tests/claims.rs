@@ -8,11 +8,11 @@ use ringmain_ring::{Multi, TryPublishError};
 const STARTS: [u64; 4] = [0, 3, (1 << 62) - 3, (1 << 63) - 2];
 
 fn multi(start: u64) -> Ring<u64> {
-    Builder::new(4).start(Sequence::new(start)).multi(|| 0).unwrap()
+    Builder::new(4).start(Sequence::new(start)).multi(|| 0).expect("a power of two")
 }
 
 fn single(start: u64) -> (SingleProducer<u64>, Ring<u64, Single>) {
-    Builder::new(4).start(Sequence::new(start)).single(|| 0).unwrap()
+    Builder::new(4).start(Sequence::new(start)).single(|| 0).expect("a power of two")
 }
 
 fn rest<S: Sequencer>(cursor: &mut Cursor<u64, S>) -> Vec<u64> {

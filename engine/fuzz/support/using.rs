@@ -2,7 +2,8 @@
 //! the end every message is accounted for.
 
 use ringmain::{
-    Close, Engine, Error, ManualClock, Message, PublishError, Publisher, RecvError, Subscription, Topic, TopicConfig,
+    Close, Engine, Error, ManualClock, Message, PublishError, Publisher, RecvError, Subscription, Topic,
+    TopicConfig,
 };
 use std::time::Duration;
 
@@ -38,7 +39,10 @@ impl Bench {
             for (index, delivery) in deliveries.into_iter().enumerate() {
                 let attempt = delivery.delivery_attempt();
                 // With a deadline of no time at all, each look redelivers.
-                assert!((1..=LOOKS * (round + 1)).contains(&u64::from(attempt)), "attempt {attempt} in round {round}");
+                assert!(
+                    (1..=LOOKS * (round + 1)).contains(&u64::from(attempt)),
+                    "attempt {attempt} in round {round}"
+                );
                 match index % 4 {
                     0 => _ = delivery.ack(),
                     1 => _ = delivery.nack(),
@@ -66,7 +70,7 @@ impl Bench {
             match publisher.try_publish(message) {
                 Ok(_) => {}
                 Err(PublishError::Full(_) | PublishError::LimitExceeded(_)) => {
-                    ["a", "b"].map(|key| publisher.resume_publishing(key));
+                    ["a", "b"].iter().for_each(|key| _ = publisher.resume_publishing(key));
                 }
                 Err(error) => panic!("round {round}: {error:?}"),
             }

@@ -9,7 +9,9 @@ mod using;
 
 use arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
-use ringmain::{LimitExceeded, Overflow, PublisherConfig, RetryPolicy, SubscriptionConfig, TopicConfig, WaitStrategy};
+use ringmain::{
+    LimitExceeded, Overflow, PublisherConfig, RetryPolicy, SubscriptionConfig, TopicConfig, WaitStrategy,
+};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -32,7 +34,8 @@ fn duration(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Duration> {
     Ok(match bytes.arbitrary::<u8>()? {
         0..=99 => Duration::from_secs(bytes.arbitrary::<u16>()?.into()),
         100..=149 => Duration::from_nanos(bytes.arbitrary::<u32>()?.into()),
-        150..=199 => Duration::from_secs(7 * 86_400).saturating_sub(Duration::from_nanos(bytes.arbitrary::<u8>()?.into())),
+        150..=199 => Duration::from_secs(7 * 86_400)
+            .saturating_sub(Duration::from_nanos(bytes.arbitrary::<u8>()?.into())),
         _ => bytes.arbitrary()?,
     })
 }
@@ -68,7 +71,11 @@ fn values(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Settings> {
     let publisher = PublisherConfig::default()
         .max_outstanding_messages(count(bytes)?)
         .max_outstanding_bytes(count(bytes)?)
-        .limit_exceeded(*bytes.choose(&[LimitExceeded::Ignore, LimitExceeded::Block, LimitExceeded::Error])?);
+        .limit_exceeded(*bytes.choose(&[
+            LimitExceeded::Ignore,
+            LimitExceeded::Block,
+            LimitExceeded::Error,
+        ])?);
     Ok(Settings { topic, subscription, publisher })
 }
 
@@ -83,7 +90,11 @@ fn read<T: serde::de::DeserializeOwned + serde::Serialize>(line: Option<&str>) -
 
 fn json(text: &str) -> Option<Settings> {
     let mut lines = text.lines();
-    Some(Settings { topic: read(lines.next())?, subscription: read(lines.next())?, publisher: read(lines.next())? })
+    Some(Settings {
+        topic: read(lines.next())?,
+        subscription: read(lines.next())?,
+        publisher: read(lines.next())?,
+    })
 }
 
 /// The names of the settings that break their rule, as documented.

@@ -25,10 +25,8 @@ pub(crate) type Program = (String, PathBuf);
 
 /// Makes the copy in `out`; returns which mutants are in it.
 pub(crate) fn copy(out: &Path, mutants: &[&Mutant]) -> Result<HashSet<u32>, Box<dyn Error>> {
-    let manifest = fs::read_to_string("Cargo.toml")?.replace(
-        "members = [\"ring\", \"fanout\", \"engine\", \"harness\"]",
-        "members = [\"ring\"]",
-    );
+    let manifest = fs::read_to_string("Cargo.toml")?
+        .replace("members = [\"ring\", \"fanout\", \"engine\", \"harness\"]", "members = [\"ring\"]");
     write(&out.join("copy/Cargo.toml"), &manifest)?;
     write(&out.join("copy/Cargo.lock"), &fs::read_to_string("Cargo.lock")?)?;
     let mut of_file: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
@@ -84,7 +82,10 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>
 
 /// Builds the tests, or says which mutants keep them from being built.
 pub(crate) fn tests(out: &Path) -> Result<Result<Vec<Program>, HashSet<u32>>, Box<dyn Error>> {
-    let tests = ["slab", "claims", "ring", "padding", "views", "peek", "stalled", "waiting", "try_lock", "readers", "lossy"];
+    let tests = [
+        "slab", "claims", "ring", "padding", "views", "peek", "stalled", "waiting", "try_lock", "readers",
+        "lossy",
+    ];
     let mut command = Command::new("cargo");
     command.current_dir(out.join("copy")).args(["test", "-q", "--no-run", "-p", "ringmain-ring", "--lib"]);
     command.args(tests.iter().flat_map(|test| ["--test", test])).arg("--message-format=json");

@@ -75,7 +75,10 @@ mod tests {
         let of = |what: &str| parse(&format!("a/b.rs:3:14: {what}")).expect("understood").2;
         assert_eq!(of("replace < with == in A<T>::b"), Change::Operator("==".into()));
         assert_eq!(of("replace || with && in f"), Change::Operator("&&".into()));
-        assert_eq!(of("replace f -> (A, B) with (Default::default(), 1)"), Change::Returns("(Default::default(), 1)".into()));
+        assert_eq!(
+            of("replace f -> (A, B) with (Default::default(), 1)"),
+            Change::Returns("(Default::default(), 1)".into())
+        );
         assert_eq!(of("replace <impl Drop for A>::drop with ()"), Change::Returns("()".into()));
         assert_eq!(of("delete ! in f"), Change::Bare);
         assert_eq!(of("replace match guard x > 0 with true in f"), Change::Guard("true".into()));

@@ -53,7 +53,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     write(out, "unviable", &of(&|id| unviable.contains(&id)))?;
     write(out, "unwoven", &of(&|id| !unviable.contains(&id) && !woven.contains(&id)))?;
     let found = run::all(&of(&|id| woven.contains(&id)), &programs)?;
-    for (name, outcome) in [("caught", run::Outcome::Fails), ("timeout", run::Outcome::Hangs), ("missed", run::Outcome::Passes)] {
+    for (name, outcome) in
+        [("caught", run::Outcome::Fails), ("timeout", run::Outcome::Hangs), ("missed", run::Outcome::Passes)]
+    {
         let ids: HashSet<_> = found.iter().filter(|(_, one)| *one == outcome).map(|(id, _)| *id).collect();
         write(out, name, &of(&|id| ids.contains(&id)))?;
     }

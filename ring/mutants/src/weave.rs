@@ -102,7 +102,8 @@ impl VisitMut for Weaver {
         });
         visit_mut::visit_arm_mut(self, arm);
         if let Some((token, guard)) = arm.guard.take() {
-            let guard = if guards.is_empty() || has_let(&guard) { *guard } else { self.choice(*guard, guards) };
+            let guard =
+                if guards.is_empty() || has_let(&guard) { *guard } else { self.choice(*guard, guards) };
             arm.guard = Some((token, Box::new(guard)));
         }
         for (id, ()) in gone {
@@ -120,10 +121,12 @@ impl VisitMut for Weaver {
 
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
         let others = match &*expr {
-            Expr::Binary(binary) if !has_let(expr) => self.at(binary.op.span().start(), |change| match change {
-                Change::Operator(operator) => syn::parse_str::<syn::BinOp>(operator).ok().map(Some),
-                _ => None,
-            }),
+            Expr::Binary(binary) if !has_let(expr) => {
+                self.at(binary.op.span().start(), |change| match change {
+                    Change::Operator(operator) => syn::parse_str::<syn::BinOp>(operator).ok().map(Some),
+                    _ => None,
+                })
+            }
             Expr::Unary(unary) => {
                 self.at(unary.op.span().start(), |change| (*change == Change::Bare).then_some(None))
             }
