@@ -106,6 +106,9 @@ fn mutate() {
     let models = run::models(&programs);
     let takes: std::time::Duration = models.iter().map(|model| model.takes).sum();
     println!("{} models, {} s as they are", models.len(), takes.as_secs());
+    for model in &models {
+        println!("{}: {} iterations, {} ms", model.name, model.iterations, model.takes.as_millis());
+    }
     // A part of them, by hand: nothing is written then.
     let only = std::env::var("RINGMAIN_MUTANTS").ok();
     let mut mutants = mutants();

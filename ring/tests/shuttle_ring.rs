@@ -113,7 +113,7 @@ schedules!(
     /// Readers come and go on a ring of two: each reads without a gap from where it starts, and the producers, who wait
     /// for whoever is there, go on.
     readers_come_and_go, 2000 of each,
-    broken by ["detach.not_notified", "detach.stays", "attach.not_notified"], {
+    broken by ["detach.not_notified", "detach.stays"], {
         let ring = parking(2);
         let producers: Vec<_> = (0..2)
             .map(|producer| {

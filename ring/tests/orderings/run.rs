@@ -17,37 +17,44 @@ pub struct Model {
     program: PathBuf,
     pub name: String,
     pub takes: Duration,
+    /// How many executions it has: how long it is, however busy the machine.
+    pub iterations: u64,
     /// The places that it comes by. It cannot notice what is broken elsewhere.
     pub places: BTreeSet<String>,
 }
 
-/// The models in `programs`, by how long they take. Each must hold while nothing is broken.
+/// The models in `programs`, the short ones first. Each must hold while nothing is broken.
 pub fn models(programs: &[PathBuf]) -> Vec<Model> {
+    let names: Vec<_> = programs.iter().flat_map(|program| names(program)).collect();
     let found = Mutex::new(Vec::new());
-    each(programs, |program| {
-        let output = start(program, &[], "").stdout(Stdio::piped()).output().expect("a program runs");
-        assert!(output.status.success(), "{} fails as it is: {output:?}", program.display());
+    each(&names, |(program, name)| {
+        let output = start(program, &[name, "--exact"], "").output().expect("a program runs");
+        assert!(output.status.success(), "{name} fails as it is: {output:?}");
         let said = String::from_utf8_lossy(&output.stdout);
         // Behind what the test harness has written on the same line.
-        let unbroken = said.lines().filter_map(|line| line.split_once("unbroken: ")).map(|(_, model)| model);
-        found.lock().expect("nobody panics").extend(unbroken.map(|model| describe(program, model)));
+        let unbroken = said.lines().find_map(|line| Some(line.split_once("unbroken: ")?.1));
+        found.lock().expect("nobody panics").push(describe(program, unbroken.expect("it tells")));
     });
     let mut found = found.into_inner().expect("nobody panics");
-    found.sort_by_key(|model| model.takes);
+    found.sort_by_key(|model| model.iterations);
     found
+}
+
+/// The models in one program.
+fn names(program: &Path) -> Vec<(PathBuf, String)> {
+    let output = Command::new(program).arg("--list").output().expect("a program runs");
+    let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+    names.map(|name| (program.to_owned(), name.to_owned())).collect()
 }
 
 fn describe(program: &Path, model: &str) -> Model {
     let mut words = model.split(' ');
     let name = words.next().expect("a model has a name").to_owned();
-    let takes = words.next().and_then(|takes| takes.parse().ok()).map(Duration::from_millis);
-    let _iterations = words.next();
-    Model {
-        program: program.to_owned(),
-        name,
-        takes: takes.expect("milliseconds"),
-        places: words.map(str::to_owned).collect(),
-    }
+    let mut number = || words.next().and_then(|word| word.parse().ok()).expect("a number");
+    let (takes, iterations) = (Duration::from_millis(number()), number());
+    let places = words.map(str::to_owned).collect();
+    Model { program: program.to_owned(), name, takes, iterations, places }
 }
 
 /// What becomes of each mutant, in their order; `done` is told of each.
