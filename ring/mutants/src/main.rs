@@ -9,8 +9,10 @@
 //!
 //! ```sh
 //! cargo mutants --list -p ringmain-ring >list.txt
-//! cargo run --release --manifest-path ring/mutants/Cargo.toml -- list.txt OUT
+//! cargo run --release --manifest-path ring/mutants/Cargo.toml -- list.txt OUT [PART ..]
 //! ```
+//!
+//! With `PART`s, parts of paths, only the mutants of those files are run.
 
 mod build;
 mod list;
@@ -32,12 +34,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = Path::new(&out);
     fs::create_dir_all(out)?;
     let mutants = list::read(&fs::read_to_string(list)?);
-    let mutants: Vec<_> = mutants
-        .into_iter()
-        .filter(|mutant| only.is_empty() || only.iter().any(|part| mutant.text.contains(part.as_str())))
-        .collect();
     println!("{} mutants", mutants.len());
-    let mut unviable = HashSet::new();
+    // What did not compile the last time does not now: or delete the file.
+    let known = fs::read_to_string(out.join("unviable.txt")).unwrap_or_default();
+    let known: HashSet<_> = known.lines().collect();
+    let mut unviable: HashSet<_> =
+        mutants.iter().filter(|one| known.contains(one.text.as_str())).map(|one| one.id).collect();
     let (woven, programs) = loop {
         let viable: Vec<_> = mutants.iter().filter(|mutant| !unviable.contains(&mutant.id)).collect();
         let woven = build::copy(out, &viable)?;
@@ -52,12 +54,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let of = |ids: &dyn Fn(u32) -> bool| mutants.iter().filter(|mutant| ids(mutant.id)).collect::<Vec<_>>();
     write(out, "unviable", &of(&|id| unviable.contains(&id)))?;
     write(out, "unwoven", &of(&|id| !unviable.contains(&id) && !woven.contains(&id)))?;
-    let found = run::all(&of(&|id| woven.contains(&id)), &programs)?;
-    for (name, outcome) in
-        [("caught", run::Outcome::Fails), ("timeout", run::Outcome::Hangs), ("missed", run::Outcome::Passes)]
-    {
+    let mut chosen = of(&|id| woven.contains(&id));
+    chosen.retain(|mutant| only.is_empty() || only.iter().any(|part| mutant.text.contains(part.as_str())));
+    let found = run::all(&chosen, &programs)?;
+    let outcomes =
+        [("caught", run::Outcome::Fails), ("timeout", run::Outcome::Hangs), ("missed", run::Outcome::Passes)];
+    let part = only.first().map(|part| format!("-{}", part.replace('/', "."))).unwrap_or_default();
+    for (name, outcome) in outcomes {
         let ids: HashSet<_> = found.iter().filter(|(_, one)| *one == outcome).map(|(id, _)| *id).collect();
-        write(out, name, &of(&|id| ids.contains(&id)))?;
+        write(out, &format!("{name}{part}"), &of(&|id| ids.contains(&id)))?;
     }
     Ok(())
 }

@@ -125,3 +125,15 @@ fn what_is_not_live_is_neither_taken_extended_nor_expired() {
         assert_eq!((slab.least_mark(), slab.live()), (None, 0));
     }
 }
+
+/// Sixty-four entries have a minimum in common, and no more is allocated for it.
+#[test]
+fn there_are_as_many_minima_as_blocks() {
+    let slab = Slab::new();
+    (0..64).for_each(|_| _ = slab.insert((), 1 << 40));
+    assert_eq!(slab.len.load(Ordering::Relaxed), 128);
+    assert!(slab.minima.block(1).is_some() && slab.minima.block(4).is_none(), "two, in a segment of four");
+    (64..10_000).for_each(|_| _ = slab.insert((), 1 << 40));
+    assert_eq!(slab.len.load(Ordering::Relaxed), 32_768);
+    assert!(slab.minima.block(511).is_some() && slab.minima.block(1_020).is_none());
+}
