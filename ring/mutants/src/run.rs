@@ -58,7 +58,7 @@ fn judge(mutant: &Mutant, programs: &[Program]) -> Outcome {
 fn run(program: &Program, id: u32) -> Result<Outcome, Box<dyn Error>> {
     // A mutant may ask for all the memory there is. RINGMAIN_RUNNER is for machines where programs wait for their turn.
     let status = Command::new("sh")
-        .args(["-c", "ulimit -v 8000000; exec ${RINGMAIN_RUNNER:-} timeout \"$1\" \"$0\" --test-threads=4"])
+        .args(["-c", "ulimit -v 2000000; exec ${RINGMAIN_RUNNER:-} timeout \"$1\" \"$0\" --test-threads=4"])
         .args([program.1.as_os_str(), PATIENCE.as_ref()])
         .env("RINGMAIN_MUTANT", id.to_string())
         .stdin(Stdio::null())
