@@ -74,7 +74,7 @@ model!(
 
 model!(
     /// A lease begins while another thread expires what is due: its deadline is not forgotten.
-    lease_against_expiry, broken by ["due.begin.no_fence", "due.scan.no_fence"], {
+    lease_against_expiry, broken by ["due.begin.no_fence+due.scan.no_fence"], {
         let (engine, clock, publisher, subscription) = small(WaitStrategy::Park);
         publisher.publish(Message::new("1")).unwrap();
         publisher.publish(Message::new("2")).unwrap();
@@ -164,7 +164,7 @@ model!(
 model!(
     /// Slots are used as padding while a reader takes the last message before them: nobody rests in front of them, and
     /// there is room for a whole ring again.
-    nobody_rests_before_padding, broken by ["padding.made.no_fence", "padding.moved.no_fence", "padding.not_passed"], {
+    nobody_rests_before_padding, broken by ["padding.made.no_fence", "padding.moved.no_fence+padding.made.no_fence", "padding.not_passed"], {
         let (_engine, _clock, publisher, subscription) = small(WaitStrategy::Park);
         publisher.publish(Message::new("1")).unwrap();
         let topic = publisher.topic();

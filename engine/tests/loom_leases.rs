@@ -126,7 +126,7 @@ model!(
 
 model!(
     /// Enqueued while the topic is deleted: what the receipt says is readable is received, and nothing else.
-    batcher_against_close, broken by ["close.end_unseen"], {
+    batcher_against_close, broken by ["multi.seal.forgotten", "data.not_notified"], {
         let (engine, _clock, publisher, subscription) = small();
         // Opens the lane here: the model checker does not know how `arc_swap` hands it over.
         drop(publisher.enqueue(Message::new("1")).unwrap());

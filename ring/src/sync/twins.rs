@@ -42,8 +42,9 @@ fn asked<R>(name: &str, look: impl FnOnce(&str) -> R) -> R {
     look(&state.broken)
 }
 
+/// A variant may be several places at once, their names joined by `+`: both halves of a fence, for instance.
 pub(super) fn is(name: &str) -> bool {
-    asked(name, |broken| broken == name)
+    asked(name, |broken| broken.split('+').any(|one| one == name))
 }
 
 pub(super) fn weakened(name: &str, ordering: Ordering) -> Ordering {
