@@ -67,7 +67,7 @@ fn receive_to_the_end(subscription: &Subscription) -> u64 {
 schedules!(
     /// Leases end by ack, nack and time while the topic is deleted: each message is acked once, and everybody comes to
     /// the end.
-    leases_against_expiry_and_the_end, 1000 of each,
+    leases_against_expiry_and_the_end, 500 of each,
     broken by ["slab.take.unchecked", "end.in_silence", "wait.no_recheck"], {
         let (engine, clock, publisher, subscription) = small();
         let publishers: Vec<_> = (0..2)
@@ -105,7 +105,7 @@ schedules!(
 schedules!(
     /// The engine is closed in the midst of publishing, receiving and expiring: every call returns, and every message
     /// that was accepted is acked or in the report.
-    closed_in_the_middle, 1000 of each, broken by ["expiring.spins", "slab.take.unchecked", "multi.seal.forgotten"], {
+    closed_in_the_middle, 500 of each, broken by ["expiring.spins", "slab.take.unchecked", "multi.seal.forgotten"], {
         let (engine, clock, publisher, subscription) = small();
         let publishers: Vec<_> = (0..2)
             .map(|thread| {
@@ -153,7 +153,7 @@ schedules!(
 
 schedules!(
     /// Two publishers enqueue, two consumers receive: nobody calls the publishers again, and nothing stays behind.
-    the_batcher_keeps_nothing, 1000 of each,
+    the_batcher_keeps_nothing, 500 of each,
     broken by ["enqueue.no_second_look", "lanes.no_last_look", "data.not_notified"], {
         let (engine, _clock, publisher, subscription) = small();
         let publishers: Vec<_> = (0..2)
@@ -190,7 +190,7 @@ schedules!(
 schedules!(
     /// Three threads publish through a publisher that may have one message outstanding, now and then by the batcher: all
     /// get their turn, and the credit comes back.
-    credit_goes_round, 1000 of each,
+    credit_goes_round, 500 of each,
     broken by ["flow.unmarked", "flow.no_second_look", "room.not_notified"], {
         let (_engine, _clock, publisher, subscription) = small();
         let config = PublisherConfig::default().max_outstanding_messages(1).limit_exceeded(LimitExceeded::Block);
