@@ -1,7 +1,7 @@
 //! Fan-out through the engine, on one thread: what it costs to deliver in place, and acked, to 1, 10, 50 and 1,000
 //! subscriptions of one topic.
 //!
-//! A turn of the dispatcher delivers 256 messages of 1 KB to every subscription; they are published between turns,
+//! A turn of the dispatcher delivers 128 messages of 1 KB to every subscription; they are published between turns,
 //! untimed. Handlers look at the length and say `Ack`. Criterion's throughput counts deliveries.
 
 #[path = "../../ring/benches/laps/mod.rs"]
@@ -12,11 +12,11 @@ use ringmain::{Dispatcher, Engine, Publisher, SubscriptionConfig, TopicConfig, V
 use std::hint::black_box;
 
 /// Messages in a turn: as many as a subscription gets in one.
-const TURN: u64 = 256;
+const TURN: u64 = 128;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let mut group = criterion.benchmark_group("engine/deliver_256");
+    let mut group = criterion.benchmark_group("engine/deliver_128");
     for subscriptions in [1, 10, 50, 1_000] {
         group.throughput(Throughput::Elements(TURN * subscriptions));
         group.bench_function(BenchmarkId::from_parameter(subscriptions), |b| {

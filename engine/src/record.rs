@@ -9,6 +9,7 @@ use crate::message::Message;
 use bytes::Bytes;
 use ringmain_ring::{Buffer, Sequence, UniqueBuffer};
 use std::fmt;
+use std::hint::cold_path;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
@@ -129,6 +130,25 @@ impl Record {
     #[inline]
     pub(crate) fn published_at(&self) -> u64 {
         self.buffer().publish_time
+    }
+
+    /// The payload. Never panics: a handler that does not either is compiled into a loop that keeps its state in registers.
+    #[inline]
+    fn data(&self) -> &[u8] {
+        debug_assert!(self.0.is_some(), "see `buffer`");
+        let Some(buffer) = &self.0 else {
+            cold_path();
+            return &[];
+        };
+        match &buffer.external {
+            None => buffer.bytes(),
+            Some(bytes) => {
+                // Not rare, but the other way should be the straight one: a handler's loop over what is in cache runs
+                // at a few cycles a message, and a taken jump is one of them.
+                cold_path();
+                bytes
+            }
+        }
     }
 
     /// The attributes.
@@ -288,11 +308,7 @@ impl<'a> InPlace<'a> {
     #[inline]
     #[must_use]
     pub fn data(&self) -> &'a [u8] {
-        let buffer = self.record.buffer();
-        match &buffer.external {
-            None => buffer.bytes(),
-            Some(bytes) => bytes,
-        }
+        self.record.data()
     }
 
     /// The message's number.

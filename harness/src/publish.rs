@@ -8,6 +8,8 @@
 //!
 //! Both loops are generic over clock and sink, so that tests run them against a clock turned by hand.
 
+use ringmain_ring::sync::broken;
+
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::interrupt;
@@ -73,7 +75,8 @@ pub(crate) fn paced<S: Sink, D: Due>(
             let count = lane.pacer.ready(now, RUN);
             if count > 0 {
                 let (first, schedule) = (lane.pacer.next(), lane.pacer.schedule());
-                sink.send(lane.publisher, lane.base + first, count, |i| schedule.due(first + i))?;
+                let due = |i| if broken("pacer.from_sending") { now } else { schedule.due(first + i) };
+                sink.send(lane.publisher, lane.base + first, count, due)?;
                 lane.pacer.advance(count);
                 idle = false;
             }

@@ -50,6 +50,10 @@ impl<H> Block<H> {
         // SAFETY: the layout is not empty, it holds a head at least.
         let memory = unsafe { alloc_zeroed(layout) };
         let Some(head) = NonNull::new(memory.cast::<Head<H>>()) else { handle_alloc_error(layout) };
+        if broken("buffer.not_zeroed") {
+            // SAFETY: all of what was just allocated. It looks as memory does that somebody else has used before.
+            unsafe { memory.write_bytes(0xA5, layout.size()) };
+        }
         // SAFETY: freshly allocated with room and alignment for a head. The bytes behind it are zeroed.
         unsafe { head.write(Head { references: AtomicUsize::new(1), len: 0, capacity, header }) };
         Self(head)
@@ -174,9 +178,14 @@ impl<H> fmt::Debug for UniqueBuffer<H> {
 pub struct Buffer<H>(Block<H>);
 
 // SAFETY: clones give shared references on several threads, and the last one dropped drops the header: both are needed.
+#[cfg(not(ringmain_holes))]
 unsafe impl<H: Send + Sync> Send for Buffer<H> {}
 // SAFETY: as for Send.
 unsafe impl<H: Send + Sync> Sync for Buffer<H> {}
+
+// SAFETY: none. It is the hole that the tests of Send and Sync must see.
+#[cfg(ringmain_holes)]
+unsafe impl<H> Send for Buffer<H> {}
 
 impl<H> Buffer<H> {
     /// The bytes in use.
@@ -241,7 +250,10 @@ impl<H> Drop for Buffer<H> {
     #[inline]
     fn drop(&mut self) {
         // Release: pairs with the acquire fence below, and with `into_unique`, on whichever thread is last.
-        let release = ordering("buffer.drop.release", Ordering::Release);
+        let mut release = ordering("buffer.drop.release", Ordering::Release);
+        if cfg!(ringmain_sanitize) {
+            release = Ordering::AcqRel; // for the fence below, which ThreadSanitizer takes no notice of
+        }
         if self.0.head().references.fetch_sub(1, release) != 1 {
             return;
         }
@@ -289,6 +301,16 @@ mod tests {
         assert_eq!(Arc::strong_count(&witness), 1);
         drop(UniqueBuffer::new(5, Arc::clone(&witness)));
         assert_eq!(Arc::strong_count(&witness), 1);
+    }
+
+    #[test]
+    fn its_capacity_is_kept_whatever_is_in_use() {
+        let mut buffer = UniqueBuffer::new(100, [1u8, 2, 3]);
+        assert_eq!((buffer.capacity(), buffer.resize(100).len(), buffer.resize(2).len()), (100, 100, 2));
+        let shared = buffer.share();
+        assert_eq!((shared.capacity(), shared.bytes().len(), *shared), (100, 2, [1, 2, 3]));
+        let (clone, other) = (shared.clone(), shared.clone());
+        assert_eq!((clone.bytes().as_ptr(), other.capacity()), (shared.bytes().as_ptr(), 100));
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod claim;
 mod cpus;
 mod error;
 mod gating;
-#[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle))))]
+#[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))))]
 mod membarrier;
 mod owner;
 mod reader;

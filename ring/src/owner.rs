@@ -248,3 +248,84 @@ impl Bias {
         mine
     }
 }
+
+#[cfg(all(test, not(ringmain_loom)))]
+mod tests {
+    use super::*;
+
+    fn elsewhere<R: Send>(run: impl FnOnce() -> R + Send) -> R {
+        std::thread::scope(|scope| scope.spawn(run).join().expect("it does not panic"))
+    }
+
+    #[test]
+    fn every_thread_has_a_number_of_its_own() {
+        let (mine, other) = (this_thread(), elsewhere(this_thread));
+        assert!(mine >= 2 && other >= 2 && mine != other);
+        assert_eq!(this_thread(), mine);
+    }
+
+    #[test]
+    fn a_cell_is_the_first_threads_once_at_a_time() {
+        let cell = OwnerCell::<u32>::default();
+        let mut guard = cell.enter().expect("nobody owns it");
+        *guard += 7;
+        assert!(cell.enter().is_none(), "it is entered");
+        assert_eq!(*guard, 7);
+        drop(guard);
+        assert_eq!(cell.enter().map(|guard| *guard), Some(7));
+        assert!(elsewhere(|| cell.enter().is_none()), "it has an owner");
+        assert!(cell.enter().is_some());
+    }
+
+    /// As where fences are light, whether they are here or not.
+    fn bias() -> (Bias, Cursor) {
+        (Bias { owner: CachePadded::new(AtomicU64::new(0)) }, Cursor::new(10))
+    }
+
+    #[test]
+    fn the_first_thread_is_biased_until_another_comes() {
+        let (bias, cursor) = bias();
+        for end in [12, 14] {
+            assert!(bias.is_mine(&cursor) && bias.store(&cursor, end));
+            assert_eq!(cursor.claimed.load(Ordering::Relaxed), end);
+        }
+        assert!(!elsewhere(|| bias.is_mine(&cursor)), "it revokes, and is not biased itself");
+        assert_eq!(bias.owner.load(Ordering::Relaxed), REVOKED);
+        assert!(!bias.store(&cursor, 99) && !bias.is_mine(&cursor));
+        assert_eq!(cursor.claimed.load(Ordering::Relaxed), 14, "what came too late was not stored");
+        assert!(!cursor.moving.load(Ordering::Relaxed));
+        bias.owner.store(REVOKING, Ordering::Relaxed);
+        assert!(!bias.store(&cursor, 99), "nor while somebody revokes it");
+    }
+
+    #[test]
+    fn its_end_is_for_good_whoever_had_it() {
+        for owned in [false, true] {
+            let (bias, cursor) = bias();
+            if owned {
+                assert!(bias.is_mine(&cursor));
+            }
+            bias.end(&cursor);
+            bias.end(&cursor);
+            assert_eq!(bias.owner.load(Ordering::Relaxed), REVOKED);
+            assert!(!bias.is_mine(&cursor));
+        }
+    }
+
+    #[test]
+    fn who_revokes_waits_for_a_move_under_way() {
+        let (bias, cursor) = bias();
+        assert!(bias.is_mine(&cursor));
+        cursor.moving.store(true, Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| bias.is_mine(&cursor));
+            while bias.owner.load(Ordering::Acquire) != REVOKING {
+                thread::yield_now();
+            }
+            (0..100).for_each(|_| thread::yield_now());
+            assert!(!other.is_finished(), "the owner may yet store");
+            cursor.moving.store(false, Ordering::Release);
+            assert!(!other.join().unwrap());
+        });
+    }
+}

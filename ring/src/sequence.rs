@@ -150,8 +150,29 @@ mod tests {
 
     #[test]
     fn the_tag_never_shows() {
-        let sequence = Sequence::new(41);
-        assert_eq!(Sequence::from_raw(sequence.tagged()), sequence);
-        assert_eq!(sequence.index(7), 1);
+        for number in [0, 1, 41, 1 << 62] {
+            let sequence = Sequence::new(number);
+            assert_eq!(
+                (sequence.number(), sequence.raw(), sequence.tagged()),
+                (number, number << 1, number << 1 | 1)
+            );
+            assert_eq!(Sequence::from_raw(sequence.tagged()), sequence);
+            assert_eq!(Sequence::from_raw(sequence.raw()), sequence);
+        }
+        assert_eq!((Sequence::new(41).index(7), Sequence::new(14).index(15)), (1, 14));
+    }
+
+    #[test]
+    fn what_is_behind_is_not_ahead() {
+        let [one, two] = [1, 2].map(Sequence::new);
+        assert_eq!((two.distance_from(one), one.distance_from(two), one.distance_from(one)), (1, -1, 0));
+        assert_eq!((one.until(two), two.until(one), one.until(one)), (1, 0, 0));
+        assert_eq!([one.is_before(two), two.is_before(one), one.is_before(one)], [true, false, false]);
+        assert_eq!((two.earlier(one), one.earlier(two), two.later(one)), (one, one, two));
+    }
+
+    #[test]
+    fn it_is_written_as_its_number() {
+        assert_eq!(format!("{} {:?}", Sequence::new(7), Sequence::new(8)), "7 #8");
     }
 }

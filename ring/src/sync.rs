@@ -10,7 +10,8 @@
 //!
 //! The cfgs are the project's own, so that dependencies are not switched with them. What the checkers do not know is
 //! modelled here: the two fences are `SeqCst` fences, a park with a time-out has none, and time stands still
-//! under shuttle, lest a schedule depend on how fast it ran.
+//! under shuttle, lest a schedule depend on how fast it ran. With `--cfg ringmain_sanitize` fences are something that
+//! ThreadSanitizer understands.
 //!
 //! Beside the plain re-exports there is one pair of our own: [`light_fence`] and [`heavy_fence`], the two halves of a
 //! store-load barrier of which one side is called a million times more often than the other. With `membarrier` the
@@ -34,6 +35,16 @@ pub use backend::sync::{
 };
 pub use cell::UnsafeCell;
 use std::time::Instant;
+
+/// For ThreadSanitizer, which knows no fences: an access of one common atomic, which orders all that a fence does, and
+/// more. What it finds is a race; what it does not find may be one, which is for the models to tell.
+#[cfg(ringmain_sanitize)]
+fn full_fence(_: Ordering) {
+    static ALL: AtomicU64 = AtomicU64::new(0);
+    ALL.fetch_add(0, Ordering::SeqCst);
+}
+#[cfg(not(ringmain_sanitize))]
+use atomic::fence as full_fence;
 
 /// Whether a model checker stands in. A model's rings and tables are small, and it is not interested in spinning.
 pub const MODELLED: bool = cfg!(any(ringmain_loom, ringmain_shuttle));
@@ -87,12 +98,12 @@ pub fn spin_hint() {
 #[inline(always)]
 pub fn fence(name: &str, ordering: Ordering) {
     if !broken(name) {
-        atomic::fence(ordering);
+        full_fence(ordering);
     }
 }
 
 /// A word to the compiler alone.
-#[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle))))]
+#[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))))]
 #[inline(always)]
 pub(crate) fn compiler_fence(name: &str) {
     if !broken(name) {
@@ -106,10 +117,10 @@ pub(crate) fn compiler_fence(name: &str) {
 #[inline(always)]
 pub fn light_fence(name: &str) {
     if !broken(name) {
-        #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle))))]
+        #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))))]
         crate::membarrier::light();
-        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_shuttle))]
-        atomic::fence(Ordering::SeqCst);
+        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))]
+        full_fence(Ordering::SeqCst);
     }
 }
 
@@ -117,24 +128,24 @@ pub fn light_fence(name: &str) {
 #[inline(always)]
 pub fn heavy_fence(name: &str) {
     if !broken(name) {
-        #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle))))]
+        #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))))]
         crate::membarrier::heavy();
-        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_shuttle))]
-        atomic::fence(Ordering::SeqCst);
+        #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))]
+        full_fence(Ordering::SeqCst);
     }
 }
 
 /// Whether the light half is no more than a word to the compiler. Models have it so, to take part in them.
 pub fn light_fence_is_light() -> bool {
-    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle))))]
+    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))))]
     return crate::membarrier::is_light();
-    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_shuttle))]
-    return cfg!(any(miri, ringmain_loom, ringmain_shuttle));
+    #[cfg(any(not(target_os = "linux"), miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))]
+    return cfg!(any(miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize));
 }
 
 /// Finds out, once a process, whether the light half can be light. Until somebody has, it is a full fence.
 pub fn prepare_fences() {
-    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle))))]
+    #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))))]
     crate::membarrier::prepare();
 }
 

@@ -290,7 +290,7 @@ mod spin {
         /// Whether a spinner could be keeping the one it waits for from running.
         fn crowded() -> bool {
             #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
-            return SPINNERS.load(Ordering::Relaxed) >= cpus();
+            return SPINNERS.load(Ordering::Relaxed) >= cpus() && !sync::broken("spin.never_yields");
             #[cfg(any(ringmain_loom, ringmain_shuttle))]
             return cpus() == 0;
         }

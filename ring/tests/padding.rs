@@ -66,9 +66,9 @@ fn padding_between_values_is_shown_to_no_kind_of_reader_however_they_look() {
                 cover.add(late.take().expect("once")).expect("the same ring");
             }
             let turn = cover.turn();
-            for index in 0..turn.len() {
+            for (index, covered) in covered.iter_mut().enumerate().take(turn.len()) {
                 if let Some(view) = turn.claim(index, step) {
-                    let read = view.for_each(|_, value| covered[index].push(*value));
+                    let read = view.for_each(|_, value| covered.push(*value));
                     assert_eq!(view.count_values(), read as u64);
                     assert_eq!(view.iter().count(), read);
                 }

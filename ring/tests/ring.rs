@@ -15,11 +15,14 @@ fn starts() -> [Sequence; 3] {
 
 #[test]
 fn capacity_is_a_power_of_two() {
-    for capacity in [0, 3, 1000, (1 << 30) + 1] {
+    for capacity in [0, 3, 1000, (1 << 30) + 1, 1 << 31, 1 << 40] {
         let error = Ring::multi(capacity, || ()).unwrap_err().to_string();
         assert!(error.contains("power of two") && error.contains(&capacity.to_string()), "{error}");
     }
-    assert!(Ring::multi(1000, || ()).unwrap_err().to_string().contains("1024 would do"));
+    for (capacity, instead) in [(1000, "1024"), (0, "1"), (1 << 31, "1073741824")] {
+        let error = Ring::multi(capacity, || ()).unwrap_err().to_string();
+        assert!(error.contains(&format!("; {instead} would do")), "{error}");
+    }
 }
 
 #[test]

@@ -1,69 +1,102 @@
-//! Which types may cross threads, checked when this is compiled. (What must *not* is below, by method probing.)
+//! Which types may cross threads: every public one has a row, which the compiler is asked about.
 #![cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 
-use ringmain_ring::{
-    Batch, Buffer, Claim, Cover, Cursor, LossyCursor, Multi, Notify, PinnedBatch, Registration, Ring,
-    SharedCursor, Single, SingleProducer, Slab, Sleeper, TryLock, TryLockGuard, Turn, UniqueBuffer, View,
-};
+mod matrix;
+
+use matrix::{check, faults, table};
+use ringmain_ring::sync::UnsafeCell;
+use ringmain_ring::*;
 use std::cell::Cell;
 use std::rc::Rc;
 
-fn both<T: Send + Sync>() {}
-fn send<T: Send>() {}
+/// Not types but traits.
+const TRAITS: [&str; 1] = ["Sequencer"];
 
 #[test]
-fn handles_cross_threads() {
-    both::<Ring<u64, Multi>>();
-    both::<Ring<u64, Single>>();
-    both::<SingleProducer<u64>>();
-    both::<Cursor<u64, Multi>>();
-    both::<SharedCursor<u64, Multi>>();
-    both::<LossyCursor<u64, Multi>>();
-    both::<Notify>();
-    both::<Sleeper>();
-    both::<Registration<'_>>();
-    both::<Batch<'_, u64, Multi>>();
-    both::<View<'_, u64, Single>>();
-    both::<PinnedBatch<'_, u64, Multi>>();
-    send::<Cover<u64, Multi>>();
-    send::<Turn<'_, u64, Multi>>();
-    send::<Claim<u64, &Ring<u64, Multi>>>();
-    send::<Claim<u64, &mut SingleProducer<u64>>>();
-    both::<Buffer<u64>>();
-    both::<UniqueBuffer<u64>>();
-    send::<UniqueBuffer<Cell<u64>>>();
-    both::<Slab<Cell<u64>>>();
-    both::<TryLock<Cell<u64>>>();
-    both::<TryLockGuard<'_, u64>>();
-    send::<TryLockGuard<'_, Cell<u64>>>();
+fn every_type_says_whether_it_crosses_threads() {
+    let mut rows = table! {
+        // Handles: of values that may be shared, which is all that a ring takes.
+        Ring<u64, Multi> => Send Sync;
+        Ring<u64, Single> => Send Sync;
+        SingleProducer<u64> => Send Sync;
+        Cursor<u64, Multi> => Send Sync;
+        SharedCursor<u64, Multi> => Send Sync;
+        LossyCursor<u64, Multi> => Send Sync;
+        Cover<u64, Multi> => Send Sync;
+        Batch<'static, u64, Multi> => Send Sync;
+        View<'static, u64, Single> => Send Sync;
+        // Of what may not: a view is shared references.
+        View<'static, Rc<u64>, Single> => - -;
+        PinnedBatch<'static, u64, Multi> => Send Sync;
+        Turn<'static, u64, Multi> => Send Sync;
+        Claim<u64, &'static Ring<u64, Multi>> => Send Sync;
+        Claim<u64, &'static mut SingleProducer<u64>> => Send Sync;
+        // Waiting.
+        Notify => Send Sync;
+        Sleeper => Send Sync;
+        Registration<'static> => Send Sync;
+        // Buffers: clones share the header, and the last one drops it.
+        Buffer<u64> => Send Sync;
+        UniqueBuffer<u64> => Send Sync;
+        UniqueBuffer<Cell<u64>> => Send -;
+        UniqueBuffer<Rc<u64>> => - -;
+        // What holds values for whoever takes them out.
+        Slab<Cell<u64>> => Send Sync;
+        TryLock<Cell<u64>> => Send Sync;
+        TryLock<Rc<u64>> => - -;
+        TryLockGuard<'static, u64> => Send Sync;
+        TryLockGuard<'static, Cell<u64>> => Send -;
+        TryLockGuard<'static, Rc<u64>> => - -;
+        // One thread's, whichever: the value moves there once. Its guard stays.
+        OwnerCell<Cell<u64>> => Send Sync;
+        OwnerCell<Rc<u64>> => - -;
+        OwnerGuard<'static, u64> => - -;
+        // Plain values.
+        Builder => Send Sync;
+        BuildError => Send Sync;
+        ClaimError => Send Sync;
+        Closed<u64> => Send Sync;
+        Closed<Rc<u64>> => - -;
+        TryPublishError<u64> => Send Sync;
+        TryPublishError<Rc<u64>> => - -;
+        LossyRead => Send Sync;
+        OnFull => Send Sync;
+        Sequence => Send Sync;
+        Multi => Send Sync;
+        Single => Send Sync;
+        LeaseId => Send Sync;
+        StaleLease => Send Sync;
+        WaitStrategy => Send Sync;
+    };
+    rows.extend(holes());
+    check(&rows, concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs"), &TRAITS);
 }
 
-/// Whether a type is Send, or Sync: an inherent constant, there only with the bound, hides the trait's.
-trait Fallback {
-    const SEND: bool = false;
-    const SYNC: bool = false;
-}
-struct Probe<T>(std::marker::PhantomData<T>);
-impl<T> Fallback for Probe<T> {}
-struct ProbeSend<T>(std::marker::PhantomData<T>);
-impl<T> Fallback for ProbeSend<T> {}
-#[expect(dead_code, reason = "chosen where the bound holds, which for most of these it must not")]
-impl<T: Send> ProbeSend<T> {
-    const SEND: bool = true;
-}
-impl<T: Sync> Probe<T> {
-    const SYNC: bool = true;
+/// The rows that builds with `--cfg ringmain_holes` break.
+fn holes() -> Vec<matrix::Row> {
+    table! {
+        Buffer<Cell<u64>> => - -;
+        Buffer<Rc<u64>> => - -;
+    }
 }
 
 #[test]
-fn what_holds_something_unshareable_does_not() {
-    const { assert!(!ProbeSend::<Buffer<Cell<u64>>>::SEND, "clones on two threads would share the cell") };
-    const { assert!(!Probe::<Buffer<Cell<u64>>>::SYNC) };
-    const { assert!(!Probe::<UniqueBuffer<Cell<u64>>>::SYNC) };
-    const { assert!(!ProbeSend::<UniqueBuffer<Rc<u64>>>::SEND) };
-    const { assert!(!Probe::<TryLock<Rc<u64>>>::SYNC) };
-    const { assert!(!ProbeSend::<TryLock<Rc<u64>>>::SEND) };
-    const { assert!(!Probe::<TryLockGuard<'static, Cell<u64>>>::SYNC, "a shared guard gives &Cell") };
-    const { assert!(!ProbeSend::<TryLockGuard<'static, Rc<u64>>>::SEND) };
-    const { assert!(Probe::<Buffer<u64>>::SYNC, "the probe can say yes") };
+fn what_holds_something_unshareable_stays_on_its_thread() {
+    assert!(holes().iter().all(|row| row.is == row.must_be), "clones on two threads would share a cell");
+    let cell = table! { UnsafeCell<u64> => Send -; };
+    assert_eq!(cell[0].is, cell[0].must_be);
+}
+
+#[test]
+fn the_table_can_fail() {
+    let lib = "//! Told.\npub use a::{First, Second as Other, function};\n#[cfg(x)]\npub use b::Third;\n";
+    let faults = |rows: &[matrix::Row]| faults(rows, lib, &["Third", "Second"]).len();
+    struct First(Cell<u64>);
+    struct Other;
+    let all = table! { First => Send -; Other => Send Sync; };
+    assert_eq!(faults(&all), 0);
+    assert_eq!(faults(&all[..1]), 1, "one has no row");
+    assert_eq!(faults(&table! { First => Send Sync; Other => - Sync; }), 2, "two are wrong");
+    assert_eq!(faults(&table! { First => Send -; Other => Send Sync; u64 => Send Sync; }), 1, "not exported");
+    assert!(First(Cell::new(1)).0.get() > 0);
 }

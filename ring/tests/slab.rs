@@ -221,3 +221,63 @@ fn a_scan_finds_exactly_what_is_due() {
         }
     }
 }
+
+/// The table is looked at in blocks, of which each has an earliest deadline: a lease that is moved to the front of another
+/// block than the one that is due is not passed over.
+#[test]
+fn a_deadline_that_is_moved_forward_is_found_in_any_block() {
+    let slab = Slab::new();
+    // Entries are taken in order, so the last ones lie in blocks of their own.
+    let ids: Vec<_> =
+        (0..500).map(|value| slab.insert(value, if value == 5 { 2 } else { 100 } * SECOND)).collect();
+    assert!(slab.expire(Some(SECOND), |_, _| panic!("nothing is due")).is_some());
+    for moved in [70, 130, 499] {
+        slab.extend(ids[moved], SECOND, 2 * SECOND + moved as u64 * TICK).unwrap();
+    }
+    let mut expired = Vec::new();
+    let next = slab.expire(Some(3 * SECOND), |_, value| expired.push(value)).expect("the others are left");
+    expired.sort_unstable();
+    assert_eq!(expired, [5, 70, 130, 499]);
+    assert!(next <= 100 * SECOND && next + TICK > 100 * SECOND, "{next}");
+    assert_eq!(slab.live(), 496);
+}
+
+#[test]
+fn what_is_due_is_found_in_a_table_however_large() {
+    let n = if cfg!(miri) { 300 } else { 20_000 };
+    let slab = Slab::new();
+    // The first ones last, so that those at the end are found only if somebody knows that they are there.
+    for value in 0..n {
+        slab.insert(value, if value < n / 2 { 100 * SECOND } else { SECOND + value as u64 * TICK });
+    }
+    let mut expired = Vec::new();
+    slab.expire(Some(50 * SECOND), |_, value| expired.push(value)).expect("half of them are left");
+    expired.sort_unstable();
+    assert_eq!(expired, (n / 2..n).collect::<Vec<_>>());
+}
+
+/// Each entry is one thread's that begins a lease in it, from the moment on that it was found vacant.
+#[test]
+fn leases_that_begin_at_the_same_time_lose_no_value() {
+    let n: usize = if cfg!(miri) { 40 } else { 20_000 };
+    let slab = Slab::new();
+    let values = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for beginner in 0..4 {
+            let (slab, values) = (&slab, &values);
+            scope.spawn(move || {
+                // A few at a time, so that the same entries are used again and again, by all of them.
+                for first in (0..n).step_by(4) {
+                    let ids: Vec<_> =
+                        (first..first + 4).map(|one| slab.insert(4 * one + beginner, DAY)).collect();
+                    let taken = ids.into_iter().map(|id| slab.take(id, None).expect("nobody else has it"));
+                    let taken: Vec<_> = taken.collect();
+                    values.lock().unwrap().extend(taken);
+                }
+            });
+        }
+    });
+    let mut values = values.into_inner().unwrap();
+    values.sort_unstable();
+    assert_eq!((values, slab.live()), ((0..4 * n).collect(), 0));
+}

@@ -5,11 +5,16 @@ use super::refusal::Wait;
 use crate::record::Received;
 
 impl Publisher {
+    /// The shard that `message` would go to.
+    pub(crate) fn shard_for(&self, message: &Received) -> usize {
+        self.shard_of(message.ordering_key())
+    }
+
     /// Publishes a copy of `message` with more attributes, if there is room now; says whether. The payload is not
     /// copied. An attribute of the message with a key among `more` is replaced. Pauses no ordering key: what is refused is
     /// tried again, in no order.
     pub(crate) fn forward(&self, message: &Received, more: &[(&str, String)]) -> bool {
-        let shard = self.shard_of(message.ordering_key());
+        let shard = self.shard_for(message);
         self.with_spares(|spares| {
             let mut record = message.forwarded(spares.take(0), more);
             let size = record.size();

@@ -90,26 +90,41 @@ impl SubscriptionInner {
                 message = message.id().get(),
                 attempts = attempts,
             );
-            self.held.park(Held { message, attempt: attempts });
+            let shard = letters.publisher.shard_for(&message);
+            self.held.park(shard, Held { message, attempt: attempts });
             self.is_due_at(self.topic.clock.now() + nanos(RETRY));
         }
     }
 
-    /// Forwards what is parked, as far as the dead-letter topic takes it now.
+    /// Forwards what is parked, as far as the dead-letter topic takes it now. Each of its shards is asked until it refuses
+    /// one: that another is full is nothing to it.
     #[cold]
     pub(super) fn try_parked(&self, time: u64) {
         let Some(letters) = &self.dead_letter else { return };
         let Some(_retrying) = self.held.retry() else { return };
-        while let Some(held) = self.held.unpark() {
-            if letters.forward(&self.name, &held.message, held.attempt) {
-                add(&self.counters.dead_lettered, 1);
-            } else {
-                self.held.park_again(held);
-                self.held_after_all();
-                self.is_due_at(time + nanos(RETRY));
-                return;
+        let (mut moved, mut refused) = (false, false);
+        for shard in 0..letters.publisher.topic().config().shards {
+            while let Some(held) = self.held.unpark(shard) {
+                if letters.forward(&self.name, &held.message, held.attempt) {
+                    add(&self.counters.dead_lettered, 1);
+                    moved = true;
+                } else {
+                    self.held.park_again(shard, held);
+                    self.held_after_all();
+                    refused = true;
+                    if broken("parked.one_queue") {
+                        return;
+                    }
+                    break;
+                }
             }
         }
-        self.changed.notify();
+        if refused {
+            self.is_due_at(time + nanos(RETRY));
+        }
+        // Less is held: whoever found too much held looks again.
+        if moved && !(refused && broken("parked.in_silence")) {
+            self.changed.notify();
+        }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct HeldMessages {
     /// Calls that end leases and may bring messages here: what is no longer leased, and not here yet, is not nowhere.
     coming: AtomicUsize,
     /// Whether somebody tries again what is parked.
-    retrying: AtomicBool,
+    pub(super) retrying: AtomicBool,
     bytes: AtomicUsize,
     ready: AtomicUsize,
     /// All but those that are parked.
@@ -44,13 +44,14 @@ pub(crate) struct Store {
     waiting: BinaryHeap<Reverse<Waiting>>,
     /// How many ever waited: ties go first come, first served.
     waited: u64,
-    parked: VecDeque<Held>,
+    /// By the shard that is to take them, since one may be full and another not.
+    pub(super) parked: Vec<VecDeque<Held>>,
     /// Given up: nothing is delivered from here any more.
-    cleared: bool,
+    pub(super) cleared: bool,
     keys: HashMap<Box<str>, VecDeque<Held>, foldhash::fast::RandomState>,
     /// How many queue behind others of their key.
     behind: usize,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// A message in backoff.
@@ -100,7 +101,7 @@ impl Default for HeldMessages {
 
 impl Store {
     fn len(&self) -> usize {
-        self.ready.len() + self.waiting.len() + self.parked.len() + self.behind
+        self.ready.len() + self.waiting.len() + self.parked_len() + self.behind
     }
 
     /// Whether `message` may be delivered now; if not, it queues behind others of its key.
@@ -165,14 +166,6 @@ impl HeldMessages {
         Coming(&self.coming)
     }
 
-    /// What is parked is about to be tried again; `None` while somebody else does.
-    pub(crate) fn retry(&self) -> Option<Retrying<'_>> {
-        // Acquire: pairs with the release in the drop of `Retrying`.
-        let acquire = ordering("held.retry.acquire", Ordering::Acquire);
-        let begun = self.retrying.compare_exchange(false, true, acquire, Ordering::Relaxed);
-        begun.is_ok().then(|| Retrying(&self.retrying))
-    }
-
     /// Whether nothing is on its way to here, nor between being parked and being forwarded.
     pub(crate) fn is_quiet(&self) -> bool {
         // Acquire: pairs with the release in the drop of `Retrying`: what was tried again is held, or forwarded.
@@ -201,7 +194,7 @@ impl HeldMessages {
         self.returned.load(ordering("held.returned.acquire", Ordering::Acquire))
     }
 
-    fn locked<R>(&self, change: impl FnOnce(&mut Store) -> R) -> R {
+    pub(super) fn locked<R>(&self, change: impl FnOnce(&mut Store) -> R) -> R {
         let mut store = lock(&self.store);
         let result = change(&mut store);
         self.count(&store);
@@ -218,8 +211,9 @@ impl HeldMessages {
         self.count.store(store.len(), Ordering::Relaxed);
         self.bytes.store(store.bytes, Ordering::Relaxed);
         self.ready.store(store.ready.len(), Ordering::Relaxed);
-        self.deliverable.store(store.len() - store.parked.len(), Ordering::Relaxed);
-        self.parked.store(store.parked.len(), Ordering::Relaxed);
+        let parked = store.parked_len();
+        self.deliverable.store(store.len() - parked, Ordering::Relaxed);
+        self.parked.store(parked, Ordering::Relaxed);
     }
 
     /// Takes messages from the ring while nobody else does, for their keys' sake.
@@ -273,34 +267,6 @@ impl HeldMessages {
             store.round += 1;
         });
         self.has_returned();
-    }
-
-    /// A dead letter that its topic would not take.
-    pub(crate) fn park(&self, held: Held) {
-        self.locked(|store| {
-            store.bytes += held.message.size();
-            store.parked.push_back(held);
-        });
-    }
-
-    /// The dead letter that was parked first.
-    pub(crate) fn unpark(&self) -> Option<Held> {
-        self.locked(|store| {
-            if store.cleared {
-                return None;
-            }
-            let held = store.parked.pop_front()?;
-            store.bytes -= held.message.size();
-            Some(held)
-        })
-    }
-
-    /// It would still not be taken.
-    pub(crate) fn park_again(&self, held: Held) {
-        self.locked(|store| {
-            store.bytes += held.message.size();
-            store.parked.push_front(held);
-        });
     }
 
     /// The message of `key` that was under way is acked or forwarded. Returns whether another one is ready now.
@@ -366,7 +332,8 @@ impl HeldMessages {
         let store: MutexGuard<'_, Store> = lock(&self.store);
         let waiting = store.waiting.iter().map(|Reverse(waiting)| &waiting.held);
         let behind = store.keys.values().flatten();
-        let all = store.ready.iter().chain(&store.parked).chain(waiting).chain(behind);
+        let parked = store.parked.iter().flatten();
+        let all = store.ready.iter().chain(parked).chain(waiting).chain(behind);
         all.map(|held| held.message.published_at()).min()
     }
 
@@ -389,15 +356,5 @@ impl Drop for Coming<'_> {
     fn drop(&mut self) {
         // Release: pairs with the acquire load in `is_coming`.
         self.0.fetch_sub(1, ordering("held.coming.release", Ordering::Release));
-    }
-}
-
-/// What is parked is being tried again; see [`HeldMessages::retry`].
-pub(crate) struct Retrying<'a>(&'a AtomicBool);
-
-impl Drop for Retrying<'_> {
-    fn drop(&mut self) {
-        // Release: pairs with the acquire in `retry` and `is_quiet`.
-        self.0.store(false, ordering("held.retry.release", Ordering::Release));
     }
 }

@@ -149,7 +149,9 @@ impl Tally {
     fn book(self, subscription: &SubscriptionInner) {
         let counters = &subscription.counters;
         let delivered = self.handled - self.filtered;
-        add(&counters.filtered, self.filtered);
+        if self.filtered > 0 {
+            add(&counters.filtered, self.filtered);
+        }
         if self.nacked == 0 {
             add(&counters.in_place, delivered);
             return;

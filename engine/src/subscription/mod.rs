@@ -3,8 +3,9 @@
 //! [`inner`] is the subscription itself, and how one waits for it; [`receiving`] what it takes from the rings; [`settling`]
 //! how a delivery ends; [`closing`] how the subscription does. [`handle`] is what users call to receive leased, and
 //! [`stream`] the same without a thread; [`dispatcher`] is in-place processing, for one subscription or many. [`held`]
-//! keeps what is off the ring and not leased, [`dead_letter`] forwards what failed too often, [`credit`] bounds what is
-//! leased, and [`housekeeper`] is the thread that expires leases when nobody polls.
+//! keeps what is off the ring and not leased, [`parked`] of it the dead letters that nobody takes; [`dead_letter`] forwards
+//! what failed too often, [`credit`] bounds what is leased, and [`housekeeper`] is the thread that expires leases when
+//! nobody polls.
 
 mod closing;
 mod credit;
@@ -16,6 +17,7 @@ mod held;
 mod housekeeper;
 mod in_place;
 mod inner;
+mod parked;
 mod receiving;
 pub(crate) mod serving;
 mod settling;

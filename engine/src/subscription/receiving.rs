@@ -234,7 +234,7 @@ impl SubscriptionInner {
     /// have to queue behind others of their keys.
     #[inline]
     fn room_behind_keys(&self, coming: usize) -> usize {
-        if self.config.message_ordering {
+        if self.config.message_ordering && !broken("keys.unbounded") {
             self.config.max_held_messages.saturating_sub(self.held.len().saturating_add(coming))
         } else {
             usize::MAX

@@ -160,6 +160,9 @@ impl SubscriptionInner {
         let coming = self.held.coming();
         let lease = self.leases.expire(Some(time), |_, lease| {
             add(&self.counters.expired, 1);
+            if broken("expiry.in_silence") {
+                return;
+            }
             if !broken("expire.credit_kept") {
                 self.credit.give_back(lease.message.size());
             }

@@ -5,7 +5,7 @@ use crate::seeds::{first_to_fail, number};
 use ringmain_ring::sync::twins::break_only;
 
 /// Which variant, and what it stands for.
-const TWINS: [(&str, &str); 31] = [
+const TWINS: [(&str, &str); 33] = [
     ("ack.late", "a stale ack is accepted"),
     ("slab.generation.kept", "an earlier delivery's ack id is taken for a later one's"),
     ("ack.comes_again", "a message is redelivered after its ack"),
@@ -19,6 +19,8 @@ const TWINS: [(&str, &str); 31] = [
     ("stats.parked_uncounted", "the backlog is counted wrong"),
     ("letters.key_stays", "a key stalls behind a dead letter"),
     ("letters.not_parked", "a dead letter is lost when its topic is full"),
+    ("parked.one_queue", "a full shard holds up dead letters for another"),
+    ("parked.in_silence", "less that is held wakes nobody, after some of the parked letters went"),
     ("keys.overtake", "a message overtakes one of its key"),
     ("backoff.none", "a message comes again before its backoff is over"),
     ("held.starves_the_ring", "a message that is always nacked starves the ring"),

@@ -282,3 +282,27 @@ fn a_waker_that_polls_where_it_is_woken() {
     engine.delete_topic("topic").unwrap();
     assert_balanced(&subscription);
 }
+
+/// Two dead letters are parked, and that is all that may be held: nothing is taken from the ring until there is less.
+#[test]
+fn room_for_one_of_the_letters_that_are_parked() {
+    let (engine, clock) = manual();
+    let source = engine.create_topic("source", TopicConfig::default()).unwrap();
+    let dead = engine.create_topic("dead", TopicConfig::default().ring_slots(1)).unwrap();
+    let letters = subscribe(&dead, "letters");
+    let settings = config().dead_letter(&dead, 5).max_held_messages(2);
+    let subscription = source.create_subscription("sub", settings).unwrap();
+    dead.publisher().publish(message(0)).unwrap();
+    let publisher = source.publisher();
+    (1..3).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+    (0..5).for_each(|_| drop(subscription.pull(2).unwrap()));
+    assert_eq!(subscription.stats().parked, 2);
+    let mut stream = ByHand::new(&subscription);
+    publisher.publish(message(3)).unwrap();
+    stream.sleeps();
+    assert_eq!(receive_all(&letters), [0]);
+    clock.advance(Duration::from_secs(1));
+    engine.tick();
+    assert_eq!(subscription.stats().parked, 1);
+    assert_eq!(number(stream.woken_to_yield().data()), 3);
+}

@@ -171,16 +171,19 @@ pub(crate) fn whole(rows: &[Row]) -> Finding {
 }
 
 /// Whether the headlines are known so well that more rounds would hardly change what is said of them: the interval is
-/// narrow, and there is so much to compare in common placements that a change would be told from noise.
+/// narrow, there is so much to compare in common placements that a change would be told from noise, and if there is one, it
+/// is. (Of few values the interval alone makes too much.)
 pub(crate) fn is_sure(base: &[Value], current: &[Value], threshold: f64) -> bool {
-    metric::sides(base, current).iter().filter(|(metric, ..)| metric.is_headline()).all(
-        |(_, base, current)| {
-            let strata = strata::deal(base, current);
-            let pairs: usize = strata.iter().map(|one| one.base.len().min(one.current.len())).sum();
-            let interval = resample::interval(&strata, resample::FEW_DRAWS);
-            pairs >= PAIRS && interval.is_some_and(|(low, high)| high - low <= 2.0 * SURE * threshold)
-        },
-    )
+    let is_known = |base: &[metric::Measured], current: &[metric::Measured]| {
+        let strata = strata::deal(base, current);
+        let pairs: usize = strata.iter().map(|one| one.base.len().min(one.current.len())).sum();
+        let interval = resample::interval(&strata, resample::FEW_DRAWS);
+        pairs >= PAIRS && interval.is_some_and(|(low, high)| high - low <= 2.0 * SURE * threshold)
+    };
+    let sides = metric::sides(base, current);
+    let mut headlines = sides.iter().filter(|(metric, ..)| metric.is_headline());
+    headlines.all(|(_, base, current)| is_known(base, current))
+        && whole(&rows(base, current, threshold)) != Finding::Inconclusive
 }
 
 impl Row {

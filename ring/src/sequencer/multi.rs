@@ -104,7 +104,7 @@ impl Sequencer for Multi {
     #[inline(always)]
     fn is_padding(stamp: &AtomicU64) -> bool {
         // Relaxed: `published` acquired this stamp already, and a gate keeps it as it is.
-        stamp.load(Ordering::Relaxed) & TAG != 0
+        stamp.load(Ordering::Relaxed) & TAG != 0 && !broken("padding.is_read")
     }
 }
 
@@ -220,7 +220,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
         let is_stale = |sequence: &Sequence| {
             // Relaxed: whoever reads the value acquires. Ahead of the sequence, the slot is a lap further already.
             let stamp = self.core.slots.0.slot(*sequence).stamp.load(Ordering::Relaxed);
-            Sequence::from_raw(stamp).is_before(*sequence)
+            Sequence::from_raw(stamp).is_before(*sequence) && !broken("unpublished.unseen")
         };
         (0..end.distance_from(start).max(0).unsigned_abs()).map(|offset| start.plus(offset)).find(is_stale)
     }
@@ -280,6 +280,12 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     /// Makes the claimed and written (or, with `TAG`, given up) slot of `sequence` readable.
     #[inline(always)]
     fn stamp(&self, sequence: Sequence, tag: u64) {
+        // As in a ring whose producers publish by moving one common cursor: each waits for the one before it.
+        while broken("multi.publish.waits")
+            && self.unpublished().is_some_and(|first| first.is_before(sequence))
+        {
+            crate::sync::spin_hint();
+        }
         // Release: pairs with the acquire load in `Multi::published`; the value goes with it.
         let release = ordering("multi.stamp.release", Ordering::Release);
         self.core.slots.0.slot(sequence).stamp.store(sequence.raw() | tag, release);

@@ -44,6 +44,12 @@ impl Minima {
         self.0.grow_to(index / BLOCK);
     }
 
+    /// The minimum of a block, if there is one, in ticks.
+    #[cfg(all(test, not(ringmain_loom)))]
+    pub(super) fn block(&self, block: usize) -> Option<u64> {
+        self.0.at(block).map(|Minimum(minimum)| minimum.load(Ordering::Relaxed))
+    }
+
     /// The lease at `index`, whose word was just written, ends at `deadline`.
     #[inline]
     pub(super) fn lower(&self, index: usize, deadline: u64) {

@@ -19,6 +19,8 @@
 
 mod expiry;
 mod lease_id;
+#[cfg(all(test, not(ringmain_loom)))]
+mod tests;
 
 pub use lease_id::{LeaseId, StaleLease};
 
@@ -325,48 +327,5 @@ impl<T: Send> Default for Slab<T> {
 impl<T: Send> fmt::Debug for Slab<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slab").field("live", &self.live()).finish_non_exhaustive()
-    }
-}
-
-#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_generation_is_used_once_and_an_entry_that_has_used_all_is_retired() {
-        let slab = Slab::new();
-        slab.grow(16);
-        for index in 0..16 {
-            let last = word(GENERATIONS - 1, 0, VACANT);
-            slab.entries.at(index).expect("grown above").word.store(last, Ordering::Relaxed);
-        }
-        let mut ids = Vec::new();
-        for value in 0..40 {
-            let id = slab.insert(value, 1 << 40);
-            assert!(!ids.contains(&id), "an id stands for one lease for ever");
-            assert_eq!(slab.take(id, Some(0)), Ok(value));
-            ids.push(id);
-        }
-        let of_the_last = ids.iter().filter(|id| u64::from(id.generation) == GENERATIONS - 1).count();
-        assert_eq!(of_the_last, 16, "each of the sixteen once more, and then others");
-        assert!(slab.len.load(Ordering::Relaxed) > 16, "the table grew past what is retired");
-        for id in ids {
-            assert_eq!(slab.take(id, None), Err(StaleLease::Ended));
-        }
-    }
-
-    #[test]
-    fn deadlines_are_compared_by_their_distance() {
-        let end = DEADLINE;
-        for (deadline, now, due) in [
-            (5, 5, true),
-            (5, 4, false),
-            (3, end, false),
-            (end, 3, true),
-            (end, end - 1, false),
-            (0, end, false),
-        ] {
-            assert_eq!(is_due(word(7, deadline, LIVE), now), due, "{deadline} at {now}");
-        }
     }
 }

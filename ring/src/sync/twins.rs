@@ -2,7 +2,7 @@
 
 use super::Ordering;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{LazyLock, Mutex, PoisonError, RwLock};
 
 struct State {
     broken: String,
@@ -10,7 +10,13 @@ struct State {
     asked: Option<Mutex<BTreeSet<String>>>,
 }
 
-static STATE: RwLock<State> = RwLock::new(State { broken: String::new(), asked: None });
+/// The environment variable that names the broken variant of a whole process.
+pub const VARIABLE: &str = "RINGMAIN_TWIN";
+
+static STATE: LazyLock<RwLock<State>> = LazyLock::new(|| {
+    let broken = std::env::var(VARIABLE).unwrap_or_default();
+    RwLock::new(State { broken, asked: None })
+});
 
 /// Breaks the variant called `name` from now on; an empty name mends everything.
 pub fn break_only(name: &str) {

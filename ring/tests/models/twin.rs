@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// Names the broken variant in a twin's process. Empty, nothing is broken, and each model tells what places it comes by
 /// at which something might be; that is for `ordering_mutants`.
-const TWIN: &str = "RINGMAIN_TWIN";
+use ringmain_ring::sync::twins::VARIABLE as TWIN;
 /// By what a twin ends when it has failed.
 const FAILED: i32 = 101;
 

@@ -14,6 +14,5 @@ mod choices;
 mod plan;
 mod scene;
 
-pub(crate) use choices::Choices;
-pub(crate) use plan::Fault;
-pub(crate) use scene::decode;
+#[allow(unused_imports, reason = "for the simulation; the reference machine makes its histories itself")]
+pub(crate) use {choices::Choices, plan::Fault, scene::decode};

@@ -27,5 +27,6 @@ mod world;
 
 pub(crate) use history::*;
 pub(crate) use letters::LetterShape;
+#[allow(unused_imports, reason = "as in `casting`")]
 pub(crate) use trace::Trace;
 pub(crate) use world::World;

@@ -13,7 +13,6 @@ use ringmain::{
     Verdict,
 };
 
-use crate::clock::Ticker;
 use crate::latency::{Meter, Pace};
 use crate::payload::{KILOBYTE, Read, Tally, fill, read_bytes};
 use crate::peer::crossbeam::HANDED_OVER;
@@ -45,11 +44,14 @@ impl Drop for Out {
 
 /// An engine, its only topic's publisher, and as many subscriptions as the load has receivers.
 fn set_up(load: &Load) -> (Out, Vec<Subscription>) {
+    set_up_with(load, SubscriptionConfig::default())
+}
+
+fn set_up_with(load: &Load, subscription: SubscriptionConfig) -> (Out, Vec<Subscription>) {
     let engine = Engine::new();
     let config = TopicConfig::default().ring_slots(load.capacity);
     let topic = engine.create_topic("topic", config).expect("the table's capacities are powers of two");
-    let subscribe =
-        |index| topic.create_subscription(&format!("subscription-{index}"), SubscriptionConfig::default());
+    let subscribe = |index| topic.create_subscription(&format!("subscription-{index}"), subscription.clone());
     let subscriptions = (0..load.receivers).map(subscribe).collect::<Result<_, _>>();
     let publisher = topic.publisher();
     (Out { engine, publisher }, subscriptions.expect("the names differ and the topic is there"))
@@ -58,20 +60,14 @@ fn set_up(load: &Load) -> (Out, Vec<Subscription>) {
 /// What a handler has counted; given away when the dispatcher drops the handler.
 struct Counting {
     tally: Tally,
-    ended: Option<u64>,
-    messages: u64,
     read: Read,
-    ticker: Ticker,
-    outcome: mpsc::Sender<(Option<u64>, Tally)>,
+    outcome: mpsc::Sender<Tally>,
 }
 
 impl Counting {
     #[inline]
     fn handle(&mut self, message: &InPlace<'_>) -> Verdict {
         self.tally.add(read_bytes(message.data(), self.read));
-        if self.tally.count == self.messages {
-            self.ended = Some(self.ticker.now());
-        }
         Verdict::Ack
     }
 }
@@ -79,7 +75,7 @@ impl Counting {
 impl Drop for Counting {
     fn drop(&mut self) {
         // Nobody listens once the sample has failed for another reason.
-        self.outcome.send((self.ended, self.tally)).ok();
+        self.outcome.send(self.tally).ok();
     }
 }
 
@@ -89,26 +85,17 @@ pub(crate) fn in_place(load: &Load) -> Roles {
     let (outcome, outcomes) = mpsc::channel();
     let mut dispatcher = Dispatcher::new();
     for subscription in &subscriptions {
-        let mut counting = Counting {
-            tally: Tally::default(),
-            ended: None,
-            messages: load.messages,
-            read: load.read,
-            ticker: load.ticker.clone(),
-            outcome: outcome.clone(),
-        };
+        let mut counting = Counting { tally: Tally::default(), read: load.read, outcome: outcome.clone() };
         dispatcher = dispatcher.add(subscription, move |message| counting.handle(&message));
     }
     drop(outcome);
+    let ticker = load.ticker.clone();
     Roles::of::<Bytes>(load).producer(load, out).reader(Place::Consumer(0), move || {
+        // Until the engine is closed and all is read; the clock is read here, as for everybody, and not by a handler.
         dispatcher.run();
+        let ended = Some(ticker.now());
         drop(dispatcher);
-        let mut done = Done::default();
-        for (ended, tally) in outcomes {
-            done.ended = done.ended.max(ended);
-            done.tallies.push(tally);
-        }
-        done
+        Done { ended, tallies: outcomes.into_iter().collect(), latencies: None }
     })
 }
 
@@ -155,7 +142,9 @@ pub(crate) fn leased(load: &Load) -> Roles {
 
 /// Leased, handed over in batches and acknowledged by a third thread.
 pub(crate) fn acked_elsewhere(load: &Load) -> Roles {
-    let (out, mut subscriptions) = set_up(load);
+    // As much as the channel's third thread may be behind.
+    let config = SubscriptionConfig::default().max_outstanding_messages(load.capacity);
+    let (out, mut subscriptions) = set_up_with(load, config);
     let (messages, read, ticker) = (load.messages, load.read, load.ticker.clone());
     let subscription = subscriptions.remove(0);
     let (hand_over, handed) = crossbeam_channel::bounded(load.capacity / HANDED_OVER);

@@ -1,0 +1,126 @@
+//! A copy of the crate with the mutants in it, and its tests, built once.
+
+use crate::list::Mutant;
+use crate::weave::weave;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What the woven code asks.
+const MUTANT: &str = "
+/// Which mutant is chosen; 0 for none.
+pub fn mutant() -> u32 {
+    static CHOSEN: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {
+        std::env::var(\"RINGMAIN_MUTANT\").ok().and_then(|id| id.parse().ok()).unwrap_or(0)
+    });
+    *CHOSEN
+}
+";
+
+/// A program with tests: its name, and where it is.
+pub(crate) type Program = (String, PathBuf);
+
+/// Makes the copy in `out`; returns which mutants are in it.
+pub(crate) fn copy(out: &Path, mutants: &[&Mutant]) -> Result<HashSet<u32>, Box<dyn Error>> {
+    let manifest = fs::read_to_string("Cargo.toml")?
+        .replace("members = [\"ring\", \"fanout\", \"engine\", \"harness\"]", "members = [\"ring\"]");
+    write(&out.join("copy/Cargo.toml"), &manifest)?;
+    write(&out.join("copy/Cargo.lock"), &fs::read_to_string("Cargo.lock")?)?;
+    let mut of_file: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
+    for mutant in mutants {
+        of_file.entry(&mutant.file).or_default().push(mutant);
+    }
+    let mut files = Vec::new();
+    for folder in ["ring/src", "ring/tests", "ring/benches", "ring/examples"] {
+        collect(Path::new(folder), &mut files)?;
+    }
+    files.push("ring/Cargo.toml".into());
+    let mut woven = HashSet::new();
+    for file in files {
+        let name = file.to_string_lossy().into_owned();
+        let mut text = fs::read_to_string(&file)?;
+        if let Some(mutants) = of_file.get(name.as_str()) {
+            let (with, which) = weave(&text, mutants).map_err(|error| format!("{name}: {error}"))?;
+            woven.extend(which);
+            text = with;
+        }
+        if name == "ring/src/sync.rs" {
+            text += MUTANT;
+        }
+        if name.starts_with("ring/tests") {
+            // As many rounds as under Miri: a thousand runs, on a machine that is busy, and a hang must show.
+            text = text.replace("cfg!(miri)", "cfg!(all())");
+        }
+        write(&out.join("copy").join(&file), &text)?;
+    }
+    Ok(woven)
+}
+
+/// Writes what has changed only, so that only that is built again.
+fn write(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+    if fs::read_to_string(path).is_ok_and(|before| before == text) {
+        return Ok(());
+    }
+    fs::create_dir_all(path.parent().ok_or("a file lies in a folder")?)?;
+    Ok(fs::write(path, text)?)
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Builds the tests, or says which mutants keep them from being built.
+pub(crate) fn tests(out: &Path) -> Result<Result<Vec<Program>, HashSet<u32>>, Box<dyn Error>> {
+    let tests = [
+        "slab", "claims", "ring", "padding", "views", "peek", "stalled", "waiting", "try_lock", "readers",
+        "lossy",
+    ];
+    let mut command = Command::new("cargo");
+    command.current_dir(out.join("copy")).args(["test", "-q", "--no-run", "-p", "ringmain-ring", "--lib"]);
+    command.args(tests.iter().flat_map(|test| ["--test", test])).arg("--message-format=json");
+    command.env("CARGO_PROFILE_TEST_OPT_LEVEL", "1").env("CARGO_PROFILE_TEST_DEBUG", "false");
+    let output = command.env("CARGO_TARGET_DIR", std::path::absolute(out.join("target"))?).output()?;
+    let (mut programs, mut wrong, mut said) = (Vec::new(), HashSet::new(), String::new());
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let message: Value = serde_json::from_str(line)?;
+        if let Some(program) = message["executable"].as_str() {
+            programs.push((message["target"]["name"].as_str().unwrap_or("lib").to_owned(), program.into()));
+        }
+        if message["message"]["level"] == "error" {
+            said += message["message"]["rendered"].as_str().unwrap_or_default();
+            wrong.extend(guilty(out, &message["message"]));
+        }
+    }
+    if output.status.success() {
+        programs.sort_by_key(|(name, _): &Program| tests.iter().position(|test| test == name));
+        return Ok(Ok(programs));
+    }
+    if wrong.is_empty() {
+        return Err(format!("it does not build: {said}\n{}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(Err(wrong))
+}
+
+/// The mutant that an error is about: the last one named at or before its place.
+fn guilty(out: &Path, error: &Value) -> Option<u32> {
+    let spans = error["spans"].as_array()?;
+    let span = spans.iter().find(|span| span["is_primary"] == true)?;
+    let text = fs::read_to_string(out.join("copy").join(span["file_name"].as_str()?)).ok()?;
+    let line = usize::try_from(span["line_start"].as_u64()?).ok()?;
+    let before: Vec<_> = text.lines().take(line).collect();
+    before.iter().rev().take(12).find_map(|line| {
+        let (number, _) = line.split_once("u32 =>").or_else(|| line.split_once("u32 {"))?;
+        number.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    })
+}

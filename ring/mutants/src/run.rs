@@ -1,0 +1,73 @@
+//! The tests, once a mutant, as far as the first program that fails.
+
+use crate::build::Program;
+use crate::list::Mutant;
+use std::error::Error;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// Programs run at the same time.
+const JOBS: usize = 2;
+/// Seconds. No program takes as long, on a machine that is busy with others too.
+const PATIENCE: &str = "60";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Passes,
+    Fails,
+    Hangs,
+}
+
+/// Runs the tests against each of these mutants.
+pub(crate) fn all(mutants: &[&Mutant], programs: &[Program]) -> Result<Vec<(u32, Outcome)>, Box<dyn Error>> {
+    for program in programs {
+        let start = Instant::now();
+        if run(program, 0)? != Outcome::Passes {
+            return Err(format!("{} fails without a mutant", program.0).into());
+        }
+        println!("{}: {:?}", program.0, start.elapsed());
+    }
+    let (next, found) = (Mutex::new(mutants.iter()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..JOBS {
+            scope.spawn(|| {
+                loop {
+                    let mutant = next.lock().ok().and_then(|mut next| next.next());
+                    let Some(mutant) = mutant else { return };
+                    let outcome = judge(mutant, programs);
+                    println!("{outcome:?} {}", mutant.text);
+                    if let Ok(mut found) = found.lock() {
+                        found.push((mutant.id, outcome));
+                    }
+                }
+            });
+        }
+    });
+    Ok(found.into_inner().unwrap_or_default())
+}
+
+fn judge(mutant: &Mutant, programs: &[Program]) -> Outcome {
+    // Those first that are most likely to notice.
+    let is_near = |(name, _): &&Program| name == "ringmain_ring" || mutant.file.contains(name.as_str());
+    let (near, far): (Vec<_>, Vec<_>) = programs.iter().partition(is_near);
+    let found = near.into_iter().chain(far).map(|program| run(program, mutant.id).unwrap_or(Outcome::Fails));
+    found.into_iter().find(|outcome| *outcome != Outcome::Passes).unwrap_or(Outcome::Passes)
+}
+
+fn run(program: &Program, id: u32) -> Result<Outcome, Box<dyn Error>> {
+    // A mutant may ask for all the memory there is. RINGMAIN_RUNNER is for machines where programs wait for their turn.
+    let status = Command::new("sh")
+        .args(["-c", "ulimit -v 8000000; exec ${RINGMAIN_RUNNER:-} timeout \"$1\" \"$0\" --test-threads=4"])
+        .args([program.1.as_os_str(), PATIENCE.as_ref()])
+        .env("RINGMAIN_MUTANT", id.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    Ok(match status.code() {
+        Some(0) => Outcome::Passes,
+        Some(124) => Outcome::Hangs,
+        _ => Outcome::Fails,
+    })
+}
