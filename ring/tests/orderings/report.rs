@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 pub enum Fate {
     /// This model failed.
     Killed(String),
-    /// So many models come by the place, and none failed.
-    Survived(usize),
+    /// So many models ran, of so many that come by the place, and none failed.
+    Survived(usize, usize),
 }
 
 /// A mutant's line.
@@ -34,12 +34,12 @@ impl Row {
 /// The page.
 pub fn render(rows: &[Row], models: usize) -> String {
     let killed = rows.iter().filter(|row| matches!(row.fate, Fate::Killed(_))).count();
-    let unseen = rows.iter().filter(|row| row.fate == Fate::Survived(0)).count();
+    let unseen = rows.iter().filter(|row| row.fate == Fate::Survived(0, 0)).count();
     let mut page = format!(
         "# Weakened memory orderings\n\n\
          Written by `.ci/mutate-orderings`: not to be changed by hand. Every memory ordering stronger than relaxed in `ring`,\n\
-         `fanout` and `engine` was weakened alone, and every fence taken away alone, and all of the {models} loom models ran that\n\
-         come by its place; the first that failed is named.\n\n\
+         `fanout` and `engine` was weakened alone, and every fence taken away alone. Of the {models} loom models those ran that come by\n\
+         its place, the short ones first, until one failed, which is named, or they had taken a minute together.\n\n\
          {} mutants: {killed} killed, {} survived in all models, {unseen} of these since no model comes by.\n\n\
          | name | change | place | fate |\n|---|---|---|---|\n",
         rows.len(),
@@ -48,7 +48,7 @@ pub fn render(rows: &[Row], models: usize) -> String {
     for Row { name, change, at, fate } in rows {
         let fate = match fate {
             Fate::Killed(model) => format!("killed by `{model}`"),
-            Fate::Survived(models) => format!("survived {models} models: {LINK}"),
+            Fate::Survived(ran, of) => format!("survived {ran} of {of} models: {LINK}"),
         };
         writeln!(page, "| `{name}` | {change} | `{at}` | {fate} |").expect("a string has room");
     }
@@ -68,7 +68,10 @@ fn row(line: &str) -> Option<Row> {
     let fate = cells.next()?;
     let fate = match fate.strip_prefix("killed by `") {
         Some(model) => Fate::Killed(model.trim_end_matches('`').to_owned()),
-        None => Fate::Survived(fate.strip_prefix("survived ")?.split(' ').next()?.parse().ok()?),
+        None => {
+            let (ran, of) = fate.strip_prefix("survived ")?.split_once(" models")?.0.split_once(" of ")?;
+            Fate::Survived(ran.parse().ok()?, of.parse().ok()?)
+        }
     };
     Some(Row { name, change, at, fate })
 }

@@ -8,6 +8,9 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
+/// For how long models run against a mutant, at least, as long as they take when nothing is broken. A mutant that many
+/// models come by, and that the short ones do not notice, would otherwise take as long as all models together.
+const ENOUGH: Duration = Duration::from_secs(60);
 /// By what a model fails (see `models::check`).
 const FAILED: i32 = 101;
 
@@ -75,14 +78,18 @@ pub fn run(models: &[Model], mutants: &[Mutant], done: impl Fn(&Mutant, &Fate) +
 }
 
 fn fate(models: &[Model], mutant: &Mutant) -> Fate {
-    let mut survived = 0;
-    for model in models.iter().filter(|model| model.places.contains(&mutant.place.name)) {
+    let come_by: Vec<_> = models.iter().filter(|model| model.places.contains(&mutant.place.name)).collect();
+    let mut taken = Duration::ZERO;
+    for (ran, model) in come_by.iter().enumerate() {
+        if taken > ENOUGH {
+            return Fate::Survived(ran, come_by.len());
+        }
         if fails(model, &mutant.name) {
             return Fate::Killed(model.name.clone());
         }
-        survived += 1;
+        taken += model.takes;
     }
-    Fate::Survived(survived)
+    Fate::Survived(come_by.len(), come_by.len())
 }
 
 fn fails(model: &Model, broken: &str) -> bool {
