@@ -1,8 +1,8 @@
 //! A message on the ring, and how it is seen from outside.
 //!
-//! A slot holds one pointer, to a buffer with a reference count of its own: the header (publish time, and what only few
-//! messages have) and, right behind it, the payload bytes. A payload that the caller owns as `Bytes` stays where it is
-//! and the header refers to it. A delivery that is leased holds a clone of the pointer; nothing else is copied.
+//! A slot holds one pointer, to a buffer with a reference count of its own: the publish time and, right behind it, the
+//! payload bytes. A payload that the caller owns as `Bytes` stays where it is, and the buffer refers to it; so it does to
+//! what only few messages have. A delivery that is leased holds a clone of the pointer; nothing else is copied.
 
 use crate::external::let_go;
 use crate::message::Message;
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use ringmain_ring::{Buffer, Sequence, UniqueBuffer};
 use std::fmt;
 use std::hint::cold_path;
+use std::mem::take;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
@@ -18,49 +19,63 @@ use std::time::{Duration, SystemTime};
 pub(crate) struct Header {
     /// Wall time, nanoseconds since 1970.
     pub(crate) publish_time: u64,
-    /// The caller's payload, if it is not in the buffer.
-    pub(crate) external: Option<Bytes>,
-    pub(crate) extras: Option<Box<Extras>>,
 }
 
-impl Drop for Header {
+/// What stands in the buffer when the payload bytes are the caller's.
+#[derive(Debug)]
+pub(crate) enum Callers {
+    Data(Bytes),
+    /// With attributes or an ordering key. A message without owns no memory for them.
+    Message(Box<Message>),
+}
+
+// With what a buffer has in front of it, one cache line: see `ring/src/buffer.rs`.
+const _: () = assert!(size_of::<Header>() <= 8 && size_of::<Callers>() <= 32);
+
+impl Callers {
     #[inline]
-    fn drop(&mut self) {
-        if let Some(bytes) = self.external.take() {
-            let_go(bytes);
+    fn data(&self) -> &Bytes {
+        match self {
+            Self::Data(data) => data,
+            Self::Message(message) => &message.data,
+        }
+    }
+
+    /// What it has beyond data.
+    #[inline]
+    fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Data(_) => None,
+            Self::Message(message) => Some(message),
+        }
+    }
+
+    /// Data and attribute bytes.
+    #[inline]
+    fn size(&self) -> usize {
+        match self {
+            Self::Data(data) => data.len(),
+            Self::Message(message) => message.size(),
         }
     }
 }
 
-/// What a message without attributes or ordering key owns no memory for.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Extras {
-    pub(crate) attributes: Vec<(String, String)>,
-    pub(crate) ordering_key: Option<String>,
-}
-
-impl Extras {
-    /// The attributes' bytes.
-    fn size(&self) -> usize {
-        self.attributes.iter().map(|(key, value)| key.len() + value.len()).sum()
-    }
-
-    /// The same, when they are wanted no longer.
-    #[cold]
-    fn size_of_last(extras: &mut Option<Box<Self>>) -> usize {
-        extras.take().map_or(0, |extras| extras.size())
+impl Drop for Callers {
+    #[inline]
+    fn drop(&mut self) {
+        let_go(match self {
+            Self::Data(data) => take(data),
+            Self::Message(message) => take(&mut message.data),
+        });
     }
 }
-
-// With the count and the lengths in front of it, one cache line: see `ring/src/buffer.rs`.
-const _: () = assert!(size_of::<Header>() <= 48);
 
 /// A message's buffer, being filled.
-pub(crate) type Draft = UniqueBuffer<Header>;
+pub(crate) type Draft = UniqueBuffer<Header, Callers>;
 
 /// What a slot holds: nothing yet, or a message.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Record(Option<Buffer<Header>>);
+pub(crate) struct Record(Option<Buffer<Header, Callers>>);
 
 impl Record {
     #[inline]
@@ -68,24 +83,26 @@ impl Record {
         Self(Some(draft.share()))
     }
 
-    /// A record of `message`, in an empty buffer. The payload stays where it is.
+    /// A record of `message`, in a buffer of any size. The payload stays where it is.
     pub(crate) fn from_message(mut draft: Draft, message: Message, publish_time: u64) -> Self {
-        let Message { data, attributes, ordering_key } = message;
-        draft.resize(0);
         draft.publish_time = publish_time;
-        draft.external = Some(data);
-        if !attributes.is_empty() || ordering_key.is_some() {
-            draft.extras = Some(Box::new(Extras { attributes, ordering_key }));
-        }
+        draft.put_guest(if message.attributes.is_empty() && message.ordering_key.is_none() {
+            Callers::Data(message.data)
+        } else {
+            Callers::Message(Box::new(message))
+        });
         Self::new(draft)
     }
 
     /// The message that this was made [from](Self::from_message), when it was not published.
     pub(crate) fn into_message(self) -> Message {
-        let Some(mut draft) = self.recycle() else { return Message::default() };
-        let extras = draft.extras.take().map(|extras| *extras).unwrap_or_default();
-        let data = draft.external.take().unwrap_or_default();
-        Message { data, attributes: extras.attributes, ordering_key: extras.ordering_key }
+        match self.recycle().and_then(|mut draft| draft.take_guest()) {
+            Some(mut callers) => match &mut callers {
+                Callers::Data(data) => Message::new(take(data)),
+                Callers::Message(message) => take(&mut **message),
+            },
+            None => Message::default(),
+        }
     }
 
     /// The buffer, for reuse, if nobody else holds it.
@@ -98,31 +115,26 @@ impl Record {
     #[inline]
     pub(crate) fn size(&self) -> usize {
         let buffer = self.buffer();
-        let data = buffer.external.as_ref().map_or_else(|| buffer.bytes().len(), Bytes::len);
-        data + buffer.extras.as_deref().map_or(0, Extras::size)
+        buffer.guest().map_or(buffer.bytes().len(), Callers::size)
     }
 
     /// Data and attribute bytes, none if there is no message; and the buffer, empty, if nobody else holds it.
     #[inline]
     pub(crate) fn dismantle(self) -> (usize, Option<Draft>) {
         let Some(buffer) = self.0 else { return (0, None) };
-        let mut size = buffer.bytes().len();
+        let size = buffer.bytes().len();
         let mut draft = match buffer.into_unique() {
             Ok(draft) => draft,
             Err(buffer) => return (Self::size_of_shared(buffer), None),
         };
-        if let Some(external) = draft.external.take() {
-            size += external.len();
-            let_go(external);
+        match draft.take_guest() {
+            None => (size, Some(draft)),
+            Some(callers) => (callers.size(), Some(draft)),
         }
-        if draft.extras.is_some() {
-            size += Extras::size_of_last(&mut draft.extras);
-        }
-        (size, Some(draft))
     }
 
     #[cold]
-    fn size_of_shared(buffer: Buffer<Header>) -> usize {
+    fn size_of_shared(buffer: Buffer<Header, Callers>) -> usize {
         Self(Some(buffer)).size()
     }
 
@@ -140,13 +152,13 @@ impl Record {
             cold_path();
             return &[];
         };
-        match &buffer.external {
+        match buffer.guest() {
             None => buffer.bytes(),
-            Some(bytes) => {
+            Some(callers) => {
                 // Not rare, but the other way should be the straight one: a handler's loop over what is in cache runs
                 // at a few cycles a message, and a taken jump is one of them.
                 cold_path();
-                bytes
+                callers.data()
             }
         }
     }
@@ -154,17 +166,23 @@ impl Record {
     /// The attributes.
     #[inline]
     pub(crate) fn attributes(&self) -> &[(String, String)] {
-        self.buffer().extras.as_ref().map_or(&[], |extras| &extras.attributes)
+        self.message().map_or(&[], Message::attributes)
     }
 
     /// The ordering key, if it has one.
     pub(crate) fn ordering_key(&self) -> Option<&str> {
-        self.buffer().extras.as_ref()?.ordering_key.as_deref()
+        self.message()?.ordering_key.as_deref()
+    }
+
+    /// What has attributes or an ordering key.
+    #[inline]
+    fn message(&self) -> Option<&Message> {
+        self.buffer().guest()?.message()
     }
 
     /// The message. A slot that a reader is shown always has one.
     #[inline]
-    fn buffer(&self) -> &Buffer<Header> {
+    fn buffer(&self) -> &Buffer<Header, Callers> {
         self.0.as_ref().expect("a slot is published with a message in it, or as padding")
     }
 }
@@ -240,8 +258,8 @@ impl Received {
     /// The payload as `Bytes`, which may outlive everything else: by reference, never copied.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
-        match &self.record.buffer().external {
-            Some(bytes) => bytes.clone(),
+        match self.record.buffer().guest() {
+            Some(callers) => callers.data().clone(),
             None => Bytes::from_owner(Payload(self.record.buffer().clone())),
         }
     }
@@ -278,7 +296,7 @@ impl Received {
 }
 
 /// Lets `Bytes` own the buffer that its bytes are in.
-struct Payload(Buffer<Header>);
+struct Payload(Buffer<Header, Callers>);
 
 impl AsRef<[u8]> for Payload {
     fn as_ref(&self) -> &[u8] {
@@ -346,7 +364,7 @@ impl<'a> InPlace<'a> {
     /// The ordering key.
     #[must_use]
     pub fn ordering_key(&self) -> Option<&'a str> {
-        self.record.buffer().extras.as_ref()?.ordering_key.as_deref()
+        self.record.ordering_key()
     }
 
     /// The message to keep: a reference is counted, the payload is not copied.

@@ -6,83 +6,18 @@
 //! no reader kept a clone, [`into_unique`](Buffer::into_unique) makes it writable again: nothing is allocated, nothing
 //! freed, and no other thread's allocator is involved.
 //!
+//! Bytes that stay with somebody else are referred to by a *guest*, a value of any type, which then lives where the
+//! buffer's own bytes would.
+//!
 //! `Arc<[u8]>` cannot be recycled without a second indirection, and a clone and drop of `Bytes` across threads costs more
 //! (measured: docs/decisions/0004).
 
-use crate::sync::{AtomicUsize, Ordering, broken, fence, ordering};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+mod block;
+
+use crate::sync::{Ordering, broken, fence, ordering};
+use block::Block;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::ptr::NonNull;
-
-/// A cache line of its own where the header has at most 48 bytes: the bytes behind it then begin on a line, wide stores
-/// do not straddle two, and no buffer shares a line with its neighbour.
-#[repr(C, align(64))]
-struct Head<H> {
-    references: AtomicUsize,
-    /// How many of the bytes are in use.
-    len: u32,
-    capacity: u32,
-    header: H,
-}
-
-/// Past this many clones something leaks them; going on would wrap the count.
-const MAX_REFERENCES: usize = isize::MAX as usize;
-
-/// A pointer to the one allocation: a `Head<H>` and `capacity` bytes behind it.
-struct Block<H>(NonNull<Head<H>>);
-
-impl<H> Clone for Block<H> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<H> Copy for Block<H> {}
-
-impl<H> Block<H> {
-    fn layout(capacity: usize) -> Option<(Layout, usize)> {
-        Layout::new::<Head<H>>().extend(Layout::array::<u8>(capacity).ok()?).ok()
-    }
-
-    fn new(capacity: usize, header: H) -> Self {
-        let (layout, _) = Self::layout(capacity).expect("a buffer is smaller than the address space");
-        let capacity = u32::try_from(capacity).expect("a buffer has less than 4 GiB");
-        // SAFETY: the layout is not empty, it holds a head at least.
-        let memory = unsafe { alloc_zeroed(layout) };
-        let Some(head) = NonNull::new(memory.cast::<Head<H>>()) else { handle_alloc_error(layout) };
-        if broken("buffer.not_zeroed") {
-            // SAFETY: all of what was just allocated. It looks as memory does that somebody else has used before.
-            unsafe { memory.write_bytes(0xA5, layout.size()) };
-        }
-        // SAFETY: freshly allocated with room and alignment for a head. The bytes behind it are zeroed.
-        unsafe { head.write(Head { references: AtomicUsize::new(1), len: 0, capacity, header }) };
-        Self(head)
-    }
-
-    #[inline(always)]
-    fn head(&self) -> &Head<H> {
-        // SAFETY: a block outlives its handles, and the head is written only through the one handle there is then.
-        unsafe { self.0.as_ref() }
-    }
-
-    #[inline(always)]
-    fn bytes(&self) -> NonNull<u8> {
-        let (_, offset) = Self::layout(0).expect("the layout of a head alone");
-        // SAFETY: bytes of alignment 1 start right behind the head, inside the same allocation.
-        unsafe { self.0.cast::<u8>().add(offset) }
-    }
-
-    /// # Safety
-    /// Nobody may hold the block any more.
-    unsafe fn free(self) {
-        let (layout, _) =
-            Self::layout(self.head().capacity as usize).expect("it was allocated with this layout");
-        // SAFETY: the caller is the last to know the block.
-        unsafe { self.0.drop_in_place() };
-        // SAFETY: allocated in `new` with this layout, and nothing in it is alive.
-        unsafe { dealloc(self.0.as_ptr().cast(), layout) };
-    }
-}
 
 /// Bytes and a header with one owner, who may write them.
 ///
@@ -93,38 +28,68 @@ impl<H> Block<H> {
 /// let shared = buffer.share();
 /// assert_eq!(shared.bytes(), b"hello");
 /// let again = shared.into_unique().expect("no clone is left");
-/// assert_eq!(again.capacity(), 64);
+/// assert!(again.capacity() >= 64);
 /// ```
-pub struct UniqueBuffer<H>(Block<H>);
+pub struct UniqueBuffer<H, G = ()>(Block<H, G>);
 
-// SAFETY: one owner; bytes are Send and Sync, and the header decides for itself.
-unsafe impl<H: Send> Send for UniqueBuffer<H> {}
-// SAFETY: a shared reference gives shared references to bytes and header only.
-unsafe impl<H: Sync> Sync for UniqueBuffer<H> {}
+// SAFETY: one owner; bytes are Send and Sync, and header and guest decide for themselves.
+unsafe impl<H: Send, G: Send> Send for UniqueBuffer<H, G> {}
+// SAFETY: a shared reference gives shared references to bytes, header and guest only.
+unsafe impl<H: Sync, G: Sync> Sync for UniqueBuffer<H, G> {}
 
 impl<H> UniqueBuffer<H> {
-    /// Room for `capacity` bytes, none in use.
+    /// Room for at least `capacity` bytes, none in use.
     ///
     /// # Panics
     /// When `capacity` is 4 GiB or more.
     #[must_use]
     pub fn new(capacity: usize, header: H) -> Self {
+        Self::for_guests(capacity, header)
+    }
+}
+
+impl<H, G> UniqueBuffer<H, G> {
+    /// As [`new`](UniqueBuffer::new), with room for a guest instead.
+    ///
+    /// # Panics
+    /// When `capacity` is 4 GiB or more.
+    #[must_use]
+    pub fn for_guests(capacity: usize, header: H) -> Self {
         Self(Block::new(capacity, header))
     }
 
-    /// How many bytes fit.
+    /// Puts a guest where the bytes are, of which none is in use then. One that is there already is dropped.
+    #[inline]
+    pub fn put_guest(&mut self, guest: G) {
+        drop(self.take_guest());
+        // SAFETY: the only handle is borrowed mutably.
+        let head = unsafe { self.0.0.as_mut() };
+        (head.len, head.has_guest) = (0, true);
+        // SAFETY: every layout has room for a guest there, and nobody else sees it.
+        unsafe { self.0.bytes().cast().write(guest) };
+    }
+
+    /// Takes the guest out.
+    #[inline]
+    pub fn take_guest(&mut self) -> Option<G> {
+        // SAFETY: the only handle is borrowed mutably.
+        unsafe { self.0.take_guest() }
+    }
+
+    /// How many bytes fit: at least as many as were asked for.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.0.head().capacity as usize
     }
 
     /// Puts the first `len` bytes in use and returns them, with whatever an earlier use left in them (zeroes in a new
-    /// buffer).
+    /// buffer, and after a guest, which is dropped).
     ///
     /// # Panics
     /// When `len` is more than the [`capacity`](Self::capacity).
     #[inline]
     pub fn resize(&mut self, len: usize) -> &mut [u8] {
+        drop(self.take_guest());
         assert!(len <= self.capacity(), "{len} bytes do not fit a buffer of {}", self.capacity());
         let used = u32::try_from(len).expect("at most the capacity");
         // SAFETY: the only handle is borrowed mutably.
@@ -136,7 +101,7 @@ impl<H> UniqueBuffer<H> {
     /// Freezes it.
     #[inline]
     #[must_use]
-    pub fn share(self) -> Buffer<H> {
+    pub fn share(self) -> Buffer<H, G> {
         let block = self.0;
         #[expect(clippy::mem_forget, reason = "the block moves into the other kind of handle")]
         std::mem::forget(self);
@@ -144,7 +109,7 @@ impl<H> UniqueBuffer<H> {
     }
 }
 
-impl<H> Deref for UniqueBuffer<H> {
+impl<H, G> Deref for UniqueBuffer<H, G> {
     type Target = H;
 
     #[inline]
@@ -153,7 +118,7 @@ impl<H> Deref for UniqueBuffer<H> {
     }
 }
 
-impl<H> DerefMut for UniqueBuffer<H> {
+impl<H, G> DerefMut for UniqueBuffer<H, G> {
     #[inline]
     fn deref_mut(&mut self) -> &mut H {
         // SAFETY: the only handle is borrowed mutably.
@@ -161,34 +126,46 @@ impl<H> DerefMut for UniqueBuffer<H> {
     }
 }
 
-impl<H> Drop for UniqueBuffer<H> {
+impl<H, G> Drop for UniqueBuffer<H, G> {
     fn drop(&mut self) {
         // SAFETY: the only handle goes.
         unsafe { self.0.free() };
     }
 }
 
-impl<H> fmt::Debug for UniqueBuffer<H> {
+impl<H, G> fmt::Debug for UniqueBuffer<H, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UniqueBuffer").field("capacity", &self.capacity()).finish_non_exhaustive()
     }
 }
 
-/// Frozen bytes and their header. Clones share them; derefs to the header.
-pub struct Buffer<H>(Block<H>);
+/// Past this many clones something leaks them; going on would wrap the count.
+const MAX_REFERENCES: usize = isize::MAX as usize;
 
-// SAFETY: clones give shared references on several threads, and the last one dropped drops the header: both are needed.
+/// Frozen bytes and their header. Clones share them; derefs to the header.
+pub struct Buffer<H, G = ()>(Block<H, G>);
+
+// SAFETY: clones give shared references on several threads, and the last one dropped drops header and guest: both are
+// needed.
 #[cfg(not(ringmain_holes))]
-unsafe impl<H: Send + Sync> Send for Buffer<H> {}
+unsafe impl<H: Send + Sync, G: Send + Sync> Send for Buffer<H, G> {}
 // SAFETY: as for Send.
-unsafe impl<H: Send + Sync> Sync for Buffer<H> {}
+unsafe impl<H: Send + Sync, G: Send + Sync> Sync for Buffer<H, G> {}
 
 // SAFETY: none. It is the hole that the tests of Send and Sync must see.
 #[cfg(ringmain_holes)]
-unsafe impl<H> Send for Buffer<H> {}
+unsafe impl<H, G> Send for Buffer<H, G> {}
 
-impl<H> Buffer<H> {
-    /// The bytes in use.
+impl<H, G> Buffer<H, G> {
+    /// The guest, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn guest(&self) -> Option<&G> {
+        // SAFETY: it was put there, and is not taken out while any `Buffer` lives.
+        self.0.guest().map(|guest| unsafe { guest.as_ref() })
+    }
+
+    /// The bytes in use: none if there is a guest.
     #[inline]
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -208,7 +185,7 @@ impl<H> Buffer<H> {
     /// # Errors
     /// Gives the handle back when a clone is alive.
     #[inline]
-    pub fn into_unique(self) -> Result<UniqueBuffer<H>, Self> {
+    pub fn into_unique(self) -> Result<UniqueBuffer<H, G>, Self> {
         // Acquire: pairs with the release in `drop`: what other holders read was read before we write.
         if self.0.head().references.load(ordering("buffer.unique.acquire", Ordering::Acquire)) != 1
             && !broken("buffer.unique.unchecked")
@@ -222,7 +199,7 @@ impl<H> Buffer<H> {
     }
 }
 
-impl<H> Clone for Buffer<H> {
+impl<H, G> Clone for Buffer<H, G> {
     #[inline]
     fn clone(&self) -> Self {
         if broken("buffer.clone.uncounted") {
@@ -237,7 +214,7 @@ impl<H> Clone for Buffer<H> {
     }
 }
 
-impl<H> Deref for Buffer<H> {
+impl<H, G> Deref for Buffer<H, G> {
     type Target = H;
 
     #[inline]
@@ -246,7 +223,7 @@ impl<H> Deref for Buffer<H> {
     }
 }
 
-impl<H> Drop for Buffer<H> {
+impl<H, G> Drop for Buffer<H, G> {
     #[inline]
     fn drop(&mut self) {
         // Release: pairs with the acquire fence below, and with `into_unique`, on whichever thread is last.
@@ -264,7 +241,7 @@ impl<H> Drop for Buffer<H> {
     }
 }
 
-impl<H> fmt::Debug for Buffer<H> {
+impl<H, G> fmt::Debug for Buffer<H, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer").field("len", &self.bytes().len()).finish_non_exhaustive()
     }
@@ -272,6 +249,7 @@ impl<H> fmt::Debug for Buffer<H> {
 
 #[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
 mod tests {
+    use super::block::{ALLOCATORS, LINE, WIDE};
     use super::*;
     use std::sync::Arc;
 
@@ -306,16 +284,66 @@ mod tests {
     #[test]
     fn its_capacity_is_kept_whatever_is_in_use() {
         let mut buffer = UniqueBuffer::new(100, [1u8, 2, 3]);
-        assert_eq!((buffer.capacity(), buffer.resize(100).len(), buffer.resize(2).len()), (100, 100, 2));
+        let capacity = buffer.capacity();
+        assert!(capacity >= 100);
+        assert_eq!((buffer.resize(100).len(), buffer.resize(2).len()), (100, 2));
         let shared = buffer.share();
-        assert_eq!((shared.capacity(), shared.bytes().len(), *shared), (100, 2, [1, 2, 3]));
+        assert_eq!((shared.capacity(), shared.bytes().len(), *shared), (capacity, 2, [1, 2, 3]));
         let (clone, other) = (shared.clone(), shared.clone());
-        assert_eq!((clone.bytes().as_ptr(), other.capacity()), (shared.bytes().as_ptr(), 100));
+        assert_eq!((clone.bytes().as_ptr(), other.capacity()), (shared.bytes().as_ptr(), capacity));
     }
 
     #[test]
     #[should_panic(expected = "do not fit")]
     fn more_than_the_capacity_is_refused() {
-        UniqueBuffer::new(4, ()).resize(5);
+        let mut buffer = UniqueBuffer::new(4, ());
+        let more = buffer.capacity() + 1;
+        buffer.resize(more);
+    }
+
+    #[test]
+    fn the_first_bytes_share_a_line_with_the_header_and_no_line_is_shared_with_a_neighbour() {
+        for asked in [0, 1, 24, 25, 64, 1_000, 1_024, 1_048, 1_049, 65_536] {
+            let mut buffer = UniqueBuffer::<u64, [usize; 4]>::for_guests(asked, 0);
+            let header = std::ptr::from_ref::<u64>(&buffer).addr();
+            let bytes = buffer.resize(asked).as_ptr().addr();
+            assert_eq!((bytes % LINE, bytes / LINE), (WIDE, header / LINE));
+            let end = bytes + buffer.capacity();
+            assert_eq!(end % LINE, LINE - ALLOCATORS, "all of the last line but the allocator's word");
+            assert!(buffer.capacity() >= asked && buffer.capacity() - asked < 2 * LINE, "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_guest_lives_in_the_place_of_bytes_and_is_dropped_once() {
+        let witness = Arc::new(());
+        let guest = || (Arc::clone(&witness), 5u8);
+        let count = || Arc::strong_count(&witness);
+        let mut buffer = UniqueBuffer::for_guests(40, 1u64);
+        assert!(buffer.take_guest().is_none());
+        buffer.resize(40).fill(0xFF);
+        buffer.put_guest(guest());
+        buffer.put_guest(guest());
+        assert_eq!(count(), 2, "the first is gone");
+        let shared = buffer.share();
+        let clone = shared.clone();
+        assert_eq!((clone.guest().map(|guest| guest.1), clone.bytes().len()), (Some(5), 0));
+        drop(shared);
+        let mut buffer = clone.into_unique().unwrap();
+        assert_eq!(buffer.take_guest().map(|guest| guest.1), Some(5));
+        assert_eq!(count(), 1);
+        // Bytes again, those where it was zero.
+        let size = size_of::<(Arc<()>, u8)>();
+        assert!(
+            buffer.resize(40).iter().enumerate().all(|(at, byte)| *byte == if at < size { 0 } else { 0xFF })
+        );
+        assert!(buffer.share().guest().is_none());
+        let mut buffer = UniqueBuffer::for_guests(0, ());
+        buffer.put_guest(guest());
+        buffer.resize(1);
+        assert_eq!(count(), 1, "bytes drive it out");
+        buffer.put_guest(guest());
+        drop(buffer.share());
+        assert_eq!(count(), 1, "it goes with the buffer");
     }
 }

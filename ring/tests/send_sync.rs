@@ -40,6 +40,9 @@ fn every_type_says_whether_it_crosses_threads() {
         UniqueBuffer<u64> => Send Sync;
         UniqueBuffer<Cell<u64>> => Send -;
         UniqueBuffer<Rc<u64>> => - -;
+        Buffer<u64, Cell<u64>> => - -;
+        UniqueBuffer<u64, Cell<u64>> => Send -;
+        UniqueBuffer<u64, Rc<u64>> => - -;
         // What holds values for whoever takes them out.
         Slab<Cell<u64>> => Send Sync;
         TryLock<Cell<u64>> => Send Sync;

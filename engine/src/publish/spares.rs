@@ -6,12 +6,12 @@
 
 use crate::record::{Draft, Header, Record};
 
-/// A buffer larger than this is freed rather than kept.
+/// A buffer for more than this is freed rather than kept.
 const LARGEST: usize = 64 << 10;
+/// What a buffer may have beyond what was asked for, at most.
+const SLACK: usize = 64;
 /// How many spares are kept at most.
 const KEEP: usize = 128;
-/// Buffers come in multiples of this, so that lengths which vary a little reuse each other's.
-const GRANULE: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
@@ -38,7 +38,8 @@ impl Spares {
         }
         // The small one goes: the ring fills up with buffers as large as the stream needs.
         drop(too_small);
-        Draft::new(len.next_multiple_of(GRANULE), Header::default())
+        // (Whole cache lines, so that lengths which vary a little reuse each other's.)
+        Draft::for_guests(len, Header::default())
     }
 
     /// Keeps the buffer of a record that left the ring, or never came there, if nobody else holds it. Returns how many
@@ -47,7 +48,7 @@ impl Spares {
     pub(crate) fn put(&mut self, record: Record) -> usize {
         let (size, draft) = record.dismantle();
         if let Some(draft) = draft
-            && draft.capacity() <= LARGEST
+            && draft.capacity() < LARGEST + SLACK
             && self.drafts.len() < KEEP
         {
             self.drafts.push(draft);
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_by_count_and_by_size() {
         let mut spares = Spares::default();
-        for len in [LARGEST, LARGEST + 1, 10 << 20] {
+        for len in [LARGEST, LARGEST + SLACK, 10 << 20] {
             assert_eq!(spares.put(record(len)), len);
         }
         assert_eq!(spares.drafts.len(), 1, "of 64 KiB, and none larger");
