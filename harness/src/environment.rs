@@ -30,9 +30,9 @@ pub(crate) struct Environment {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) governor: Option<String>,
     pub(crate) pinning: String,
-    /// Set when this build is slower on purpose.
+    /// Set when this build is slower on purpose: by so many percent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) handicap: Option<u32>,
+    pub(crate) handicap: Option<u64>,
     /// What there is too much of, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) oversubscribed: Option<String>,
@@ -63,7 +63,7 @@ impl Environment {
             kernel: line("/proc/sys/kernel/osrelease"),
             governor: line(&format!("/sys/devices/system/cpu/cpu{first}/cpufreq/scaling_governor")),
             pinning: if pinned { layout.describe() } else { "refused by the system".to_owned() },
-            handicap: crate::handicap::rounds(),
+            handicap: crate::handicap::percent(),
             oversubscribed: layout.oversubscribed.map(|(roles, cpus)| {
                 let plural = if cpus == 1 { "" } else { "s" };
                 format!("{roles} roles on {cpus} CPU{plural}")

@@ -3,7 +3,7 @@
 //! otherwise idle machine, so it is run by hand:
 //!
 //! ```sh
-//! HARNESS_HANDICAP=60 cargo build --release -p ringmain-harness --target-dir target/slow
+//! HARNESS_HANDICAP=30 cargo build --release -p ringmain-harness --target-dir target/slow
 //! HARNESS_SLOW=target/slow/release/harness \
 //!     cargo test --release -p ringmain-harness --test trial -- --ignored --nocapture
 //! ```

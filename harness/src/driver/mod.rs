@@ -20,7 +20,7 @@ use ringmain::{
 
 use crate::cli::{Mode, OverflowPolicy, Wait};
 use crate::fault::Fault;
-use crate::handicap;
+use crate::handicap::{self, Handicap};
 use crate::inbox::Content;
 use crate::inject::{Brake, Inject};
 use crate::num;
@@ -140,6 +140,7 @@ pub(crate) struct Sender<'a> {
     /// The ordering keys by number.
     keys: Vec<String>,
     brake: Option<Brake>,
+    handicap: Option<Handicap>,
 }
 
 impl<'a> Sender<'a> {
@@ -151,7 +152,8 @@ impl<'a> Sender<'a> {
             handles[publisher] = Some(session.topic.publisher());
         }
         let keys = (0..manner.keys.unwrap_or(0)).map(key).collect();
-        Self { publishers: handles, manner, keys, brake: Brake::new(manner.inject) }
+        let (brake, handicap) = (Brake::new(manner.inject), Handicap::new());
+        Self { publishers: handles, manner, keys, brake, handicap }
     }
 }
 
@@ -170,7 +172,7 @@ impl Sink for Sender<'_> {
         let Some(handle) = &self.publishers[publisher] else {
             return Err(Fault::new(format!("publisher {publisher} belongs to another thread")));
         };
-        (0..count).for_each(|_| handicap::waste());
+        handicap::worked(&mut self.handicap, count);
         match self.manner.content {
             Content::Generated(patterns) => {
                 let header = |i: u64| Header { publisher, sequence: first + i, time: time(i) };

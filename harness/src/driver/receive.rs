@@ -21,6 +21,7 @@ use super::Session;
 use crate::cli::Mode;
 use crate::consume::Source;
 use crate::fault::Fault;
+use crate::handicap::{self, Handicap};
 use crate::inbox::Inbox;
 use crate::num;
 use crate::pin::CursorRole;
@@ -65,6 +66,7 @@ pub(crate) struct Receiver {
     way: Way,
     /// Deliveries in a turn.
     turn: usize,
+    handicap: Option<Handicap>,
 }
 
 /// How messages are received.
@@ -101,7 +103,7 @@ impl Receiver {
                 Way::Stream(streams, Arc::new(Unpark(std::thread::current())).into())
             }
         };
-        Self { subscriptions, way, turn }
+        Self { subscriptions, way, turn, handicap: Handicap::new() }
     }
 }
 
@@ -121,7 +123,7 @@ impl Source for Receiver {
     fn turn(&mut self) -> Result<usize, Fault> {
         let mut count = 0;
         match &mut self.way {
-            Way::InPlace(dispatcher) => return Ok(dispatcher.poll()),
+            Way::InPlace(dispatcher) => count = dispatcher.poll(),
             Way::Leased(deliveries) => {
                 for (cursor, subscription) in self.subscriptions.iter().enumerate() {
                     match subscription.pull_into(self.turn, deliveries) {
@@ -151,6 +153,7 @@ impl Source for Receiver {
                 }
             }
         }
+        handicap::worked(&mut self.handicap, num::count(count));
         Ok(count)
     }
 
