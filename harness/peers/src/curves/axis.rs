@@ -60,7 +60,7 @@ fn powers(from: u64, to: u64, factor: u64) -> Vec<u64> {
 }
 
 fn subscriptions() -> Axis {
-    let places = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+    let places = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000];
     let dispatched = |x| (Shape { receivers: index(x), ..one() }, Knobs::default());
     Axis::new("subscriptions", "Subscriptions on one dispatcher", "subscriptions", DELIVERIES).curve(
         "one dispatcher",

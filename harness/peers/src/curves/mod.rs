@@ -25,6 +25,9 @@ use crate::measure::{Bench, Plan};
 use axis::{Axis, WAIT};
 use reading::Found;
 
+/// What every axis may take, however long those before it took.
+const LEAST: Duration = Duration::from_secs(12);
+
 /// What is asked for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -41,9 +44,12 @@ pub(crate) struct Arguments {
     /// How long a sample takes, in milliseconds; 100 when absent, 5 when quick.
     #[arg(long)]
     sample_ms: Option<u64>,
-    /// How long an axis may go on until its points have their samples, in seconds; 28 when absent, 4 when quick.
+    /// How long an axis may go on until its points have their samples, in seconds; 45 when absent, 4 when quick.
     #[arg(long)]
     axis_seconds: Option<u64>,
+    /// How long all of them may take together, in seconds.
+    #[arg(long, default_value_t = 235)]
+    seconds: u64,
     /// A third of the points, but for those that take long, with one short sample each: whether it works, not how fast.
     #[arg(long)]
     quick: bool,
@@ -55,18 +61,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     if cfg!(debug_assertions) && !quick {
         return Err("this is a debug build, whose figures mean nothing; build with --release".into());
     }
-    let (repeats, sample, limit) = if quick { (1, 5, 4) } else { (5, 100, 28) };
+    let (repeats, sample, limit) = if quick { (1, 5, 4) } else { (5, 100, 45) };
     let plan = Plan {
         repeats: arguments.repeats.map_or(repeats, usize::from),
         sample: Duration::from_millis(arguments.sample_ms.unwrap_or(sample)),
         limit: Duration::from_secs(arguments.axis_seconds.unwrap_or(limit)),
         quick,
     };
-    let bench = Bench { cpus: Cpus::find()?, ticker: Ticker::new(), plan, harness: None };
+    let mut bench = Bench { cpus: Cpus::find()?, ticker: Ticker::new(), plan, harness: None };
     let machine = format!("{}, {} CPUs", model(), bench.cpus.len());
     let mut axes = axis::all();
     axes.retain(|axis| arguments.only.is_empty() || arguments.only.iter().any(|only| only == axis.name));
-    for mut axis in axes {
+    let (begin, all) = (bench.ticker.now(), Duration::from_secs(arguments.seconds));
+    let others_left = (0..u32::try_from(axes.len()).unwrap_or(u32::MAX)).rev();
+    for (mut axis, others) in axes.into_iter().zip(others_left) {
+        let spent = Duration::from_nanos(bench.ticker.nanos(begin, bench.ticker.now()));
+        let free = all.saturating_sub(spent).saturating_sub(LEAST * others);
+        bench.plan.limit = plan.limit.min(free.max(LEAST));
         if quick {
             axis.thin_out();
         }

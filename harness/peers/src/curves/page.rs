@@ -6,6 +6,8 @@ use crate::report::figure;
 
 /// What threads must keep of the multiplexed form's rate, in every strategy but the pure spin.
 const KEPT: f64 = 0.5;
+/// Ratios that are no further apart than this are a tie.
+const TIE: f64 = 1.3;
 
 /// Puts what was found of an axis between its marks in the page: `<!-- curve NAME -->` and `<!-- end -->`. A page
 /// without them stays as it is.
@@ -80,9 +82,11 @@ pub(super) fn table(axis: &Axis, found: &Found) -> String {
             (_, true) => "holds",
             (_, false) => "**fails**",
         };
+        let tie = verdict != "need not" && ratio < KEPT * TIE && ratio > KEPT / TIE;
+        let tie = if tie { ", within the noise" } else { "" };
         let default = if Some(reading.x) == axis.default { " (default)" } else { "" };
         text += &format!(
-            "| `{}`{default} | {} | {} | {} | {verdict} |\n",
+            "| `{}`{default} | {} | {} | {} | {verdict}{tie} |\n",
             reading.label,
             one.1,
             many.1,
@@ -135,7 +139,7 @@ mod tests {
     #[test]
     fn a_row_says_whether_threads_keep_half_but_for_the_spin() {
         let (axis, mut found) = found("wait");
-        for (at, [one, many]) in [[10.0, 1.0], [10.0, 5.0], [10.0, 4.9]].into_iter().enumerate() {
+        for (at, [one, many]) in [[10.0, 1.0], [10.0, 6.6], [10.0, 4.9]].into_iter().enumerate() {
             found.lines[0].readings[at].median = one;
             found.lines[1].readings[at].median = many;
         }
@@ -143,9 +147,12 @@ mod tests {
         let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
         assert!(rows[0].contains("`Spin`") && rows[0].ends_with("| 0.1000 | need not |"), "{table}");
         assert!(
-            rows[1].contains("`SpinThenPark` (default)") && rows[1].ends_with("| 0.5000 | holds |"),
+            rows[1].contains("`SpinThenPark` (default)") && rows[1].ends_with("| 0.6600 | holds |"),
             "{table}"
         );
-        assert!(rows[2].contains("`Park`") && rows[2].ends_with("| 0.4900 | **fails** |"), "{table}");
+        assert!(
+            rows[2].contains("`Park`") && rows[2].ends_with("| 0.4900 | **fails**, within the noise |"),
+            "{table}"
+        );
     }
 }
