@@ -128,7 +128,7 @@ fn columns(out: &mut String, found: &Found, column: impl Fn(u64) -> f64) {
         let (at, half) = (column(x), label.len() as f64 * LETTER / 2.0);
         write!(out, "<path class=\"axis\" d=\"M{at:.1} {BOTTOM}v5\"/>").ok();
         if at - half > free {
-            free = at + half + 4.0;
+            free = at + half + 8.0;
             let row = BOTTOM + 19.0;
             write!(out, "<text x=\"{at:.1}\" y=\"{row}\" text-anchor=\"middle\">{label}</text>").ok();
         }
