@@ -1,5 +1,8 @@
 //! What a case is: contenders that take turns, and what must hold between them.
 
+use std::fmt;
+use std::rc::Rc;
+
 use crate::measure::Bench;
 use crate::payload::Read;
 use crate::roles::{Load, Roles};
@@ -57,11 +60,21 @@ pub(crate) struct Shape {
     pub(crate) read: Read,
 }
 
+/// Makes the threads of a sample.
+#[derive(Clone)]
+pub(crate) struct SetUp(pub(crate) Rc<dyn Fn(&Load) -> Roles>);
+
+impl fmt::Debug for SetUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SetUp")
+    }
+}
+
 /// How a contender works.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Work {
     /// Threads that are released together; timed from the first producer's start to the last delivery.
-    Race(Shape, fn(&Load) -> Roles),
+    Race(Shape, SetUp),
     /// Takes its figure by itself, and fails when a message was lost.
     Whole(fn(&Bench) -> Result<f64, String>),
 }
@@ -122,8 +135,14 @@ impl Case {
     }
 
     /// Adds a contender that is a race.
-    pub(crate) fn race(&mut self, name: impl Into<String>, shape: Shape, set_up: fn(&Load) -> Roles) {
-        self.contenders.push(Contender { name: name.into(), work: Work::Race(shape, set_up) });
+    pub(crate) fn race(
+        &mut self,
+        name: impl Into<String>,
+        shape: Shape,
+        set_up: impl Fn(&Load) -> Roles + 'static,
+    ) {
+        let work = Work::Race(shape, SetUp(Rc::new(set_up)));
+        self.contenders.push(Contender { name: name.into(), work });
     }
 
     /// Adds a contender that measures itself.

@@ -7,6 +7,7 @@
 //!     ringmain-peers --only T1,T5           some targets
 //!     ringmain-peers --quick                short samples and few of them: whether it works, not how fast
 //!     ringmain-peers --json                 one line for each ratio instead of tables
+//!     ringmain-peers curves                 not against peers, but along an axis: see `curves`
 //!
 //! It exits 0 when all ratios hold, 1 when one does not or when a contender lost a message, 2 on wrong usage.
 //! A line a case goes to the standard error while it runs, and at the end what became of each target.
@@ -14,7 +15,7 @@
 //! Where to look: `targets` is the table of cases and ratios, in the terms of `case`; `measure` goes round, `sample`
 //! takes a sample, `placement` says where the CPUs were, `series` keeps what came out, `verdict` compares it and
 //! `report` tells it; `roles` has the loops that all contenders run through, `payload` what is written and read;
-//! `peer` and `ours` are the contenders.
+//! `peer` and `ours` are the contenders. `curves` measures the engine alone, with the same tools.
 
 #![deny(
     unsafe_code,
@@ -37,6 +38,7 @@
 
 mod case;
 mod clock;
+mod curves;
 mod latency;
 mod machine;
 mod measure;
@@ -55,7 +57,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use case::Case;
 use clock::Ticker;
@@ -65,8 +67,10 @@ use report::Summary;
 
 /// Ringmain beside other people's crates, in one run.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Targets to measure, separated by commas: T1 to T14; all when absent.
     #[arg(long, value_delimiter = ',', ignore_case = true, value_parser = targets::TARGETS)]
     only: Vec<String>,
@@ -97,8 +101,20 @@ struct Arguments {
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The engine alone, as one thing grows: subscriptions, publishers, payload, ring, batch, shards, threads; and by
+    /// wait strategy.
+    Curves(curves::Arguments),
+}
+
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let outcome = match &arguments.command {
+        Some(Command::Curves(asked)) => curves::run(asked).map(|()| true),
+        None => run(&arguments),
+    };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(fault) => {

@@ -157,9 +157,14 @@ pub(crate) fn read_bytes(buffer: &[u8], read: Read) -> u64 {
 
 /// What reading kilobytes `0..messages` adds up to.
 pub(crate) fn total_of_kilobytes(messages: u64, read: Read) -> u64 {
+    total_of(WORDS, messages, read)
+}
+
+/// The same for messages of so many words: two at least.
+pub(crate) fn total_of(words: u64, messages: u64, read: Read) -> u64 {
     match read {
-        Read::Ends => line(messages, 2, WORDS - 1),
-        Read::Every => line(messages, WORDS, WORDS * (WORDS - 1) / 2),
+        Read::Ends => line(messages, 2, words - 1),
+        Read::Every => line(messages, words, words * (words - 1) / 2),
     }
 }
 

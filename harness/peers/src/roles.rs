@@ -114,9 +114,17 @@ pub(crate) struct Done {
 /// A thread's work.
 pub(crate) type Work = Box<dyn FnOnce() -> Done + Send>;
 
+/// One thread of a sample.
+pub(crate) struct Role {
+    pub(crate) place: Place,
+    /// What it does before all are released together, if anything.
+    pub(crate) warm_up: Option<Box<dyn FnOnce() + Send>>,
+    pub(crate) work: Work,
+}
+
 /// The threads of one sample, and what their readers must find.
 pub(crate) struct Roles {
-    pub(crate) threads: Vec<(Place, Work)>,
+    pub(crate) threads: Vec<Role>,
     pub(crate) expected: Tally,
 }
 
@@ -140,7 +148,16 @@ impl Roles {
             work();
             Done::default()
         };
-        self.threads.push((Place::Producer(self.producers()), Box::new(work)));
+        let place = Place::Producer(self.producers());
+        self.threads.push(Role { place, warm_up: None, work: Box::new(work) });
+        self
+    }
+
+    /// What the thread that was added last does before the sample.
+    pub(crate) fn after(mut self, warm_up: impl FnOnce() + Send + 'static) -> Self {
+        if let Some(role) = self.threads.last_mut() {
+            role.warm_up = Some(Box::new(warm_up));
+        }
         self
     }
 
@@ -154,12 +171,12 @@ impl Roles {
 
     /// A consumer with a loop of its own.
     pub(crate) fn reader(mut self, place: Place, work: impl FnOnce() -> Done + Send + 'static) -> Self {
-        self.threads.push((place, Box::new(work)));
+        self.threads.push(Role { place, warm_up: None, work: Box::new(work) });
         self
     }
 
     fn producers(&self) -> usize {
-        self.threads.iter().filter(|(place, _)| matches!(place, Place::Producer(_))).count()
+        self.threads.iter().filter(|role| matches!(role.place, Place::Producer(_))).count()
     }
 }
 

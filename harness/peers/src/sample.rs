@@ -10,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
-use crate::case::{Shape, Unit};
+use crate::case::{SetUp, Shape, Unit};
 use crate::machine::{RunDelay, Usage};
 use crate::measure::Bench;
-use crate::roles::{self, Done, Load, Place, Roles};
+use crate::roles::{Done, Load, Place, Role};
 
 /// No sample takes this long; one that does has lost a message or a wake-up.
 const STUCK: Duration = Duration::from_secs(60);
@@ -50,7 +50,7 @@ impl Bench {
         &self,
         unit: Unit,
         shape: &Shape,
-        set_up: fn(&Load) -> Roles,
+        set_up: &SetUp,
         messages: u64,
     ) -> Result<Sample, String> {
         let Shape { producers, receivers, capacity, batch, read } = *shape;
@@ -65,7 +65,7 @@ impl Bench {
             reader_cpu: self.cpus.reader(),
             ticker: self.ticker.clone(),
         };
-        let roles = set_up(&load);
+        let roles = (set_up.0)(&load);
         let expected = roles.expected;
         let threads = roles.threads.len();
         let usage = Usage::now();
@@ -118,19 +118,21 @@ impl Bench {
     }
 
     /// Runs all threads, released together; fails when one panics or does not come back.
-    fn race(&self, threads: Vec<(Place, roles::Work)>) -> Result<Vec<End>, String> {
+    fn race(&self, threads: Vec<Role>) -> Result<Vec<End>, String> {
         let barrier = Arc::new(Barrier::new(threads.len()));
         let (finished, ends) = mpsc::channel();
         let mut handles = Vec::new();
-        for (place, work) in threads {
+        for Role { place, warm_up, work } in threads {
             let (barrier, finished) = (barrier.clone(), finished.clone());
             let (cpus, ticker) = (self.cpus.clone(), self.ticker.clone());
             handles.push(std::thread::spawn(move || {
                 let pinned = cpus.pin(place);
+                let warm = warm_up.is_none_or(|warm_up| catch_unwind(AssertUnwindSafe(warm_up)).is_ok());
                 barrier.wait();
                 let before = RunDelay::now();
                 let start = matches!(place, Place::Producer(_)).then(|| ticker.now());
-                let outcome = pinned.and_then(|()| {
+                let warm = if warm { Ok(()) } else { Err("a thread panicked before the sample".to_owned()) };
+                let outcome = pinned.and(warm).and_then(|()| {
                     let done =
                         catch_unwind(AssertUnwindSafe(work)).map_err(|_| "a thread panicked".to_owned())?;
                     Ok(End { start, delay: RunDelay::now().since(before, WAKING_NANOS), done })
@@ -162,15 +164,16 @@ mod tests {
     use crate::measure::Plan;
     use crate::payload::{Read, Tally};
     use crate::peer::bare;
-    use crate::roles::Source;
+    use crate::roles::{Roles, Source};
+    use std::rc::Rc;
 
     const SHAPE: Shape = Shape { producers: 1, receivers: 1, capacity: 64, batch: 1, read: Read::Every };
 
-    fn sample(set_up: fn(&Load) -> Roles) -> Result<Sample, String> {
+    fn sample(set_up: impl Fn(&Load) -> Roles + 'static) -> Result<Sample, String> {
         let short = Duration::from_millis(1);
         let plan = Plan { repeats: 1, sample: short, limit: short, quick: true };
         let bench = Bench { cpus: Cpus::find().unwrap(), ticker: Ticker::new(), plan, harness: None };
-        bench.sample(Unit::Rate, &SHAPE, set_up, 10_000)
+        bench.sample(Unit::Rate, &SHAPE, &SetUp(Rc::new(set_up)), 10_000)
     }
 
     #[test]
@@ -220,6 +223,12 @@ mod tests {
             Roles::of::<u64>(load).publisher(|| ()).reader(Place::Consumer(0), reader)
         };
         assert!(sample(nobody).unwrap_err().contains("receivers reported"));
+    }
+
+    #[test]
+    fn a_panic_before_the_sample_fails_the_run() {
+        let panics = |load: &Load| bare::one_by_one::<u64>(load).after(|| panic!("on purpose"));
+        assert!(sample(panics).unwrap_err().contains("before the sample"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{Arguments, Color, Mode, OverflowPolicy, ReadDepth, Scenario, Wait};
 use crate::inject::Inject;
 use crate::num;
 use crate::payload;
-use crate::pin::Pinning;
+use crate::pin::{self, Pinning};
 
 /// Rings' worth of messages that a sample sends at least.
 pub(crate) const RINGS: u64 = 4;
@@ -89,6 +89,7 @@ pub(crate) fn plan(arguments: &Arguments) -> Result<Plan, String> {
         checks::check(&own)?;
         runs.append(&mut runs_of(&own, &mut notes)?);
     }
+    notes.extend(runs.iter().filter_map(crowded_spin));
     notes.dedup();
     Ok(Plan {
         runs,
@@ -139,6 +140,23 @@ fn runs_of(arguments: &Arguments, notes: &mut Vec<String>) -> Result<Vec<Setting
         }
     }
     Ok(runs)
+}
+
+/// What is to be said of a run in which more roles spin than there are CPUs. The engine cannot say it, since it does not
+/// know how many threads will come.
+fn crowded_spin(run: &Settings) -> Option<String> {
+    let roles = run.publishers + run.subscriptions * run.consumers;
+    let cpus = match &run.pin {
+        Pinning::Cpus(cpus) => cpus.len(),
+        Pinning::Auto | Pinning::Off => pin::available().len(),
+    };
+    (run.wait == Wait::Spin && roles > cpus).then(|| {
+        format!(
+            "--wait spin with {roles} publishers and consumers on {cpus} CPU{}: whoever spins keeps a CPU from those it \
+             waits for; take spin-then-park, or fewer",
+            if cpus == 1 { "" } else { "s" }
+        )
+    })
 }
 
 /// The recorded times, if they are asked for.
@@ -282,6 +300,20 @@ mod tests {
         let plan = planned("--scenario throughput --messages 10 --ring 1024").unwrap();
         assert_eq!(plan.runs[0].messages, Some(4_096));
         assert!(plan.notes[0].contains("raised"));
+    }
+
+    #[test]
+    fn more_spinners_than_cpus_are_warned_of() {
+        let one_cpu = format!("--scenario throughput --pin {} --wait", pin::available()[0]);
+        let notes = |wait: &str| planned(&format!("{one_cpu} {wait}")).unwrap().notes;
+        assert!(notes("spin")[0].contains("2 publishers and consumers on 1 CPU:"), "{:?}", notes("spin"));
+        assert!(notes("spin-then-park").is_empty() && notes("park").is_empty());
+        let cpus = pin::available().len();
+        let roles = |consumers: usize| {
+            let line = format!("--scenario throughput --wait spin --subscriptions {consumers}");
+            planned(&line).unwrap().notes.len()
+        };
+        assert_eq!((roles(cpus), roles((cpus - 1).max(1))), (1, usize::from(cpus == 1)));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) fn json_line(case: &Case, verdict: &Verdict) -> String {
 }
 
 /// Six significant digits, which is more than any figure has.
-fn round(value: f64) -> f64 {
+pub(crate) fn round(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }

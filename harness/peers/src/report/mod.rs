@@ -4,12 +4,12 @@ mod json;
 mod summary;
 mod table;
 
-pub(crate) use json::json_line;
+pub(crate) use json::{json_line, round};
 pub(crate) use summary::Summary;
 pub(crate) use table::table;
 
 /// Three significant digits or so.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     match value {
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
