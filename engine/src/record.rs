@@ -152,15 +152,14 @@ impl Record {
             cold_path();
             return &[];
         };
-        match buffer.guest() {
-            None => buffer.bytes(),
-            Some(callers) => {
-                // Not rare, but the other way should be the straight one: a handler's loop over what is in cache runs
-                // at a few cycles a message, and a taken jump is one of them.
-                cold_path();
-                callers.data()
-            }
+        let bytes = buffer.bytes();
+        if !bytes.is_empty() {
+            return bytes;
         }
+        // Not rare, but the other way should be the straight one: a handler's loop over what is in cache runs at a few
+        // cycles a message, and a taken jump is one of them.
+        cold_path();
+        buffer.guest().map_or(&[], |callers| callers.data())
     }
 
     /// The attributes.

@@ -29,7 +29,11 @@ fn allocations(what: &str, mut run: impl FnMut(u64)) -> usize {
 }
 
 fn in_place(what: &str, publish: impl Fn(&Publisher, u64)) -> usize {
-    let (_engine, _clock, publisher, subscription) = single(SLOTS);
+    in_place_on(SLOTS, what, publish)
+}
+
+fn in_place_on(slots: usize, what: &str, publish: impl Fn(&Publisher, u64)) -> usize {
+    let (_engine, _clock, publisher, subscription) = single(slots);
     let mut dispatcher = Dispatcher::new().add(&subscription, |message| {
         assert!(!message.data().is_empty());
         Verdict::Ack
@@ -90,6 +94,12 @@ fn a_steady_stream_allocates_nothing() {
             0 => drop(publisher.publish_batch_with(100, 1024, |_, buffer| buffer[0] = 1)),
             50 => drop(publisher.publish_batch_with(3, 1024, |_, buffer| buffer[0] = 1)),
             _ => {}
+        }
+    });
+    assert_eq!(batches, 0);
+    let batches = in_place_on(4_096, "in place, publish_batch_with, 1,000 at a time", |publisher, number| {
+        if number % 1_000 == 0 {
+            publisher.publish_batch_with(1_000, 1024, |_, buffer| buffer[0] = 1).unwrap();
         }
     });
     assert_eq!(batches, 0);

@@ -16,7 +16,8 @@ impl Publisher {
     /// number and buffer, before anything is claimed. Waits for room. Returns the id of the first; the others' follow at
     /// a distance of the topic's number of shards.
     ///
-    /// A steady stream of batches of at most 128 messages allocates nothing.
+    /// A steady stream of batches of at most 1,024 messages of at most 8 KiB, or 128 of at most 64 KiB, allocates
+    /// nothing.
     ///
     /// # Errors
     /// [`PublishError`]: none of them was published. `count` is at most half the ring, and what the topic's `ring_bytes`

@@ -31,8 +31,8 @@ use std::time::Duration;
 /// Whoever waits first publishes what is staged here.
 ///
 /// # Memory
-/// A publisher keeps buffers that came back from the ring for use again: at most 128, of at most 64 KiB each, for the
-/// thread that publishes first, as many for all others, and as many for each shard that it enqueues to.
+/// A publisher keeps buffers that came back from the ring for use again: at most 1,024 of at most 8 KiB, or 128 of at most
+/// 64 KiB, for the thread that publishes first, as many for all others, and as many for each shard that it enqueues to.
 ///
 /// # Clones
 /// A clone is a publisher of its own: it has the same limits, but counts for itself; its own paused ordering keys, none

@@ -2,7 +2,8 @@
 //!
 //! A publisher takes a spare, fills it, and swaps it for the buffer that the slot held a lap ago, which becomes the next
 //! spare. In a steady stream nothing is allocated and nothing freed, and what the publisher's core allocated it frees.
-//! What a publisher keeps is bounded: at most 128 spares of at most 64 KiB.
+//! What a publisher keeps is bounded: at most 1,024 spares of at most 8 KiB, or 128 of at most
+//! 64 KiB: batches of that many allocate nothing.
 
 use crate::record::{Draft, Header, Record};
 
@@ -10,8 +11,10 @@ use crate::record::{Draft, Header, Record};
 const LARGEST: usize = 64 << 10;
 /// What a buffer may have beyond what was asked for, at most.
 const SLACK: usize = 64;
-/// How many spares are kept at most.
+/// How many spares are kept at most, and how many if they are small.
 const KEEP: usize = 128;
+const KEEP_SMALL: usize = 1_024;
+const SMALL: usize = LARGEST * KEEP / KEEP_SMALL;
 
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
@@ -49,7 +52,8 @@ impl Spares {
         let (size, draft) = record.dismantle();
         if let Some(draft) = draft
             && draft.capacity() < LARGEST + SLACK
-            && self.drafts.len() < KEEP
+            && (self.drafts.len() < KEEP
+                || (draft.capacity() < SMALL + SLACK && self.drafts.len() < KEEP_SMALL))
         {
             self.drafts.push(draft);
         }
@@ -84,8 +88,10 @@ mod tests {
             assert_eq!(spares.put(record(len)), len);
         }
         assert_eq!(spares.drafts.len(), 1, "of 64 KiB, and none larger");
-        (0..2 * KEEP).for_each(|_| _ = spares.put(record(1)));
+        (0..2 * KEEP).for_each(|_| _ = spares.put(record(SMALL + SLACK)));
         assert_eq!(spares.drafts.len(), 128);
+        (0..2 * KEEP_SMALL).for_each(|_| _ = spares.put(record(SMALL)));
+        assert_eq!(spares.drafts.len(), 1_024);
         // What somebody else still holds is no spare.
         let mut spares = Spares::default();
         let held = record(8);
