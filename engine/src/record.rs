@@ -4,10 +4,15 @@
 //! payload bytes. A payload that the caller owns as `Bytes` stays where it is, and the buffer refers to it; so it does to
 //! what only few messages have. A delivery that is leased holds a clone of the pointer; nothing else is copied.
 
+mod message_id;
+
+pub use message_id::MessageId;
+
 use crate::external::let_go;
 use crate::message::Message;
+use crate::topic::TopicInner;
 use bytes::Bytes;
-use ringmain_ring::{Buffer, Sequence, UniqueBuffer};
+use ringmain_ring::{Buffer, UniqueBuffer};
 use std::fmt;
 use std::hint::cold_path;
 use std::mem::take;
@@ -83,8 +88,14 @@ impl Record {
         Self(Some(draft.share()))
     }
 
-    /// A record of `message`, in a buffer of any size. The payload stays where it is.
-    pub(crate) fn from_message(mut draft: Draft, message: Message, publish_time: u64) -> Self {
+    /// A record of `message` to be published on `topic`, in a buffer of any size. The payload stays where it is.
+    pub(crate) fn from_message(
+        mut draft: Draft,
+        message: Message,
+        topic: &TopicInner,
+        publish_time: u64,
+    ) -> Self {
+        topic.is_no_longer_plain();
         draft.publish_time = publish_time;
         draft.put_guest(if message.attributes.is_empty() && message.ordering_key.is_none() {
             Callers::Data(message.data)
@@ -109,6 +120,19 @@ impl Record {
     #[inline]
     pub(crate) fn recycle(self) -> Option<Draft> {
         self.0?.into_unique().ok()
+    }
+
+    /// Has what writing `len` bytes into its buffer needs brought to this core. A hint: nothing is looked at.
+    #[inline]
+    pub(crate) fn fetch(&self, len: usize) {
+        if let Some(buffer) = &self.0 {
+            buffer.fetch(len);
+        }
+    }
+
+    /// Whether there is no payload of a caller's in it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.0.as_ref().is_none_or(|buffer| buffer.guest().is_none())
     }
 
     /// Data and attribute bytes.
@@ -186,30 +210,6 @@ impl Record {
     }
 }
 
-/// A message's number, unique in its topic; within a shard it rises in publish order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct MessageId(pub(crate) u64);
-
-impl MessageId {
-    #[inline]
-    pub(crate) fn new(sequence: Sequence, shard: usize, shards: usize) -> Self {
-        Self(sequence.number().wrapping_mul(shards as u64).wrapping_add(shard as u64))
-    }
-
-    /// The number.
-    #[must_use]
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// A message as a subscriber sees it: what was published, and what the engine added.
 #[derive(Debug, Clone)]
 pub struct Received {
@@ -234,8 +234,8 @@ impl Received {
         self.record.published_at()
     }
 
-    /// A copy to be published elsewhere, with other attributes: the payload by reference, the publish time as it is.
-    pub(crate) fn forwarded(&self, draft: Draft, more: &[(&str, String)]) -> Record {
+    /// A copy to be published on the topic `to`, with other attributes: the payload by reference, the publish time as it is.
+    pub(crate) fn forwarded(&self, draft: Draft, more: &[(&str, String)], to: &TopicInner) -> Record {
         let kept =
             self.attributes().iter().filter(|(key, _)| more.iter().all(|(new, _)| new != key)).cloned();
         let message = Message {
@@ -245,7 +245,7 @@ impl Received {
                 .collect(),
             ordering_key: self.ordering_key().map(str::to_owned),
         };
-        Record::from_message(draft, message, self.published_at())
+        Record::from_message(draft, message, to, self.published_at())
     }
 
     /// The payload.

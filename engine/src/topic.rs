@@ -59,6 +59,8 @@ pub(crate) struct TopicInner {
     active: AtomicUsize,
     next_shard: AtomicUsize,
     closed: AtomicBool,
+    /// Whether a message was published with a payload of the caller's, or one that the ring counts.
+    special: AtomicBool,
 }
 
 const RINGS_EXIST: u64 = 1 << 63;
@@ -77,6 +79,7 @@ impl TopicInner {
             active: AtomicUsize::new(0),
             next_shard: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            special: AtomicBool::new(false),
         }
     }
 
@@ -97,6 +100,23 @@ impl TopicInner {
     #[inline]
     pub(crate) fn shard(&self, index: usize) -> &Shard {
         &self.shards().expect("whoever has a shard's index has seen the shards")[index]
+    }
+
+    /// Whether all that its rings have held until now is buffers of their own, none of them counted: they can be taken
+    /// back at leisure. To be asked by whoever has just taken a record out of a slot, about that record.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        // Relaxed: whoever takes a record out of a slot has all in its past that was done before it was put in.
+        !self.special.load(Ordering::Relaxed)
+    }
+
+    /// Something else comes, for good.
+    #[inline]
+    pub(crate) fn is_no_longer_plain(&self) {
+        // (A load in nearly every case, so that publishers share the line.)
+        if self.is_plain() {
+            self.special.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn shard_of_key(&self, key: &str) -> usize {

@@ -13,6 +13,7 @@
 //! (measured: docs/decisions/0004).
 
 mod block;
+mod prefetch;
 
 use crate::sync::{Ordering, broken, fence, ordering};
 use block::Block;
@@ -178,6 +179,14 @@ impl<H, G> Buffer<H, G> {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.0.head().capacity as usize
+    }
+
+    /// Asks for the cache lines that writing `len` bytes needs, those of the first KiB at most, to be brought to this core
+    /// to be written. A hint for whoever is about to take the buffer [back](Self::into_unique) from readers on other cores;
+    /// it reads nothing, and changes nothing but what is cached where.
+    #[inline]
+    pub fn fetch(&self, len: usize) {
+        self.0.fetch(len);
     }
 
     /// Back to a buffer that can be written, when this is the last handle. No atomic write.

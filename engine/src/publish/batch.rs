@@ -134,7 +134,7 @@ impl Publisher {
             let size = message.size();
             bytes += size as u64;
             large += counted(size);
-            records.push(Record::from_message(spares.take(0), message, time));
+            records.push(Record::from_message(spares.take(0), message, &self.topic, time));
         }
     }
 

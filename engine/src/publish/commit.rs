@@ -38,7 +38,7 @@ impl Publisher {
         let Some(shards) = self.topic.stored() else {
             return self.commit_unstored(shard, record, size, wait, spares);
         };
-        let sequence = self.exchange(&shards[shard], shard, record, wait, spares)?;
+        let sequence = self.exchange(&shards[shard], shard, record, size, wait, spares)?;
         Ok(MessageId::new(sequence, shard, self.topic.config.shards))
     }
 
@@ -74,7 +74,7 @@ impl Publisher {
         // (Counted only now, and not before another flush: what is staged may need what is counted for us.)
         let large = size > self.topic.threshold;
         let counted = if large { Some(self.count(shard, size, wait, 1)?) } else { None };
-        let exchanged = self.exchange(here, shard, record, wait, spares);
+        let exchanged = self.exchange(here, shard, record, size, wait, spares);
         match (counted, exchanged) {
             (Some(counted), Ok(sequence)) => counted.published(std::iter::once((sequence, size))),
             (Some(counted), Err(Refusal::Full)) => counted.take_back_quietly(),
@@ -90,6 +90,7 @@ impl Publisher {
         here: &Shard,
         shard: usize,
         record: &mut Record,
+        size: usize,
         wait: Wait,
         spares: &mut Spares,
     ) -> Result<Sequence, Refusal> {
@@ -100,7 +101,11 @@ impl Publisher {
             };
             match exchanged {
                 Ok((sequence, old)) => {
-                    here.left(spares.put(old));
+                    if self.topic.is_plain() {
+                        spares.put_plain(old, size);
+                    } else {
+                        here.left(spares.put(old));
+                    }
                     return Ok(sequence);
                 }
                 Err(TryPublishError::Full(back)) => *record = back,
@@ -171,6 +176,7 @@ impl Publisher {
         wait: Wait,
         messages: u64,
     ) -> Result<Counted<'_>, Refusal> {
+        self.topic.is_no_longer_plain();
         let here = self.topic.shard(shard);
         let mut counted = here.count(bytes, messages);
         if counted == Err(ClaimError::Full) {

@@ -169,7 +169,7 @@ impl Lane {
             return Err((Refusal::Closed, message));
         }
         let draft = staged.spares.take(0);
-        staged.records.push(Record::from_message(draft, message, topic.publish_time()));
+        staged.records.push(Record::from_message(draft, message, topic, topic.publish_time()));
         staged.bytes += bytes;
         staged.large += large;
         staged.credit = staged.credit.plus(weight.credit());

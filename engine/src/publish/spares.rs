@@ -19,6 +19,8 @@ const SMALL: usize = LARGEST * KEEP / KEEP_SMALL;
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
     drafts: Vec<Draft>,
+    /// What a plain topic's ring gave back last, not looked at yet: its lines are on their way here.
+    coming: Record,
     /// What a batch is gathered in: empty between batches.
     batch: Vec<Record>,
 }
@@ -58,6 +60,17 @@ impl Spares {
             self.drafts.push(draft);
         }
         size
+    }
+
+    /// As [`put`](Self::put), for a record of a topic that [is plain](crate::topic::TopicInner::is_plain), by a publisher
+    /// whose next message is likely to have `len` bytes. The buffer was last in the cache of the readers' core. Its lines
+    /// are asked for, and it is looked at a message later, when they have come (measured: docs/decisions/0013).
+    #[inline]
+    pub(crate) fn put_plain(&mut self, record: Record, len: usize) {
+        record.fetch(len);
+        let came = std::mem::replace(&mut self.coming, record);
+        debug_assert!(came.is_plain(), "nobody's `Bytes` wait for another message to be published");
+        self.put(came);
     }
 
     /// An empty vector for a batch, to be [put back](Self::put_batch).

@@ -5,6 +5,7 @@
 //! do not straddle two lines. No buffer shares a line with its neighbour, but for the last 8 bytes of one, which are left
 //! to the allocator: many keep a word before each block, and another line would be spent on it.
 
+use super::prefetch::to_write;
 use crate::sync::{AtomicUsize, broken};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -71,6 +72,18 @@ impl<H, G> Block<H, G> {
     pub(super) fn head(&self) -> &Head<H> {
         // SAFETY: a block outlives its handles, and the head is written only through the one handle there is then.
         unsafe { self.0.as_ref() }
+    }
+
+    /// Asks for the lines of the head and of the first `len` bytes, of 1 KiB at most, to be written by this core.
+    #[inline(always)]
+    pub(super) fn fetch(&self, len: usize) {
+        // The first line's is the one that counts: the publisher looks at the count in it. Further on than a KiB the core
+        // has seen that somebody writes one line after the other, and asks by itself.
+        let lines = (Self::BYTES + len.min(1 << 10)).div_ceil(LINE);
+        let first = self.0.cast::<u8>().as_ptr();
+        for line in 0..lines {
+            to_write(first.wrapping_add(line * LINE));
+        }
     }
 
     #[inline(always)]
