@@ -103,10 +103,10 @@ impl TopicInner {
     }
 
     /// Whether all that its rings have held until now is buffers of their own, none of them counted: they can be taken
-    /// back at leisure. To be asked by whoever has just taken a record out of a slot, about that record.
+    /// back at leisure. To be asked by whoever has taken a record out of a slot, or reads it there, about that record.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        // Relaxed: whoever takes a record out of a slot has all in its past that was done before it was put in.
+        // Relaxed: whoever has a record from a slot has all in its past that was done before it was put there.
         !self.special.load(Ordering::Relaxed)
     }
 

@@ -3,8 +3,10 @@
 mod common;
 
 use common::{manual, message, number, receive_all, single, subscribe, topic, until};
-use ringmain::{Bytes, Message, MessageId, PublishError, RecvError, SubscriptionConfig, TopicConfig};
-use std::sync::Arc;
+use ringmain::{
+    Bytes, Dispatcher, Message, MessageId, PublishError, RecvError, SubscriptionConfig, TopicConfig, Verdict,
+};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -122,6 +124,36 @@ fn a_topic_without_a_subscription_keeps_nothing() {
         topic.trim();
         subscription.detach();
     }
+}
+
+#[test]
+fn a_callers_payload_among_written_ones_is_read_and_goes_when_its_slot_is_used_again() {
+    let (_engine, _clock, publisher, subscription) = single(4);
+    let (seen, write) = (Arc::new(Mutex::new(Vec::new())), publisher.clone());
+    let log = Arc::clone(&seen);
+    let mut dispatcher = Dispatcher::new().add(&subscription, move |message| {
+        log.lock().unwrap().push(message.data().to_vec());
+        Verdict::Ack
+    });
+    let mut written = |byte| _ = write.publish_with(1, |data| data.fill(byte)).unwrap();
+    // Two laps of a topic that has seen nothing else, so that its publisher has buffers on their way back.
+    for byte in 0..8 {
+        written(byte);
+        dispatcher.run_until_idle();
+    }
+    let count = Arc::new(());
+    publisher.publish(Message::new(Bytes::from_owner(Kept(Arc::clone(&count))))).unwrap();
+    written(8);
+    dispatcher.run_until_idle();
+    (9..11).for_each(&mut written);
+    dispatcher.run_until_idle();
+    assert_eq!(Arc::strong_count(&count), 2, "its slot has not been used again");
+    written(11);
+    assert_eq!(Arc::strong_count(&count), 1, "its slot was used again by the other publisher");
+    dispatcher.run_until_idle();
+    let mut expected: Vec<_> = (0..12).map(|byte| vec![byte]).collect();
+    expected.insert(8, b"kept".to_vec());
+    assert_eq!(*seen.lock().unwrap(), expected);
 }
 
 #[test]

@@ -31,11 +31,15 @@ pub(super) trait Handler: Send {
 
 impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
     fn batch(&mut self, subscription: &SubscriptionInner, shard: usize, batch: &Batch<'_, Record>) {
-        // A subscription without a filter has a loop without one.
-        if subscription.filter.is_none() {
-            handle_batch(self, subscription, shard, batch, |_| true);
+        // A subscription without a filter has a loop without one, and a topic without callers' payloads one without them.
+        if subscription.filter.is_some() {
+            handle_batch(self, subscription, shard, batch, |record, id| {
+                subscription.matches(record).then(|| InPlace::new(record, id, 1))
+            });
+        } else if subscription.topic.is_plain() {
+            handle_batch(self, subscription, shard, batch, |record, id| Some(InPlace::plain(record, id)));
         } else {
-            handle_batch(self, subscription, shard, batch, |record| subscription.matches(record));
+            handle_batch(self, subscription, shard, batch, |record, id| Some(InPlace::new(record, id, 1)));
         }
     }
 
@@ -65,12 +69,14 @@ impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
     }
 }
 
+/// (One function a kind of loop: each has the registers to itself.)
+#[inline(never)]
 fn handle_batch(
     handler: &mut impl FnMut(InPlace<'_>) -> Verdict,
     subscription: &SubscriptionInner,
     shard: usize,
     batch: &Batch<'_, Record>,
-    lets_through: impl Fn(&Record) -> bool,
+    show: impl for<'a> Fn(&'a Record, MessageId) -> Option<InPlace<'a>>,
 ) {
     let _serving = Serving::enter(&subscription.topic);
     let shards = subscription.receivers.len();
@@ -84,12 +90,12 @@ fn handle_batch(
         let run = || {
             handled = batch.for_each_after(skip, |sequence, record| {
                 at = sequence;
-                if !lets_through(record) {
+                let id = MessageId::new(sequence, shard, shards);
+                let Some(message) = show(record, id) else {
                     tally.filtered += 1;
                     return;
-                }
-                let id = MessageId::new(sequence, shard, shards);
-                if handler(InPlace::new(record, id, 1)) == Verdict::Nack {
+                };
+                if handler(message) == Verdict::Nack {
                     tally.nacked += 1;
                     subscription.failed(Received { record: record.clone(), id }, 1);
                 }
