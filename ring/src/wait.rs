@@ -7,6 +7,10 @@
 //!
 //! A sleeper is a parked thread or an async task's waker; one can be registered with several `Notify`s at once.
 
+mod spin;
+
+pub use spin::spin_until;
+
 use crate::sync::{self, AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering, thread};
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -22,10 +26,10 @@ use std::time::{Duration, Instant};
 pub enum WaitStrategy {
     /// Spins, giving way only when there are more spinners than CPUs. Lowest latency; a CPU a waiter.
     Spin,
-    /// Spins for about as long as a wake-up takes, then parks.
+    /// Spins for about as long as a wake-up takes, then parks. With more spinners than CPUs, as [`Park`](Self::Park).
     #[default]
     SpinThenPark,
-    /// Parks at once. Least CPU; every message after a pause costs a wake-up.
+    /// Gives way to other threads a few times, then parks. Least CPU; every message after a pause costs a wake-up.
     Park,
 }
 
@@ -247,122 +251,4 @@ impl Drop for Registration<'_> {
 #[must_use]
 pub fn now() -> Instant {
     sync::clock()
-}
-
-pub use spin::spin_until;
-
-mod spin {
-    #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
-    use super::Ordering;
-    use super::{WaitStrategy, now, sync, thread};
-    use std::num::NonZeroUsize;
-    use std::sync::OnceLock;
-    use std::time::{Duration, Instant};
-
-    /// About one wake-up: spinning longer than sleeping would have cost is waste, shorter gives latency away.
-    const SPIN_FOR: Duration = Duration::from_micros(50);
-    /// Looks between two readings of the clock.
-    const LOOKS: u32 = 64;
-
-    #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
-    static SPINNERS: std::sync::LazyLock<sync::AtomicUsize> =
-        std::sync::LazyLock::new(|| sync::AtomicUsize::new(0));
-
-    /// How many CPUs the process may use. Not what the calling thread may: a thread that is pinned would say one.
-    fn cpus() -> usize {
-        static CPUS: OnceLock<usize> = OnceLock::new();
-        *CPUS.get_or_init(|| {
-            let mine = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            mine.max(crate::cpus::of_main_thread())
-        })
-    }
-
-    /// Counts this thread among those that spin, so that they can see when there are too many.
-    struct Spinner;
-
-    impl Spinner {
-        fn enter() -> Self {
-            #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
-            SPINNERS.fetch_add(1, Ordering::Relaxed);
-            Self
-        }
-
-        /// Whether a spinner could be keeping the one it waits for from running.
-        fn crowded() -> bool {
-            #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
-            return SPINNERS.load(Ordering::Relaxed) >= cpus() && !sync::broken("spin.never_yields");
-            #[cfg(any(ringmain_loom, ringmain_shuttle))]
-            return cpus() == 0;
-        }
-    }
-
-    impl Drop for Spinner {
-        fn drop(&mut self) {
-            #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
-            SPINNERS.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Spins until `ready`, as far as `strategy` spins at all and no longer than to `deadline`. Returns what `ready`
-    /// said last; `false` means that it is time to sleep (or, past the deadline, to give up).
-    #[inline]
-    pub fn spin_until(
-        strategy: WaitStrategy,
-        deadline: Option<Instant>,
-        mut ready: impl FnMut() -> bool,
-    ) -> bool {
-        if ready() {
-            return true;
-        }
-        if sync::MODELLED && strategy.parks() {
-            return false; // the model's interest is in the parking
-        }
-        match strategy {
-            WaitStrategy::Park => false,
-            WaitStrategy::Spin => {
-                let _spinner = Spinner::enter();
-                spin_on(deadline, ready)
-            }
-            WaitStrategy::SpinThenPark => {
-                let _spinner = Spinner::enter();
-                spin_briefly(ready)
-            }
-        }
-    }
-
-    fn spin_on(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
-        loop {
-            for _ in 0..LOOKS {
-                if ready() {
-                    return true;
-                }
-                sync::spin_hint();
-            }
-            if Spinner::crowded() {
-                thread::yield_now();
-            }
-            if deadline.is_some_and(|deadline| now() >= deadline) {
-                return false;
-            }
-        }
-    }
-
-    fn spin_briefly(mut ready: impl FnMut() -> bool) -> bool {
-        let start = now();
-        loop {
-            for _ in 0..LOOKS {
-                if ready() {
-                    return true;
-                }
-                if Spinner::crowded() {
-                    thread::yield_now();
-                    return ready();
-                }
-                sync::spin_hint();
-            }
-            if now().duration_since(start) >= SPIN_FOR {
-                return false;
-            }
-        }
-    }
 }

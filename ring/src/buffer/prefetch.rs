@@ -7,7 +7,7 @@ pub(super) fn to_write(address: *const u8) {
     // SAFETY: a prefetch reads and writes nothing that a program can see, and faults at no address. A processor without
     // this one, of before 2014, takes it for a NOP.
     unsafe {
-        std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, nomem));
+        std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nostack, preserves_flags, nomem));
     }
 }
 

@@ -1,0 +1,125 @@
+//! What a thread does before it sleeps: it spins, or gives way.
+
+#[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
+use super::Ordering;
+use super::{WaitStrategy, now, sync, thread};
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// About one wake-up: spinning longer than sleeping would have cost is waste, shorter gives latency away.
+const SPIN_FOR: Duration = Duration::from_micros(50);
+/// How often a thread gives way before it sleeps. With nobody there to take the CPU that costs 12 us. With more
+/// threads than CPUs, whoever gives way comes back to find much to do, and neither sleeps nor has to be woken
+/// (measured: docs/decisions/0009).
+const YIELDS: u32 = 16;
+/// Looks between two readings of the clock.
+const LOOKS: u32 = 64;
+
+#[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
+static SPINNERS: std::sync::LazyLock<sync::AtomicUsize> =
+    std::sync::LazyLock::new(|| sync::AtomicUsize::new(0));
+
+/// How many CPUs the process may use. Not what the calling thread may: a thread that is pinned would say one.
+fn cpus() -> usize {
+    static CPUS: OnceLock<usize> = OnceLock::new();
+    *CPUS.get_or_init(|| {
+        let mine = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        mine.max(crate::cpus::of_main_thread())
+    })
+}
+
+/// Counts this thread among those that spin, so that they can see when there are too many.
+struct Spinner;
+
+impl Spinner {
+    fn enter() -> Self {
+        #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
+        SPINNERS.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+
+    /// Whether a spinner could be keeping the one it waits for from running.
+    fn crowded() -> bool {
+        #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
+        return SPINNERS.load(Ordering::Relaxed) >= cpus() && !sync::broken("spin.never_yields");
+        #[cfg(any(ringmain_loom, ringmain_shuttle))]
+        return cpus() == 0;
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
+        SPINNERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Spins until `ready`, as far as `strategy` spins at all and no longer than to `deadline`. Returns what `ready`
+/// said last; `false` means that it is time to sleep (or, past the deadline, to give up).
+#[inline]
+pub fn spin_until(
+    strategy: WaitStrategy,
+    deadline: Option<Instant>,
+    mut ready: impl FnMut() -> bool,
+) -> bool {
+    if ready() {
+        return true;
+    }
+    if sync::MODELLED && strategy.parks() {
+        return false; // the model's interest is in the parking
+    }
+    match strategy {
+        WaitStrategy::Park => give_way(ready),
+        WaitStrategy::Spin => {
+            let _spinner = Spinner::enter();
+            spin_on(deadline, ready)
+        }
+        WaitStrategy::SpinThenPark => {
+            let _spinner = Spinner::enter();
+            spin_briefly(ready)
+        }
+    }
+}
+
+fn spin_on(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
+    loop {
+        for _ in 0..LOOKS {
+            if ready() {
+                return true;
+            }
+            sync::spin_hint();
+        }
+        if Spinner::crowded() {
+            thread::yield_now();
+        }
+        if deadline.is_some_and(|deadline| now() >= deadline) {
+            return false;
+        }
+    }
+}
+
+fn give_way(mut ready: impl FnMut() -> bool) -> bool {
+    (0..YIELDS).any(|_| {
+        thread::yield_now();
+        ready()
+    })
+}
+
+fn spin_briefly(mut ready: impl FnMut() -> bool) -> bool {
+    let start = now();
+    loop {
+        for _ in 0..LOOKS {
+            if ready() {
+                return true;
+            }
+            if Spinner::crowded() {
+                return give_way(ready);
+            }
+            sync::spin_hint();
+        }
+        if now().duration_since(start) >= SPIN_FOR {
+            return false;
+        }
+    }
+}
