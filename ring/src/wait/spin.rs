@@ -70,7 +70,7 @@ pub fn spin_until(
         return false; // the model's interest is in the parking
     }
     match strategy {
-        WaitStrategy::Park => give_way(ready),
+        WaitStrategy::Park => give_way(&mut ready),
         WaitStrategy::Spin => {
             let _spinner = Spinner::enter();
             spin_on(deadline, ready)
@@ -99,7 +99,8 @@ fn spin_on(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
     }
 }
 
-fn give_way(mut ready: impl FnMut() -> bool) -> bool {
+#[cold]
+fn give_way(ready: &mut dyn FnMut() -> bool) -> bool {
     (0..YIELDS).any(|_| {
         thread::yield_now();
         ready()
@@ -114,7 +115,7 @@ fn spin_briefly(mut ready: impl FnMut() -> bool) -> bool {
                 return true;
             }
             if Spinner::crowded() {
-                return give_way(ready);
+                return give_way(&mut ready);
             }
             sync::spin_hint();
         }
