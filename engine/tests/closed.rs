@@ -4,7 +4,7 @@
 mod common;
 
 use common::failing::{DEADLINE, of};
-use common::{assert_balanced, for_a_while, manual, message, subscribe, topic, until};
+use common::{assert_balanced, for_a_while, manual, message, single, subscribe, topic, until};
 use ringmain::{
     AckError, Close, CloseReport, Dispatcher, Engine, Error, PublishError, RecvError, SubscriptionConfig,
     TopicConfig, Verdict, WaitStrategy,
@@ -238,4 +238,15 @@ fn an_engine_without_handles_is_closed_also_for_topics_that_live_on() {
     assert_eq!(another.unwrap_err(), Error::Closed);
     assert!(ended(subscription.recv().unwrap_err()));
     assert_eq!(subscription.stats().discarded, 1);
+}
+
+#[test]
+fn what_is_staged_is_refused_by_the_close_itself() {
+    let (engine, _clock, publisher, subscription) = single(8);
+    (0..8).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+    let receipt = publisher.enqueue(message(8)).unwrap();
+    assert!(!receipt.is_ready(), "a ring behind");
+    engine.delete_topic(subscription.topic().name()).unwrap();
+    assert!(receipt.is_ready(), "before anybody waits for it, publishes or receives");
+    assert!(matches!(receipt.wait(), Err(PublishError::Closed(()))));
 }

@@ -289,26 +289,32 @@ fn keys_apart(topic: &Topic) -> [String; 2] {
 
 #[test]
 fn a_full_shard_holds_up_no_letter_for_another() {
-    let (engine, _clock) = manual();
-    let source = topic(&engine, 64);
-    let dead = engine.create_topic("dead", TopicConfig::default().ring_slots(1).shards(2)).unwrap();
-    let [full, free] = keys_apart(&dead);
-    let letters = subscribe(&dead, "letters");
-    let subscription = source.create_subscription("sub", config().dead_letter(&dead, 5)).unwrap();
-    let (publisher, filler) = (source.publisher(), dead.publisher());
-    for key in [&full, &free] {
-        filler.publish(message(0).ordering_key(key)).unwrap();
+    for turned in [false, true] {
+        let (engine, _clock) = manual();
+        let source = topic(&engine, 64);
+        let dead = engine.create_topic("dead", TopicConfig::default().ring_slots(1).shards(2)).unwrap();
+        let [mut full, mut free] = keys_apart(&dead);
+        if turned {
+            std::mem::swap(&mut full, &mut free);
+        }
+        let letters = subscribe(&dead, "letters");
+        let subscription = source.create_subscription("sub", config().dead_letter(&dead, 5)).unwrap();
+        let (publisher, filler) = (source.publisher(), dead.publisher());
+        for key in [&full, &free] {
+            filler.publish(message(0).ordering_key(key)).unwrap();
+        }
+        publisher.publish(message(1).ordering_key(&full)).unwrap();
+        publisher.publish(message(2).ordering_key(&free)).unwrap();
+        (0..5).for_each(|_| drop(subscription.pull(9).unwrap()));
+        assert_eq!(subscription.stats().parked, 2);
+        let taken = letters.pull(2).unwrap();
+        assert_eq!(taken.len(), 2);
+        taken.into_iter().for_each(|letter| letter.ack().unwrap());
+        filler.publish(message(0).ordering_key(&full)).unwrap();
+        engine.tick();
+        assert_eq!((subscription.stats().parked, subscription.stats().dead_lettered), (1, 1));
+        let arrived = letters.pull(2).unwrap();
+        assert_eq!(arrived.iter().map(|letter| number(letter.data())).max(), Some(2));
+        assert_balanced(&subscription);
     }
-    publisher.publish(message(1).ordering_key(&full)).unwrap();
-    publisher.publish(message(2).ordering_key(&free)).unwrap();
-    (0..5).for_each(|_| drop(subscription.pull(9).unwrap()));
-    assert_eq!(subscription.stats().parked, 2);
-    let taken = letters.pull(2).unwrap();
-    assert_eq!(taken.len(), 2);
-    filler.publish(message(0).ordering_key(&full)).unwrap();
-    engine.tick();
-    assert_eq!((subscription.stats().parked, subscription.stats().dead_lettered), (1, 1));
-    let arrived = letters.pull(2).unwrap();
-    assert_eq!(arrived.iter().map(|letter| number(letter.data())).max(), Some(2));
-    assert_balanced(&subscription);
 }

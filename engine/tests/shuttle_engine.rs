@@ -88,7 +88,7 @@ schedules!(
         let ticks = spawn(move || {
             // Until all is acked, for what is forgotten comes back by this alone.
             while watched.stats().acked < 6 {
-                clock.advance(DEADLINE / 2);
+                clock.advance(DEADLINE);
                 ticking.tick();
                 shuttle::thread::yield_now();
             }

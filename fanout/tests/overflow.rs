@@ -4,7 +4,7 @@ use ringmain_fanout::{Channel, Dispatcher, Event, Overflow, ReceiveError, Receiv
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-const MESSAGES: u64 = if cfg!(miri) { 300 } else { 50_000 };
+const MESSAGES: u64 = if cfg!(miri) { 100 } else { 50_000 };
 
 fn channel(capacity: usize) -> Channel<u64> {
     Channel::new(capacity, || 0).expect("a power of two")

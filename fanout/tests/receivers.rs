@@ -4,7 +4,7 @@ use ringmain_fanout::{Channel, ChannelBuilder, Overflow, ReceiveError, Receiver,
 use ringmain_ring::sync::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-const MESSAGES: u64 = if cfg!(miri) { 200 } else { 20_000 };
+const MESSAGES: u64 = if cfg!(miri) { 100 } else { 20_000 };
 
 fn channel(capacity: usize) -> Channel<u64> {
     Channel::new(capacity, || 0).expect("a power of two")

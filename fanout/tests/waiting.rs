@@ -7,7 +7,7 @@ use ringmain_ring::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread;
 
-const ROUNDS: u64 = if cfg!(miri) { 50 } else { 2_000 };
+const ROUNDS: u64 = if cfg!(miri) { 20 } else { 2_000 };
 
 fn full(capacity: u64) -> Channel<u64> {
     let slots = usize::try_from(capacity).expect("small");

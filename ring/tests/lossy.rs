@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-const N: u64 = if cfg!(miri) { 150 } else { 50_000 };
+const N: u64 = if cfg!(miri) { 50 } else { 50_000 };
 
 fn ring(capacity: usize) -> Ring<u64> {
     Ring::multi(capacity, || 0).expect("a power of two")

@@ -6,7 +6,7 @@ use ringmain_ring::{Builder, LossyRead, OnFull, Ring, Sequence, TryPublishError,
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
-const N: u64 = if cfg!(miri) { 150 } else { 50_000 };
+const N: u64 = if cfg!(miri) { 50 } else { 50_000 };
 
 fn pair(sequence: Sequence, value: &u64) -> (u64, u64) {
     (sequence.number(), *value)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread;
 
-const N: u64 = if cfg!(miri) { 150 } else { 50_000 };
+const N: u64 = if cfg!(miri) { 70 } else { 50_000 };
 
 #[test]
 fn a_lossy_cursor_accounts_for_every_value_while_producers_race() {
@@ -275,7 +275,7 @@ fn a_waker_that_panics_keeps_nobody_else_asleep() {
 #[test]
 fn no_wake_up_is_lost_in_a_ping_pong() {
     // Every round sleeps on both sides, and nothing has a time-out: one that is lost hangs the test.
-    let rounds = if cfg!(miri) { 30 } else { 20_000 };
+    let rounds = if cfg!(miri) { 12 } else { 20_000 };
     let (ping, pong) =
         (Ring::multi(1, || 0u64).unwrap(), Builder::new(1).wait(WaitStrategy::Park).multi(|| 0u64).unwrap());
     let (mut from_ping, mut from_pong) = (ping.cursor(), pong.cursor());

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-const N: u64 = if cfg!(miri) { 200 } else { 100_000 };
+const N: u64 = if cfg!(miri) { 80 } else { 100_000 };
 
 /// Starts from which the numbers wrap within a test.
 fn starts() -> [Sequence; 3] {

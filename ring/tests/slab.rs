@@ -192,7 +192,7 @@ fn a_scan_finds_exactly_what_is_due() {
     let mut leases: Vec<(LeaseId, u64)> = Vec::new();
     let mut now = 0;
     let time = |ticks: usize| ticks as u64 * TICK;
-    for step in 0..if cfg!(miri) { 300 } else { 20_000_u64 } {
+    for step in 0..if cfg!(miri) { 100 } else { 20_000_u64 } {
         let deadline = now + time(1 + below(1_000));
         match below(8) {
             // Some hundreds at a time: several blocks, most of which a scan need not look at.
@@ -244,7 +244,7 @@ fn a_deadline_that_is_moved_forward_is_found_in_any_block() {
 
 #[test]
 fn what_is_due_is_found_in_a_table_however_large() {
-    let n = if cfg!(miri) { 300 } else { 20_000 };
+    let n = if cfg!(miri) { 100 } else { 20_000 };
     let slab = Slab::new();
     // The first ones last, so that those at the end are found only if somebody knows that they are there.
     for value in 0..n {

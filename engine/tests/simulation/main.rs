@@ -13,6 +13,8 @@
 //!
 //! `.ci/simulation` runs 20,000, and `.ci/simulation --seed N` one. What ever failed is in `corpus.txt`, and goes first.
 
+#![cfg_attr(ringmain_twins, allow(dead_code, unused_imports, reason = "only the twins run there"))]
+
 #[path = "../model/mod.rs"]
 mod model;
 mod run;

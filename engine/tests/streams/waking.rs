@@ -303,6 +303,7 @@ fn room_for_one_of_the_letters_that_are_parked() {
     assert_eq!(receive_all(&letters), [0]);
     clock.advance(Duration::from_secs(1));
     engine.tick();
+    stream.is_woken(); // before the statistics are asked for, which look at the ring and wake it, too
     assert_eq!(subscription.stats().parked, 1);
-    assert_eq!(number(stream.woken_to_yield().data()), 3);
+    assert_eq!(number(stream.yields().data()), 3);
 }

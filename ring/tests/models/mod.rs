@@ -74,6 +74,11 @@ fn preemptions() -> usize {
     std::env::var("RINGMAIN_PREEMPTIONS").ok().and_then(|bound| bound.parse().ok()).unwrap_or(2)
 }
 
+/// Whether this is the long run, in which models may be large.
+pub fn long() -> bool {
+    std::env::var("RINGMAIN_LONG").is_ok_and(|long| long == "1")
+}
+
 /// A ring of `u64`s for any number of producers, whose waiters park.
 pub fn parking(capacity: usize) -> Ring<u64> {
     Builder::new(capacity).wait(WaitStrategy::Park).multi(|| 0).expect("a power of two")

@@ -2,6 +2,7 @@
 
 use ringmain_ring::Ring;
 
+#[test]
 fn main() {
     let ring = Ring::multi(8, || 0u64).unwrap();
     let mut cursor = ring.cursor();

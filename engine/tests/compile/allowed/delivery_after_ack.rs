@@ -1,5 +1,6 @@
 //! The neighbour of the case refused: read first, then acked.
 
+#[test]
 fn main() {
     let engine = ringmain::Engine::new();
     let topic = engine.create_topic("topic", Default::default()).unwrap();

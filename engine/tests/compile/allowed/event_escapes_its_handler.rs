@@ -2,6 +2,7 @@
 
 use ringmain_fanout::{Channel, Dispatcher, Event};
 
+#[test]
 fn main() {
     let channel = Channel::new(8, || 0u64).unwrap();
     let mut dispatcher = Dispatcher::new(&channel);

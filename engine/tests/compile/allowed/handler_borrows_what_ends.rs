@@ -10,6 +10,7 @@ fn dispatcher(subscription: &Subscription) -> Dispatcher {
     })
 }
 
+#[test]
 fn main() {
     let _ = dispatcher;
 }

@@ -2,6 +2,7 @@
 
 use ringmain::{Dispatcher, Received, Verdict};
 
+#[test]
 fn main() {
     let engine = ringmain::Engine::new();
     let topic = engine.create_topic("topic", Default::default()).unwrap();

@@ -6,6 +6,7 @@ fn publish(producer: &mut SingleProducer<u64>) {
     let _ = producer.try_publish(1);
 }
 
+#[test]
 fn main() {
     let (mut producer, _ring) = Ring::single(8, || 0u64).unwrap();
     std::thread::scope(|scope| {

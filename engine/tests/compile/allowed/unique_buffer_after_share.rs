@@ -2,6 +2,7 @@
 
 use ringmain_ring::UniqueBuffer;
 
+#[test]
 fn main() {
     let shared = UniqueBuffer::new(8, ()).share();
     let mut buffer = shared.into_unique().unwrap();

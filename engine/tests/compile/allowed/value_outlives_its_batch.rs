@@ -2,8 +2,9 @@
 
 use ringmain_ring::Ring;
 
+#[test]
 fn main() {
-    let ring = Ring::multi(8, || String::new()).unwrap();
+    let ring = Ring::multi(8, String::new).unwrap();
     let shared = ring.shared_cursor();
     ring.publish("value".to_owned()).unwrap();
     let pinned = shared.claim(1).unwrap();

@@ -211,7 +211,7 @@ impl Plan {
                 .push((topic, style.subscription(choices, letters.filter(|letters| *letters != topic))));
         }
         if let (Some(last), true) = (letters, faults.contains(&Fault::FullLetters)) {
-            topics[count - 1] = TopicShape { slots: 2, shards: 1, batch: 1 };
+            topics[count - 1] = TopicShape { slots: 2, shards: choices.within(1, 3), batch: 1 };
             let blocking = SubShape {
                 overflow: Overflow::Block,
                 filter: None,

@@ -3,7 +3,7 @@
 use super::actors::Actor;
 use super::choices::Choices;
 use super::plan::{Fault, Plan};
-use crate::model::drive::{History, Op};
+use crate::model::drive::{History, Op, Receive, Settle};
 
 /// Of operations, in a history.
 const LENGTHS: [usize; 4] = [20, 60, 120, 240];
@@ -39,9 +39,18 @@ fn cast(choices: &mut Choices<'_>, plan: &Plan) -> Vec<Part> {
         }
         parts.push(part);
     }
-    // Nobody reads the letters if they are to be too many.
-    let read = if plan.has(Fault::FullLetters) && plan.letters.is_some() { subs - 1 } else { subs };
-    let read = u8::try_from(read).expect("few");
+    // Hardly anybody reads the letters if they are to be too many.
+    let too_many = plan.has(Fault::FullLetters) && plan.letters.is_some();
+    let read = u8::try_from(if too_many { subs - 1 } else { subs }).expect("few");
+    if too_many && choices.percent(60) {
+        let last = Actor::Consumer {
+            sub: read,
+            ways: vec![Receive::Try],
+            settles: vec![Some(Settle::Ack)],
+            all: 50,
+        };
+        parts.push(Part { weight: 1, ..Part::new(choices, last) });
+    }
     for sub in 0..read {
         for _ in 0..choices.pick(&[1, 1, 2]) {
             let actor = match choices.below(3) {

@@ -333,8 +333,9 @@ impl World {
     pub(super) fn fetch_all(&mut self, topic: usize) -> Check {
         let mut readable = Vec::new();
         for pending in self.pending.iter_mut().filter(|pending| pending.topic == topic) {
+            ensure!(pending.receipt.is_ready(), "closed, and a receipt is not resolved");
             match pending.poll()? {
-                Poll::Pending => return Err("closed, and a receipt is not resolved".into()),
+                Poll::Pending => return Err("resolved, and not ready".into()),
                 Poll::Ready(Ok(id)) => {
                     readable.push((id.get(), pending.publisher, Rc::clone(&pending.letter)))
                 }
