@@ -118,7 +118,8 @@ fn each_strategy_spins_as_far_as_it_says() {
     for strategy in [Spin, SpinThenPark, Park] {
         assert_eq!(after(strategy, None, 0), (true, 1), "{strategy:?}: ready at once");
     }
-    assert_eq!(after(Park, None, 1), (false, 1), "it does not spin");
+    assert_eq!(after(Park, None, 8), (true, 9), "it gives way a few times");
+    assert_eq!(after(Park, None, usize::MAX), (false, 17), "and no more");
     assert_eq!(after(Spin, None, 1_000), (true, 1_001), "it spins for as long as it takes");
     assert!(!after(Spin, Some(now() + MOMENT), usize::MAX).0, "or until the deadline");
     let start = now();
