@@ -34,7 +34,7 @@ use crate::sample::{self, Load, Sample, Stage};
 const RETAKES: usize = 2;
 const RETAKES_PER_RUN: u64 = 5;
 /// How often in a run a sample is taken again that was taken elsewhere: see [`Bench::takes_again_elsewhere`].
-const ELSEWHERE_PER_RUN: u64 = 12;
+const ELSEWHERE_PER_RUN: u64 = 6;
 /// With fewer messages, how fast they were published cannot be told from the length of a clock read.
 const FEW: u64 = 64;
 /// The share of disturbed samples above which a run is called noisy.
