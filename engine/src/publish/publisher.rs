@@ -32,7 +32,8 @@ use std::time::Duration;
 ///
 /// # Memory
 /// A publisher keeps buffers that came back from the ring for use again: at most 1,024 of at most 8 KiB, or 128 of at most
-/// 64 KiB, for the thread that publishes first, as many for all others, and as many for each shard that it enqueues to.
+/// 64 KiB, and the one that came back last, for the thread that publishes first, as many for all others, and as many for each
+/// shard that it enqueues to.
 ///
 /// # Clones
 /// A clone is a publisher of its own: it has the same limits, but counts for itself; its own paused ordering keys, none

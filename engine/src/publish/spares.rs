@@ -2,8 +2,8 @@
 //!
 //! A publisher takes a spare, fills it, and swaps it for the buffer that the slot held a lap ago, which becomes the next
 //! spare. In a steady stream nothing is allocated and nothing freed, and what the publisher's core allocated it frees.
-//! What a publisher keeps is bounded: at most 1,024 spares of at most 8 KiB, or 128 of at most
-//! 64 KiB: batches of that many allocate nothing.
+//! What a publisher keeps is bounded: at most 1,024 spares of at most 8 KiB, or 128 of at most 64 KiB, and the one that
+//! came back last. Batches of that many allocate nothing.
 
 use crate::record::{Draft, Header, Record};
 

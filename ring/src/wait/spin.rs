@@ -99,6 +99,9 @@ fn spin_on(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
     }
 }
 
+/// Gives way to other threads until `ready`, a few times. Returns what `ready` said last.
+///
+/// (Out of line, and not generic: a loop that spins is compiled around its own way, and not around this one.)
 #[cold]
 fn give_way(ready: &mut dyn FnMut() -> bool) -> bool {
     (0..YIELDS).any(|_| {

@@ -2,9 +2,11 @@
 
 mod closing;
 mod content;
+mod retakes;
 
 pub(crate) use content::content;
 
+use self::retakes::Retakes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +31,8 @@ use crate::report::progress::Progress;
 use crate::result::metrics::MemoryBandwidth;
 use crate::sample::{self, Load, Sample, Stage};
 
-/// How often a sample that the machine disturbed is taken again, and how many times in a run, so that a run on a
-/// bad day still ends.
+/// How often a sample that the machine disturbed is taken again; see [`Retakes`] for how many times in a run.
 const RETAKES: usize = 2;
-const RETAKES_PER_RUN: u64 = 5;
-/// How often in a run a sample is taken again that was taken elsewhere: see [`Bench::takes_again_elsewhere`].
-const ELSEWHERE_PER_RUN: u64 = 6;
 /// With fewer messages, how fast they were published cannot be told from the length of a clock read.
 const FEW: u64 = 64;
 /// The share of disturbed samples above which a run is called noisy.
@@ -59,10 +57,7 @@ pub(crate) struct Bench<'a> {
     tallies: Vec<Tally>,
     /// Noise of the samples that count.
     noise: Vec<Noise>,
-    retaken: u64,
-    /// What the machine did when the capacity held, and how many samples were taken again since it was not so any more.
-    found_under: Option<Noise>,
-    elsewhere: u64,
+    retakes: Retakes,
     pinned: bool,
     undrained: u64,
     publishers_cpu: Option<u64>,
@@ -118,9 +113,7 @@ impl<'a> Bench<'a> {
             bases: vec![0; settings.publishers],
             tallies: vec![Tally::default(); settings.subscriptions],
             noise: Vec::new(),
-            retaken: 0,
-            found_under: None,
-            elsewhere: 0,
+            retakes: Retakes::default(),
             pinned,
             undrained: 0,
             publishers_cpu: None,
@@ -187,35 +180,38 @@ impl<'a> Bench<'a> {
 
     /// A sample that counts. One that the machine disturbed is taken again, at most twice; how often is reported.
     pub(crate) fn sample(&mut self, label: &str, load: Load) -> Result<Sample, Fault> {
-        let mut sample = self.run(label, load)?;
-        // Where threads share a CPU they wait for each other, and taking the sample again changes nothing.
-        for _ in 0..if self.layout.polite { 0 } else { RETAKES } {
-            if sample.noise.reasons().is_empty() || self.retaken - self.elsewhere == RETAKES_PER_RUN {
-                break;
-            }
-            self.retaken += 1;
-            sample = self.run(label, load)?;
-        }
+        let sample = self.calm_sample(label, load)?;
         self.noise.push(sample.noise.clone());
         Ok(sample)
     }
 
-    /// The last sample showed a capacity: others are measured against the machine as it was then.
-    pub(crate) fn capacity_held(&mut self) {
-        self.found_under = self.noise.last().cloned();
+    /// As [`sample`](Self::sample), for a level in percent of the capacity: taken again as well if the CPUs were elsewhere
+    /// than where that was found.
+    pub(crate) fn level_sample(&mut self, label: &str, load: Load) -> Result<Sample, Fault> {
+        loop {
+            let sample = self.calm_sample(label, load)?;
+            if interrupt::requested() || !self.retakes.elsewhere(&sample.noise) {
+                self.noise.push(sample.noise.clone());
+                return Ok(sample);
+            }
+        }
     }
 
-    /// Whether the last sample was taken with the CPUs elsewhere than where the capacity held, and may be taken again:
-    /// then it does not count. On a virtual machine a pair of CPUs may carry half of what it did a second ago.
-    pub(crate) fn takes_again_elsewhere(&mut self) -> bool {
-        let (Some(then), Some(now)) = (&self.found_under, self.noise.last()) else { return false };
-        let again = now.elsewhere(then) && self.elsewhere < ELSEWHERE_PER_RUN && !interrupt::requested();
-        if again {
-            self.elsewhere += 1;
-            self.retaken += 1;
-            self.noise.pop();
+    fn calm_sample(&mut self, label: &str, load: Load) -> Result<Sample, Fault> {
+        let mut sample = self.run(label, load)?;
+        // Where threads share a CPU they wait for each other, and taking the sample again changes nothing.
+        for _ in 0..if self.layout.polite { 0 } else { RETAKES } {
+            if !self.retakes.disturbed(&sample.noise) {
+                break;
+            }
+            sample = self.run(label, load)?;
         }
-        again
+        Ok(sample)
+    }
+
+    /// This sample showed the capacity, until another does.
+    pub(crate) fn capacity_held(&mut self, sample: &Sample) {
+        self.retakes.capacity_found(&sample.noise);
     }
 
     /// A sample that counts, taken once whatever the machine did to it.

@@ -19,7 +19,7 @@ use crate::cli::units::Capacity;
 use crate::fault::Fault;
 use crate::interrupt;
 use crate::num;
-use crate::sample::{Load, Sample};
+use crate::sample::Load;
 use crate::search::{self, System};
 
 /// Closed loops and probes that a search usually takes, for the estimate.
@@ -37,7 +37,7 @@ impl System for Bench<'_> {
         let sample = self.sample(&label, self.open_loop(rate))?;
         let held = rates(rate, &sample).hold();
         if held {
-            self.capacity_held();
+            self.capacity_held(&sample);
         }
         Ok(held)
     }
@@ -94,7 +94,7 @@ fn run_levels(bench: &mut Bench<'_>, capacity: f64, give_up: bool) -> Result<(Ve
         }
         let mut samples = Vec::new();
         for _ in 0..settings.iterations {
-            let sample = level_sample(bench, &label, rate);
+            let sample = bench.level_sample(&label, bench.open_loop(rate));
             let none_yet = levels.is_empty() && samples.is_empty();
             let Some(sample) = unless_interrupted(sample, none_yet)? else { break };
             nanos += sample.nanos;
@@ -111,17 +111,6 @@ fn run_levels(bench: &mut Bench<'_>, capacity: f64, give_up: bool) -> Result<(Ve
         }
     }
     Ok((levels, nanos))
-}
-
-/// A sample of a level. One that was taken with the CPUs elsewhere than where the capacity was found is of no percentage of
-/// it, whatever it shows, and is taken again.
-fn level_sample(bench: &mut Bench<'_>, label: &str, rate: f64) -> Result<Sample, Fault> {
-    loop {
-        let sample = bench.sample(label, bench.open_loop(rate))?;
-        if !bench.takes_again_elsewhere() {
-            return Ok(sample);
-        }
-    }
 }
 
 /// How long it usually takes.
