@@ -1,25 +1,25 @@
 //! Finding the capacity: the highest rate that the system sustains in an open loop.
 //!
-//! A closed loop at full speed comes first; its median is the scale. Then open-loop samples probe: the bracket
-//! between the highest rate that held and the lowest that did not is narrowed until it is 3 % wide, and its lower
-//! end is the capacity. A rate that does not hold is probed once more before it counts, since a stall of the
-//! machine can fail a rate that the system sustains, while nothing can make it sustain one that it does not. The
-//! closed loop runs again at the end, so that its median spans the same minutes as the probes.
+//! It is searched as a share of what the closed loop does, because that share is the system's, while what the closed loop
+//! does is the machine's as well, which may be twice as fast in a second from now. Each probe offers a share of what a
+//! closed loop has done right before. The bracket between the highest share that held and the lowest that did not is
+//! narrowed until it is 3 % wide, and its lower end is the capacity. A share that does not hold is probed once more before
+//! it counts, since a stall of the machine can fail one that the system sustains, while nothing can make it sustain one
+//! that it does not.
 //!
 //! Everything here works on a [`System`], so that the search is tested against simulated ones.
 
 use crate::fault::Fault;
 use crate::num;
 
-/// Closed-loop samples before the probes, and after.
+/// Closed-loop samples that a given capacity is set against.
 const BEFORE: usize = 3;
-const AFTER: usize = 1;
-/// Where the probes start, as a share of the closed loop's median.
+/// Where the probes start, as a share of the closed loop.
 const FIRST: f64 = 0.96;
-/// By how much the rate changes while only one end of the bracket is known.
+/// By how much the share changes while only one end of the bracket is known.
 const STEP_UP: f64 = 1.10;
 const STEP_DOWN: f64 = 0.88;
-/// Highest failed over lowest held rate at which the search is done.
+/// Lowest failed over highest held share at which the search is done.
 const PRECISION: f64 = 1.03;
 /// Probes after which the search gives up narrowing; a sane system needs six or seven.
 const PROBES: usize = 12;
@@ -30,86 +30,83 @@ pub(crate) const PLAUSIBLE: f64 = 0.9;
 pub(crate) trait System {
     /// Runs a closed loop for one sample; messages a second.
     fn closed(&mut self) -> Result<f64, Fault>;
-    /// Offers `rate` messages a second for one sample and tells whether it held.
-    fn probe(&mut self, rate: f64) -> Result<bool, Fault>;
+    /// Offers this share of what the closed loop does, for one sample.
+    fn probe(&mut self, share: f64) -> Result<Probed, Fault>;
+}
+
+/// What became of a probe.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Probed {
+    /// The rate that was offered, in messages a second.
+    pub(crate) rate: f64,
+    pub(crate) held: bool,
 }
 
 /// What the search found.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Found {
-    /// The highest rate that held, in messages a second.
-    pub(crate) capacity: f64,
-    /// The median of the closed loops.
-    pub(crate) closed_maximum: f64,
-    /// Every rate probed, in order, and whether it held.
-    pub(crate) probes: Vec<(f64, bool)>,
+    /// The highest share of the closed loop that held.
+    pub(crate) share: f64,
+    /// Everything probed, in order.
+    pub(crate) probes: Vec<Probed>,
 }
 
 impl Found {
-    /// Capacity over the closed-loop maximum.
-    pub(crate) fn share(&self) -> f64 {
-        self.capacity / self.closed_maximum
-    }
-
     /// Whether the capacity reaches the share of the closed loop at which it can be believed.
     pub(crate) fn plausible(&self) -> bool {
-        self.share() >= PLAUSIBLE
+        self.share >= PLAUSIBLE
     }
-}
-
-/// The median of `count` closed loops added to `rates`.
-fn closed(system: &mut impl System, count: usize, rates: &mut Vec<f64>) -> Result<f64, Fault> {
-    for _ in 0..count {
-        rates.push(system.closed()?);
-    }
-    num::median(rates)
-        .filter(|rate| *rate >= 1.0)
-        .ok_or_else(|| Fault::new("the closed loop delivered less than a message a second"))
 }
 
 /// Searches the capacity.
 pub(crate) fn search(system: &mut impl System) -> Result<Found, Fault> {
-    let mut rates = Vec::new();
-    let scale = closed(system, BEFORE, &mut rates)?;
     let mut probes = Vec::new();
     let (mut held, mut failed) = (None::<f64>, None::<f64>);
-    let mut rate = scale * FIRST;
+    let mut share = FIRST;
     while probes.len() < PROBES {
-        if sustained(system, rate, &mut probes)? {
-            held = Some(rate);
+        if sustained(system, share, &mut probes)? {
+            held = Some(share);
         } else {
-            failed = Some(rate);
+            failed = Some(share);
         }
-        rate = match (held, failed) {
+        share = match (held, failed) {
             (Some(held), Some(failed)) if failed / held <= PRECISION => break,
             (Some(held), Some(failed)) => (held * failed).sqrt(),
             (Some(held), None) => held * STEP_UP,
-            (None, Some(failed)) => (failed * STEP_DOWN).max(1.0),
-            (None, None) => rate,
+            (None, Some(failed)) => failed * STEP_DOWN,
+            (None, None) => share,
         };
     }
-    let capacity = held.ok_or_else(|| {
-        let lowest = num::signed(probes.last().map_or(0.0, |&(rate, _)| rate));
+    let share = held.ok_or_else(|| {
+        let lowest = num::signed(probes.last().map_or(0.0, |probed| probed.rate));
         Fault::new(format!(
             "no rate held, not even {lowest}/s: the machine stalls more than the engine works"
         ))
     })?;
-    let closed_maximum = closed(system, AFTER, &mut rates)?;
-    Ok(Found { capacity, closed_maximum, probes })
+    Ok(Found { share, probes })
 }
 
-/// A given capacity, set against the closed loop of this run.
+/// A given capacity, set against closed loops of this run.
 pub(crate) fn given(system: &mut impl System, capacity: f64) -> Result<Found, Fault> {
-    let closed_maximum = closed(system, BEFORE, &mut Vec::new())?;
-    Ok(Found { capacity, closed_maximum, probes: Vec::new() })
+    let mut rates = Vec::new();
+    for _ in 0..BEFORE {
+        rates.push(system.closed()?);
+    }
+    let closed = num::median(&rates).filter(|rate| *rate >= 1.0).ok_or_else(too_slow)?;
+    Ok(Found { share: capacity / closed, probes: Vec::new() })
 }
 
-/// Probes `rate`, and once more when it did not hold.
-fn sustained(system: &mut impl System, rate: f64, probes: &mut Vec<(f64, bool)>) -> Result<bool, Fault> {
+/// Nothing can be told in shares of so little.
+pub(crate) fn too_slow() -> Fault {
+    Fault::new("the closed loop delivered less than a message a second")
+}
+
+/// Probes `share`, and once more when it did not hold.
+fn sustained(system: &mut impl System, share: f64, probes: &mut Vec<Probed>) -> Result<bool, Fault> {
     for _ in 0..2 {
-        let held = system.probe(rate)?;
-        probes.push((rate, held));
-        if held {
+        let probed = system.probe(share)?;
+        probes.push(probed);
+        if probed.held {
             return Ok(true);
         }
     }
@@ -120,80 +117,81 @@ fn sustained(system: &mut impl System, rate: f64, probes: &mut Vec<(f64, bool)>)
 mod tests {
     use super::*;
 
-    /// A system that sustains `limit`, whose closed loop reports `maximum`, and in which every `stalls`-th sample
-    /// stalls.
+    /// A system that sustains `limit` of what its closed loop does, on a machine that goes from fast to slow, and in which
+    /// every `stalls`-th sample stalls.
     struct Simulated {
         limit: f64,
-        maximum: f64,
         stalls: usize,
         samples: usize,
     }
 
     impl Simulated {
-        fn new(limit: f64, maximum: f64) -> Self {
-            Self { limit, maximum, stalls: usize::MAX, samples: 0 }
+        fn new(limit: f64) -> Self {
+            Self { limit, stalls: usize::MAX, samples: 0 }
         }
 
         fn stalled(&mut self) -> bool {
             self.samples += 1;
             self.samples.is_multiple_of(self.stalls)
         }
+
+        fn machine(&self) -> f64 {
+            if self.samples.is_multiple_of(2) { 1e7 } else { 5e6 }
+        }
     }
 
     impl System for Simulated {
         fn closed(&mut self) -> Result<f64, Fault> {
-            Ok(if self.stalled() { self.maximum * 0.4 } else { self.maximum })
+            Ok(if self.stalled() { 4e6 } else { 1e7 })
         }
 
-        fn probe(&mut self, rate: f64) -> Result<bool, Fault> {
-            Ok(!self.stalled() && rate <= self.limit)
+        fn probe(&mut self, share: f64) -> Result<Probed, Fault> {
+            let held = !self.stalled() && share <= self.limit;
+            Ok(Probed { rate: share * self.machine(), held })
         }
     }
 
     #[test]
     fn the_capacity_is_found_to_three_percent_from_below() {
-        for share in [0.8, 0.95, 1.0, 1.1, 1.5] {
-            let mut system = Simulated::new(1e7 * share, 1e7);
-            let found = search(&mut system).unwrap();
-            let ratio = found.capacity / system.limit;
-            assert!((0.97..=1.0).contains(&ratio), "limit {share} of the closed loop: found {ratio} of it");
-            assert_eq!(found.plausible(), share >= 0.95, "limit {share}: {found:?}");
+        for limit in [0.8, 0.95, 1.0, 1.1, 1.5] {
+            let found = search(&mut Simulated::new(limit)).unwrap();
+            let ratio = found.share / limit;
+            assert!((0.97..=1.0).contains(&ratio), "limit {limit} of the closed loop: found {ratio} of it");
+            assert_eq!(found.plausible(), limit >= 0.95, "limit {limit}: {found:?}");
         }
     }
 
     #[test]
     fn a_stall_in_every_third_sample_does_not_fool_it() {
-        let mut system = Simulated { stalls: 3, ..Simulated::new(1e7, 1e7) };
-        let found = search(&mut system).unwrap();
-        assert!((found.closed_maximum - 1e7).abs() < 1.0, "{found:?}");
-        assert!((0.97..=1.0).contains(&(found.capacity / 1e7)), "{found:?}");
+        let found = search(&mut Simulated { stalls: 3, ..Simulated::new(1.0) }).unwrap();
+        assert!((0.97..=1.0).contains(&found.share), "{found:?}");
     }
 
     #[test]
     fn ninety_percent_holds_and_125_percent_does_not() {
-        for limit in [0.95e6, 1.0e6, 1.05e6] {
-            let mut system = Simulated::new(limit, 1e6);
-            let capacity = search(&mut system).unwrap().capacity;
-            assert!(system.probe(capacity * 0.9).unwrap() && !system.probe(capacity * 1.25).unwrap());
+        for limit in [0.95, 1.0, 1.05] {
+            let mut system = Simulated::new(limit);
+            let share = search(&mut system).unwrap().share;
+            assert!(system.probe(share * 0.9).unwrap().held && !system.probe(share * 1.25).unwrap().held);
         }
     }
 
     #[test]
     fn it_is_quick() {
-        let found = search(&mut Simulated::new(0.98e7, 1e7)).unwrap();
+        let found = search(&mut Simulated::new(0.98)).unwrap();
         assert!(found.probes.len() <= 9, "{} probes", found.probes.len());
     }
 
     #[test]
     fn a_system_that_sustains_nothing_ends_with_a_reason() {
-        let error = search(&mut Simulated::new(0.0, 1e7)).unwrap_err().to_string();
+        let error = search(&mut Simulated::new(0.0)).unwrap_err().to_string();
         assert!(error.starts_with("no rate held"), "{error}");
-        assert!(search(&mut Simulated::new(0.0, 0.0)).is_err());
     }
 
     #[test]
     fn a_given_capacity_is_still_set_against_the_closed_loop() {
-        let found = given(&mut Simulated::new(1e7, 1e7), 5e6).unwrap();
+        let found = given(&mut Simulated { stalls: 3, ..Simulated::new(1.0) }, 5e6).unwrap();
         assert!(!found.plausible());
+        assert!((found.share - 0.5).abs() < 1e-9, "{found:?}");
     }
 }

@@ -79,6 +79,11 @@ fn each_flaw_is_one_line_with_its_path() {
             "$.environment.timestamp must be a time",
         ),
         ("/noise/noisy", json!(0), "$.noise.noisy must be of type boolean"),
+        (
+            "/metrics/levels/0/rounds",
+            json!([{"offeredRate": 1, "achievedRate": 1, "held": true}, {"offeredRate": 1, "achievedRate": 1, "held": false}]),
+            "$.metrics.levels[0].held is true although 1 of 2 rounds held",
+        ),
     ] {
         let mut result = fixture("saturation");
         if pointer == "/metrics/expected" {

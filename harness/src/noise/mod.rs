@@ -100,14 +100,6 @@ impl Noise {
         reasons
     }
 
-    /// Whether its CPUs were much further from each other than those of the `other`, or much nearer, before or after.
-    pub(crate) fn elsewhere(&self, other: &Self) -> bool {
-        let mine = [self.placement_before_ns, self.placement_after_ns];
-        let theirs = [other.placement_before_ns, other.placement_after_ns];
-        let apart = |a: f64, b: f64| a.max(b) / a.min(b) > PLACEMENT_RATIO;
-        mine.iter().flatten().any(|a| theirs.iter().flatten().any(|b| apart(*a, *b)))
-    }
-
     /// The worst of several samples, value by value; counts add up.
     pub(crate) fn worst<'a>(samples: impl IntoIterator<Item = &'a Self>) -> Self {
         let larger = |a: Option<f64>, b: Option<f64>| a.into_iter().chain(b).max_by(f64::total_cmp);
@@ -156,20 +148,6 @@ mod tests {
         };
         let reasons = noisy.reasons().join("; ");
         assert!(reasons.contains("steal 12.0 %") && reasons.contains("from 14 to 200 ns"), "{reasons}");
-    }
-
-    #[test]
-    fn cpus_are_elsewhere_when_either_probe_says_so() {
-        let placed = |before, after| Noise {
-            placement_before_ns: Some(before),
-            placement_after_ns: Some(after),
-            ..Noise::default()
-        };
-        let near = placed(35.0, 37.0);
-        assert!(!near.elsewhere(&placed(40.0, 60.0)) && !placed(40.0, 60.0).elsewhere(&near));
-        assert!(near.elsewhere(&placed(36.0, 200.0)) && placed(36.0, 200.0).elsewhere(&near));
-        assert!(placed(14.0, 14.0).elsewhere(&near));
-        assert!(!Noise::default().elsewhere(&near) && !near.elsewhere(&Noise::default()));
     }
 
     #[test]

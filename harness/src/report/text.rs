@@ -10,6 +10,9 @@ use crate::payload::Read;
 use crate::result::metrics::{Level, Saturation, ScenarioMetrics, Throughput};
 use crate::result::{Account, Ran, name};
 
+/// How much faster than at its slowest a machine may be at its fastest without a word about it.
+const STEADY: f64 = 1.1;
+
 /// The whole report, without the path of the file.
 pub(crate) fn report(settings: &Settings, ran: &Ran, paint: Paint) -> String {
     let mut lines = vec![heading(settings)];
@@ -107,10 +110,11 @@ fn throughput(lines: &mut Vec<String>, ran: &Ran, metrics: &Throughput, paint: P
 
 fn saturation(lines: &mut Vec<String>, metrics: &Saturation, paint: Paint) {
     lines.push(format!(
-        "capacity {}/s, {:.0} % of the closed-loop maximum {}/s{}",
+        "capacity {}/s, {:.0} % of the closed-loop maximum {}/s{}{}",
         num::signed(metrics.capacity),
         (metrics.capacity_share * 100.0).floor(),
         num::signed(metrics.closed_loop_maximum),
+        range(metrics),
         match metrics.searches {
             0 => " (given)",
             1 => "",
@@ -140,6 +144,19 @@ fn saturation(lines: &mut Vec<String>, metrics: &Saturation, paint: Paint) {
     lines.extend(plot::lines(&marks));
 }
 
+/// How the closed loop's rate changed while each round followed it.
+fn range(metrics: &Saturation) -> String {
+    let (lowest, highest) = (metrics.closed_loop_lowest, metrics.closed_loop_highest);
+    if metrics.searches == 0 || highest < lowest * STEADY {
+        return String::new();
+    }
+    format!(
+        "; each round followed the machine, whose closed loop went from {} to {}/s",
+        num::signed(lowest),
+        num::signed(highest)
+    )
+}
+
 /// The levels that held, but at latencies of more than one mode: one line, with the first of them as an example.
 fn torn(metrics: &Saturation) -> Option<String> {
     let torn = metrics.levels.iter().filter(|level| level.held && !one_mode(&level.latency.histogram));
@@ -153,8 +170,12 @@ fn row(level: &Level, paint: Paint) -> String {
     let slope = level.backlog_slope.map_or_else(|| "-".to_owned(), num::signed);
     let mut notes = Vec::new();
     notes.extend(level.unsent.map(|unsent| format!("{} unsent", num::grouped(unsent))));
+    let (rounds, held_rounds) = (level.rounds.len(), level.rounds.iter().filter(|round| round.held).count());
+    if (1..rounds).contains(&held_rounds) {
+        notes.push(format!("{held_rounds} of {rounds} rounds held"));
+    }
     if level.disturbed > 0 {
-        notes.push(format!("{} of {} samples disturbed", level.disturbed, level.samples.len()));
+        notes.push(format!("{} disturbed", level.disturbed));
     }
     let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
     format!(
@@ -285,6 +306,7 @@ mod tests {
             unsent: None,
             samples: vec![],
             iterations: vec![],
+            rounds: vec![],
             disturbed: 0,
             noise: Noise::default(),
         }
@@ -303,6 +325,8 @@ mod tests {
         let mut metrics = Saturation {
             capacity: 1e6,
             closed_loop_maximum: 1e6,
+            closed_loop_lowest: 1e6,
+            closed_loop_highest: 1e6,
             capacity_share: 1.0,
             closed_loop_afterwards: None,
             searches: 1,

@@ -68,12 +68,16 @@ impl Iteration {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Saturation {
-    /// The highest rate that held, in messages a second.
+    /// The highest share of the closed loop that held, of its median; or what was given. In messages a second.
     pub(crate) capacity: f64,
+    /// The median of all closed loops.
     pub(crate) closed_loop_maximum: f64,
+    /// The slowest of them, and the fastest: how the machine changed.
+    pub(crate) closed_loop_lowest: f64,
+    pub(crate) closed_loop_highest: f64,
     /// Capacity over the closed loop's maximum.
     pub(crate) capacity_share: f64,
-    /// The closed loop once more after the last level: how much the machine drifted.
+    /// The closed loop once more after the last level, if the capacity was given: how much the machine drifted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) closed_loop_afterwards: Option<f64>,
     /// How often the capacity was searched; 0 when it was given.
@@ -113,13 +117,15 @@ pub(crate) struct Knee {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Level {
     pub(crate) percent: f64,
+    /// The median of the rounds.
     pub(crate) offered_rate: f64,
-    /// The median of the samples.
+    /// The median share of it that the rounds achieved, of it.
     pub(crate) achieved_rate: f64,
+    /// Whether most rounds held.
     pub(crate) held: bool,
-    /// Of all samples together.
+    /// Of all rounds together.
     pub(crate) latency: Summary,
-    /// Messages a second, the median of the samples; absent when they were too short to tell.
+    /// Messages a second, the median of the rounds; absent when they were too short to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) backlog_slope: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,9 +137,22 @@ pub(crate) struct Level {
     pub(crate) samples: Vec<f64>,
     /// The same samples in full.
     pub(crate) iterations: Vec<Iteration>,
-    /// How many of them the machine disturbed.
+    pub(crate) rounds: Vec<Round>,
+    /// How many rounds the machine disturbed.
     pub(crate) disturbed: usize,
     pub(crate) noise: crate::noise::Noise,
+}
+
+/// One round of a level: a closed loop, if the capacity was not given, and then an open one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Round {
+    /// What the closed loop did right before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) closed_loop: Option<f64>,
+    pub(crate) offered_rate: f64,
+    pub(crate) achieved_rate: f64,
+    pub(crate) held: bool,
 }
 
 /// The metrics of `fanout`.

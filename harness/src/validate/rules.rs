@@ -167,8 +167,17 @@ fn deliveries(result: &Value, flaws: &mut Vec<Flaw>) {
     }
 }
 
-/// A level that held achieved at least 98 % of what was offered.
+/// A level holds if most of its rounds did, and then it achieved at least 98 % of what was offered.
 fn level_holds(level: &Value, path: &str, flaws: &mut Vec<Flaw>) {
+    if let Some(rounds) = level["rounds"].as_array() {
+        let held = rounds.iter().filter(|round| round["held"] == true).count();
+        if (2 * held > rounds.len()) != (level["held"] == true) {
+            flaws.push(Flaw::new(
+                &format!("{path}.held"),
+                format!("is {} although {held} of {} rounds held", level["held"], rounds.len()),
+            ));
+        }
+    }
     let (Some(offered), Some(achieved)) = (level["offeredRate"].as_f64(), level["achievedRate"].as_f64())
     else {
         return;

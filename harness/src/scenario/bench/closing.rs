@@ -51,7 +51,7 @@ impl Bench<'_> {
         let coordinator = self.coordinator.used_until(&ThreadMeter::read());
         Ran {
             environment: Environment::read(&self.layout, self.pinned, driver::ENGINE_VERSION),
-            noise: NoiseReport::new(&self.noise, self.retakes.count(), doubts, DISTURBED),
+            noise: NoiseReport::new(&self.noise, self.retakes, doubts, DISTURBED),
             memory: Memory::read(),
             threads: Threads::new(coordinator.cpu, self.publishers_cpu, self.consumers_cpu),
             overhead: self.overhead,

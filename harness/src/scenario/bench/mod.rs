@@ -2,11 +2,9 @@
 
 mod closing;
 mod content;
-mod retakes;
 
 pub(crate) use content::content;
 
-use self::retakes::Retakes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +29,10 @@ use crate::report::progress::Progress;
 use crate::result::metrics::MemoryBandwidth;
 use crate::sample::{self, Load, Sample, Stage};
 
-/// How often a sample that the machine disturbed is taken again; see [`Retakes`] for how many times in a run.
-const RETAKES: usize = 2;
+/// How often a sample that the machine disturbed is taken again, and how many times in a run, so that a run on a bad day
+/// still ends.
+const RETAKES: u64 = 2;
+const RETAKES_PER_RUN: u64 = 5;
 /// With fewer messages, how fast they were published cannot be told from the length of a clock read.
 const FEW: u64 = 64;
 /// The share of disturbed samples above which a run is called noisy.
@@ -57,7 +57,8 @@ pub(crate) struct Bench<'a> {
     tallies: Vec<Tally>,
     /// Noise of the samples that count.
     noise: Vec<Noise>,
-    retakes: Retakes,
+    /// How many samples were taken again.
+    retakes: u64,
     pinned: bool,
     undrained: u64,
     publishers_cpu: Option<u64>,
@@ -113,7 +114,7 @@ impl<'a> Bench<'a> {
             bases: vec![0; settings.publishers],
             tallies: vec![Tally::default(); settings.subscriptions],
             noise: Vec::new(),
-            retakes: Retakes::default(),
+            retakes: 0,
             pinned,
             undrained: 0,
             publishers_cpu: None,
@@ -160,13 +161,17 @@ impl<'a> Bench<'a> {
         (RINGS * slots).div_ceil(num::count(self.settings.publishers))
     }
 
-    /// An open loop at `rate`: of a sample's length, or as long as it takes to send four rings' worth.
+    /// An open loop at `rate`, of a sample's length, or as long as it takes to send four rings' worth.
     pub(crate) fn open_loop(&self, rate: f64) -> Load {
+        self.open_loop_for(rate, self.settings.sample)
+    }
+
+    /// As above, but of this length.
+    pub(crate) fn open_loop_for(&self, rate: f64, length: Duration) -> Load {
         let least = num::float(self.least() * num::count(self.settings.publishers)) / rate;
-        let long_enough = Duration::try_from_secs_f64(least).unwrap_or(self.settings.sample);
+        let long_enough = Duration::try_from_secs_f64(least).unwrap_or(length);
         // A quick run would rather be quick.
-        let length =
-            if self.settings.quick { self.settings.sample } else { self.settings.sample.max(long_enough) };
+        let length = if self.settings.quick { length } else { length.max(long_enough) };
         Load::Open { rate, length }
     }
 
@@ -180,38 +185,16 @@ impl<'a> Bench<'a> {
 
     /// A sample that counts. One that the machine disturbed is taken again, at most twice; how often is reported.
     pub(crate) fn sample(&mut self, label: &str, load: Load) -> Result<Sample, Fault> {
-        let sample = self.calm_sample(label, load)?;
-        self.noise.push(sample.noise.clone());
-        Ok(sample)
-    }
-
-    /// As [`sample`](Self::sample), for a level in percent of the capacity: taken again as well if the CPUs were elsewhere
-    /// than where that was found.
-    pub(crate) fn level_sample(&mut self, label: &str, load: Load) -> Result<Sample, Fault> {
-        loop {
-            let sample = self.calm_sample(label, load)?;
-            if interrupt::requested() || !self.retakes.elsewhere(&sample.noise) {
-                self.noise.push(sample.noise.clone());
-                return Ok(sample);
-            }
-        }
-    }
-
-    fn calm_sample(&mut self, label: &str, load: Load) -> Result<Sample, Fault> {
         let mut sample = self.run(label, load)?;
         // Where threads share a CPU they wait for each other, and taking the sample again changes nothing.
-        for _ in 0..if self.layout.polite { 0 } else { RETAKES } {
-            if !self.retakes.disturbed(&sample.noise) {
-                break;
-            }
+        let most = if self.layout.polite { 0 } else { RETAKES };
+        let limit = RETAKES_PER_RUN.min(self.retakes + most);
+        while self.retakes < limit && !sample.noise.reasons().is_empty() {
+            self.retakes += 1;
             sample = self.run(label, load)?;
         }
+        self.noise.push(sample.noise.clone());
         Ok(sample)
-    }
-
-    /// This sample showed the capacity, until another does.
-    pub(crate) fn capacity_held(&mut self, sample: &Sample) {
-        self.retakes.capacity_found(&sample.noise);
     }
 
     /// A sample that counts, taken once whatever the machine did to it.

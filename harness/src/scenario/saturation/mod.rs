@@ -1,18 +1,20 @@
 //! `saturation`: an open loop at percentages of the measured capacity.
 //!
-//! The capacity is searched (see [`crate::search`]) or given, and must be at least 90 % of the closed-loop maximum
-//! of the same run, or nothing said in percent of it would mean anything. Then each level offers its rate in as
-//! many samples as there are iterations: the achieved rate and the growth of the backlog are their medians, the
-//! latencies are those of all samples together. Above 100 % the publisher is held back by the full ring, nothing is
-//! lost, and what was due keeps its due time, so the delay shows as latency. If the highest level above 100 %
-//! holds, or one at 90 % or below does not, the capacity was misjudged: it is searched again, once, and then the
-//! run fails.
+//! The capacity is searched as a share of the closed loop (see [`crate::search`]) or given, and must be at least 90 % of the
+//! closed-loop maximum of the same run, or nothing said in percent of it would mean anything. Then the levels run in their
+//! order, round after round (see [`rounds`]), so that all of them meet the same machine. A level holds when most of its
+//! rounds do; its rates and the growth of the backlog are their medians, its latencies those of all rounds together. Above
+//! 100 % the publisher is held back by the full ring, nothing is lost, and what was due keeps its due time, so the delay
+//! shows as latency. If the highest level above 100 % holds, or one at 90 % or below does not, the capacity was misjudged:
+//! it is searched again, once, and then the run fails.
 
+mod rounds;
 mod verdict;
 
 use std::time::Duration;
 
-use self::verdict::{Measured, judge, measured, outcome, rates, shows_overestimate};
+use self::rounds::{Arena, Pace, Rounds};
+use self::verdict::{Judged, MUST_HOLD, Measured, judge, measured, outcome};
 use super::{Bench, Outcome, unless_interrupted};
 use crate::cli::settings::Settings;
 use crate::cli::units::Capacity;
@@ -22,136 +24,146 @@ use crate::num;
 use crate::sample::Load;
 use crate::search::{self, System};
 
-/// Closed loops and probes that a search usually takes, for the estimate.
-const USUAL_SAMPLES: u32 = 4 + 7;
-
-impl System for Bench<'_> {
-    fn closed(&mut self) -> Result<f64, Fault> {
-        let load = Load::Closed { length: self.settings.sample, messages: self.least(), stamped: false };
-        let sample = self.sample("closed loop", load)?;
-        Ok(sample.rate())
-    }
-
-    fn probe(&mut self, rate: f64) -> Result<bool, Fault> {
-        let label = format!("search at {}/s", num::signed(rate));
-        let sample = self.sample(&label, self.open_loop(rate))?;
-        let held = rates(rate, &sample).hold();
-        if held {
-            self.capacity_held(&sample);
-        }
-        Ok(held)
-    }
-}
+/// Probes that a search usually takes, for the estimate.
+const USUAL_PROBES: u32 = 5;
 
 /// Runs the search and the levels.
 pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
     let settings = bench.settings;
     let least = bench.least();
     let warmup = bench.warm_up(|length| Load::Closed { length, messages: least, stamped: false })?;
+    let mut arena = Arena { bench, closed: Vec::new() };
     let mut searches = 0;
     let mut reasons = Vec::new();
-    let (found, levels, nanos, failures) = loop {
-        let found = match settings.capacity {
+    let (judged, levels, nanos, failures) = loop {
+        let (found, given) = match settings.capacity {
             Capacity::Auto => {
                 searches += 1;
-                search::search(bench)?
+                arena.closed.clear();
+                (search::search(&mut arena)?, None)
             }
-            Capacity::Given(rate) => search::given(bench, rate)?,
+            Capacity::Given(rate) => (search::given(&mut arena, rate)?, Some(rate)),
         };
         let again = searches == 1;
         if again && !found.plausible() {
-            reasons = judge(&found, &[], settings.capacity);
-            bench.again(&reasons, settings.sample * USUAL_SAMPLES);
+            reasons = judge(&Judged::new(found, given, &arena.closed), &[], settings.capacity);
+            arena.bench.again(&reasons, searching(settings));
             continue;
         }
-        let (levels, nanos) = run_levels(bench, found.capacity, again)?;
-        let failures = judge(&found, &levels, settings.capacity);
+        let pace = given.map_or(Pace::Share(found.share), Pace::Rate);
+        let (levels, nanos) = run_levels(&mut arena, pace, again)?;
+        let judged = Judged::new(found, given, &arena.closed);
+        let failures = judge(&judged, &levels, settings.capacity);
         let again = again && !interrupt::requested();
         if again && !failures.is_empty() {
-            bench.again(&failures, estimate(settings));
+            arena.bench.again(&failures, estimate(settings));
             reasons = failures;
             continue;
         }
-        break (found, levels, nanos, failures);
+        break (judged, levels, nanos, failures);
     };
-    let afterwards = unless_interrupted(bench.closed(), false)?;
-    Ok(outcome(found, levels, nanos, failures, afterwards, (searches, reasons), warmup))
+    // Where each round is set against a closed loop of its own, one more tells nothing.
+    let afterwards = match settings.capacity {
+        Capacity::Auto => None,
+        Capacity::Given(_) => unless_interrupted(arena.closed(), false)?,
+    };
+    Ok(outcome(judged, levels, nanos, failures, afterwards, (searches, reasons), warmup))
 }
 
-/// Runs the levels in their order. With `give_up`, stops at the first that shows the capacity to be overestimated:
-/// there is another search to come.
-fn run_levels(bench: &mut Bench<'_>, capacity: f64, give_up: bool) -> Result<(Vec<Measured>, u64), Fault> {
-    let settings = bench.settings;
-    let mut levels = Vec::new();
-    let mut nanos = 0;
-    for (position, &percent) in settings.levels.iter().enumerate() {
-        let rate = (capacity * percent / 100.0).max(1.0);
-        let label =
-            format!("level {} % ({} of {})", num::percent(percent), position + 1, settings.levels.len());
-        let warm = bench.warm_up(|length| Load::Open { rate, length });
-        if unless_interrupted(warm, levels.is_empty())?.is_none() {
-            break;
-        }
-        let mut samples = Vec::new();
-        for _ in 0..settings.iterations {
-            let sample = bench.level_sample(&label, bench.open_loop(rate));
-            let none_yet = levels.is_empty() && samples.is_empty();
-            let Some(sample) = unless_interrupted(sample, none_yet)? else { break };
-            nanos += sample.nanos;
-            samples.push(sample);
-        }
-        if !samples.is_empty() {
-            levels.push(measured(percent, rate, &samples));
-        }
-        if interrupt::requested() {
-            break;
-        }
-        if give_up && levels.last().is_some_and(shows_overestimate) {
-            break;
+/// Runs the levels in their order, round after round. With `give_up`, stops when one shows the capacity to be
+/// overestimated: there is another search to come.
+fn run_levels(arena: &mut Arena<'_, '_>, pace: Pace, give_up: bool) -> Result<(Vec<Measured>, u64), Fault> {
+    let settings = arena.bench.settings;
+    let per_sample = rounds::per_sample(pace, settings.sample);
+    let total = per_sample * settings.iterations;
+    let mut levels: Vec<Rounds> = settings.levels.iter().map(|_| Rounds::default()).collect();
+    'rounds: for round in 0..total {
+        for position in 0..levels.len() {
+            let percent = settings.levels[position];
+            let none_yet = levels[0].all.is_empty();
+            let label = format!(
+                "level {} % ({} of {}), round {} of {total}",
+                num::percent(percent),
+                position + 1,
+                levels.len(),
+                round + 1
+            );
+            let pace = pace.percent(percent);
+            let ran = warm_up(arena, pace, round)
+                .and_then(|()| arena.round(&label, pace, round / per_sample, &mut levels[position]));
+            if unless_interrupted(ran, none_yet)?.is_none() || interrupt::requested() {
+                break 'rounds;
+            }
+            if give_up && percent <= MUST_HOLD && levels[position].lost(total) {
+                break 'rounds;
+            }
         }
     }
-    Ok((levels, nanos))
+    let nanos = levels.iter().map(Rounds::nanos).sum();
+    let ran = settings.levels.iter().zip(&levels).filter(|(_, rounds)| !rounds.all.is_empty());
+    Ok((ran.map(|(&percent, rounds)| measured(percent, rounds)).collect(), nanos))
+}
+
+/// Each round begins with a closed loop, or, where the capacity was given, the first one of a level with a warm-up.
+fn warm_up(arena: &mut Arena<'_, '_>, pace: Pace, round: usize) -> Result<(), Fault> {
+    match pace {
+        Pace::Rate(rate) if round == 0 => {
+            arena.bench.warm_up(|length| Load::Open { rate, length }).map(|_| ())
+        }
+        Pace::Rate(_) | Pace::Share(_) => Ok(()),
+    }
+}
+
+/// How long a search usually takes, or the closed loops that a given capacity is set against.
+fn searching(settings: &Settings) -> Duration {
+    match settings.capacity {
+        Capacity::Auto => rounds::length(Pace::Share(1.0), settings.sample) * USUAL_PROBES,
+        Capacity::Given(_) => settings.sample * 4,
+    }
 }
 
 /// How long it usually takes.
 pub(crate) fn estimate(settings: &Settings) -> Duration {
-    let searching = match settings.capacity {
-        Capacity::Auto => settings.sample * USUAL_SAMPLES,
-        Capacity::Given(_) => settings.sample * 3,
+    let pace = match settings.capacity {
+        Capacity::Auto => Pace::Share(1.0),
+        Capacity::Given(rate) => Pace::Rate(rate),
     };
     let iterations = num::float(num::count(settings.iterations));
     let level = |&percent: &f64| {
         // An overloaded sample takes as long as its messages need, up to twice its length.
-        let stretch = (percent / 100.0).clamp(1.0, 2.0);
-        settings.sample.mul_f64(iterations * stretch) + settings.warmup.mul_f64(stretch)
+        let more = settings.sample.mul_f64((percent / 100.0).clamp(1.0, 2.0) - 1.0);
+        (rounds::length(pace, settings.sample) + more).mul_f64(iterations)
     };
-    settings.warmup + searching + settings.levels.iter().map(level).sum::<Duration>() + settings.sample
+    settings.warmup + searching(settings) + settings.levels.iter().map(level).sum::<Duration>()
 }
 
 /// What would run.
 pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     let levels: Vec<String> = settings.levels.iter().map(|&level| num::percent(level)).collect();
-    let capacity = match settings.capacity {
-        Capacity::Auto => format!(
-            "search: 3 closed loops, open-loop probes until the capacity is known to 3 %, 1 closed loop; {:?} each",
-            settings.sample
-        ),
-        Capacity::Given(rate) => {
-            format!("capacity: {}/s as given, against 3 closed loops", num::signed(rate))
+    let levels = levels.join(", ");
+    let (sample, samples) = (settings.sample, settings.iterations);
+    let mut steps = vec![format!("warm-up: closed loop, {:?}, discarded", settings.warmup)];
+    match settings.capacity {
+        Capacity::Auto => {
+            let rounds = rounds::per_sample(Pace::Share(1.0), sample);
+            steps.push(format!(
+                "search: open loops at shares of what a closed loop does right before, until the capacity is known to 3 %; \
+                 {rounds} rounds each"
+            ));
+            steps.push(format!(
+                "levels {levels} % in this order, {} times: closed loop, then open loop at that percentage of the capacity \
+                 at that moment; {samples} samples of {sample:?} per level",
+                rounds * samples
+            ));
         }
-    };
-    vec![
-        format!(
-            "warm-up: closed loop, {:?}, discarded; and {:?} before each level",
-            settings.warmup, settings.warmup
-        ),
-        capacity,
-        format!(
-            "levels {} % in this order: {} samples of {:?} each",
-            levels.join(", "),
-            settings.iterations,
-            settings.sample
-        ),
-        "the closed loop once more, to tell how much the machine drifted".to_owned(),
-    ]
+        Capacity::Given(rate) => {
+            steps.push(format!("capacity: {}/s as given, against 3 closed loops", num::signed(rate)));
+            steps.push(format!(
+                "levels {levels} % in this order, {samples} times: {sample:?} each, after {:?} of warm-up",
+                settings.warmup
+            ));
+            steps.push("the closed loop once more, to tell how much the machine drifted".to_owned());
+        }
+    }
+    steps
 }

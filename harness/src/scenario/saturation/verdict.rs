@@ -1,60 +1,68 @@
 //! What the samples of a saturation run say: each level, the knee, and whether the capacity was judged right.
 
 use super::Outcome;
-use crate::backlog::Backlog;
+use super::rounds::Rounds;
 use crate::cli::units::Capacity;
-use crate::latency::Recorder;
-use crate::level::{self, Point, Rates};
+use crate::level::{self, Point};
 use crate::noise::Noise;
 use crate::num;
-use crate::result::metrics::{self, Iteration, Knee, Level, Probe, ScenarioMetrics};
-use crate::sample::Sample;
-use crate::search::{self, Found};
+use crate::result::metrics::{self, Knee, Level, Probe, ScenarioMetrics};
+use crate::search::{self, Found, Probed};
 
 /// Levels up to here must hold, or the capacity was overestimated.
-const MUST_HOLD: f64 = 90.0;
-/// How far the closed loop may drift between the search and the end before the machine is doubted.
+pub(super) const MUST_HOLD: f64 = 90.0;
+/// How far the closed loop may drift from before the levels to after them before a given capacity is doubted.
 const DRIFT: f64 = 1.3;
 
 /// A level, and its p99 in nanoseconds for the knee.
 pub(super) type Measured = (Level, Option<f64>);
 
-/// The rates of one sample.
-pub(super) fn rates(offered: f64, sample: &Sample) -> Rates {
-    Rates { offered, achieved: sample.rate(), backlog_slope: sample.backlog.slope() }
-}
-
-/// One level out of its samples.
-pub(super) fn measured(percent: f64, offered: f64, samples: &[Sample]) -> Measured {
-    let all: Vec<Rates> = samples.iter().map(|sample| rates(offered, sample)).collect();
-    let achieved: Vec<f64> = all.iter().map(|rates| rates.achieved).collect();
-    let slopes: Vec<f64> = all.iter().filter_map(|rates| rates.backlog_slope).collect();
-    let together = Rates {
-        offered,
-        achieved: num::median(&achieved).unwrap_or(0.0),
-        backlog_slope: num::median(&slopes),
-    };
-    let mut latency = Recorder::new();
-    samples.iter().filter_map(|sample| sample.latency.as_ref()).for_each(|one| latency.merge(one));
-    let unsent: u64 = samples.iter().map(|sample| sample.unsent).sum();
+/// One level out of its rounds.
+pub(super) fn measured(percent: f64, rounds: &Rounds) -> Measured {
+    let latency = rounds.latency();
     let level = Level {
         percent,
-        offered_rate: offered,
-        achieved_rate: together.achieved,
-        held: together.hold(),
+        offered_rate: rounds.offered(),
+        achieved_rate: rounds.achieved(),
+        held: rounds.held(),
         latency: latency.summary(),
-        backlog_slope: together.backlog_slope,
-        backlog_peak: samples.iter().filter_map(|sample| Backlog::peak(&sample.backlog)).max(),
-        unsent: (unsent > 0).then_some(unsent),
-        samples: achieved,
-        iterations: samples
-            .iter()
-            .filter_map(|sample| Some(Iteration::of(sample, sample.latency.as_ref()?)))
-            .collect(),
-        disturbed: samples.iter().filter(|sample| !sample.noise.reasons().is_empty()).count(),
-        noise: Noise::worst(samples.iter().map(|sample| &sample.noise)),
+        backlog_slope: rounds.backlog_slope(),
+        backlog_peak: rounds.backlog_peak,
+        unsent: Some(rounds.unsent).filter(|unsent| *unsent > 0),
+        samples: rounds.samples(),
+        iterations: rounds.iterations(),
+        rounds: rounds.all.clone(),
+        disturbed: rounds.noise.iter().filter(|noise| !noise.reasons().is_empty()).count(),
+        noise: Noise::worst(&rounds.noise),
     };
     (level, latency.quantile(0.99))
+}
+
+/// The capacity, as found or given.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Judged {
+    pub(super) capacity: f64,
+    /// What all closed loops did.
+    pub(super) closed: Vec<f64>,
+    pub(super) share: f64,
+    pub(super) probes: Vec<Probed>,
+}
+
+impl Judged {
+    /// A share of what the closed loops did, or a rate beside them.
+    pub(super) fn new(found: Found, given: Option<f64>, closed: &[f64]) -> Self {
+        let median = num::median(closed).unwrap_or(0.0);
+        Self {
+            capacity: given.unwrap_or(found.share * median),
+            closed: closed.to_vec(),
+            share: found.share,
+            probes: found.probes,
+        }
+    }
+
+    fn closed_maximum(&self) -> f64 {
+        num::median(&self.closed).unwrap_or(0.0)
+    }
 }
 
 /// Whether a level that must hold did not.
@@ -63,15 +71,15 @@ pub(super) fn shows_overestimate((level, _): &Measured) -> bool {
 }
 
 /// Why the capacity was misjudged; empty when it was not.
-pub(super) fn judge(found: &Found, levels: &[Measured], capacity: Capacity) -> Vec<String> {
+pub(super) fn judge(judged: &Judged, levels: &[Measured], capacity: Capacity) -> Vec<String> {
     let mut failures = Vec::new();
     let remedy = if capacity == Capacity::Auto { "" } else { "; use --capacity auto" };
-    if !found.plausible() {
+    if judged.share < search::PLAUSIBLE {
         failures.push(format!(
             "capacity {}/s is {} % of the closed-loop maximum {}/s; at least {} % was wanted{remedy}",
-            num::signed(found.capacity),
-            num::percent((found.share() * 1000.0).floor() / 10.0),
-            num::signed(found.closed_maximum),
+            num::signed(judged.capacity),
+            num::percent((judged.share * 1000.0).floor() / 10.0),
+            num::signed(judged.closed_maximum()),
             num::percent(search::PLAUSIBLE * 100.0)
         ));
     }
@@ -92,7 +100,7 @@ pub(super) fn judge(found: &Found, levels: &[Measured], capacity: Capacity) -> V
 /// Puts it all together; `searches` is how often the capacity was searched, with the
 /// reasons for the second time, and `warmup` how long the first warm-up took.
 pub(super) fn outcome(
-    found: Found,
+    judged: Judged,
     measured: Vec<Measured>,
     nanos: u64,
     failures: Vec<String>,
@@ -113,30 +121,35 @@ pub(super) fn outcome(
     };
     let headline = knee.or_else(best).map(|index| &levels[index]);
     let headline_percent = headline.map(|level| level.percent);
+    let closed_maximum = judged.closed_maximum();
     let drifted = |afterwards: &f64| {
-        let (more, less) = (afterwards.max(found.closed_maximum), afterwards.min(found.closed_maximum));
+        let (more, less) = (afterwards.max(closed_maximum), afterwards.min(closed_maximum));
         more / less.max(1.0) > DRIFT
     };
     let doubt = |afterwards| {
         format!(
-            "the closed loop ran at {}/s during the search and at {}/s after the levels",
-            num::signed(found.closed_maximum),
+            "the closed loop ran at {}/s before the levels and at {}/s after them",
+            num::signed(closed_maximum),
             num::signed(afterwards)
         )
     };
     let doubts: Vec<String> = afterwards.filter(drifted).map(doubt).into_iter().collect();
+    let extreme =
+        |pick: fn(f64, f64) -> f64| judged.closed.iter().copied().reduce(pick).unwrap_or(closed_maximum);
     Outcome {
         messages_per_sec: headline.map_or(0.0, |level| level.achieved_rate),
         nanos,
         latency: headline.map(|level| level.latency.clone()),
         metrics: ScenarioMetrics::Saturation(metrics::Saturation {
-            capacity: found.capacity,
-            closed_loop_maximum: found.closed_maximum,
-            capacity_share: found.share(),
+            capacity: judged.capacity,
+            closed_loop_maximum: closed_maximum,
+            closed_loop_lowest: extreme(f64::min),
+            closed_loop_highest: extreme(f64::max),
+            capacity_share: judged.share,
             closed_loop_afterwards: afterwards,
             searches,
             searched_again_for,
-            probes: found.probes.iter().map(|&(rate, held)| Probe { rate, held }).collect(),
+            probes: judged.probes.iter().map(|&Probed { rate, held }| Probe { rate, held }).collect(),
             saturated: levels.iter().any(|level| !level.held),
             knee: knee.and_then(|index| {
                 let (level, p99) = (&levels[index], points[index].p99?);
@@ -154,6 +167,7 @@ pub(super) fn outcome(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latency::Recorder;
 
     fn measured(percent: f64, held: bool) -> Measured {
         let latency = Recorder::new().summary();
@@ -168,14 +182,15 @@ mod tests {
             unsent: None,
             samples: vec![],
             iterations: vec![],
+            rounds: vec![],
             disturbed: 0,
             noise: Noise::default(),
         };
         (level, Some(1_000.0 * percent))
     }
 
-    fn found(share: f64) -> Found {
-        Found { capacity: share * 1e6, closed_maximum: 1e6, probes: vec![] }
+    fn found(share: f64) -> Judged {
+        Judged::new(Found { share, probes: vec![] }, None, &[9e5, 1e6, 1.5e6])
     }
 
     #[test]
