@@ -22,7 +22,7 @@ use crate::search::{self, Probed, System};
 
 /// Length of the open loop of a round, and of the closed loop before it.
 const OPEN: Duration = Duration::from_millis(250);
-const CLOSED: Duration = Duration::from_millis(100);
+const CLOSED: Duration = Duration::from_millis(60);
 
 /// What a round offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
