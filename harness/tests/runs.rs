@@ -63,7 +63,7 @@ fn a_quick_saturation_run_has_a_row_per_level_in_the_order_given() {
         let share =
             result["metrics"]["capacityShare"].as_f64().unwrap() * level["percent"].as_f64().unwrap() / 100.0;
         let rounds = level["rounds"].as_array().unwrap();
-        assert_eq!(rounds.len(), 4);
+        assert_eq!(rounds.len(), 16);
         for round in rounds {
             let [closed, offered] = ["closedLoop", "offeredRate"].map(|name| round[name].as_f64().unwrap());
             assert!((offered / closed / share - 1.0).abs() < 1e-6, "{round}");

@@ -20,9 +20,11 @@ use crate::sample::{Load, Sample};
 use crate::scenario::Bench;
 use crate::search::{self, Probed, System};
 
-/// Length of the open loop of a round, and of the closed loop before it.
+/// Length of the open loop of a round, at most, and rounds in a sample, at least.
 const OPEN: Duration = Duration::from_millis(250);
-const CLOSED: Duration = Duration::from_millis(60);
+const FEWEST: u32 = 8;
+/// Of the length of the open loop, that of the closed loop before it.
+const CLOSED: f64 = 0.25;
 
 /// What a round offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,19 +45,23 @@ impl Pace {
     }
 }
 
+/// How long the open loop of a round is.
+fn open(sample: Duration) -> Duration {
+    OPEN.min(sample / FEWEST)
+}
+
 /// How many rounds make a sample.
 pub(super) fn per_sample(pace: Pace, sample: Duration) -> usize {
     match pace {
-        Pace::Share(_) => num::index(num::nanos(sample).div_ceil(num::nanos(OPEN))).max(1),
+        Pace::Share(_) => num::index(num::nanos(sample).div_ceil(num::nanos(open(sample)).max(1))),
         Pace::Rate(_) => 1,
     }
 }
 
 /// How long a sample takes with all that belongs to it.
 pub(super) fn length(pace: Pace, sample: Duration) -> Duration {
-    let rounds = num::float(num::count(per_sample(pace, sample)));
     match pace {
-        Pace::Share(_) => sample + CLOSED.mul_f64(rounds),
+        Pace::Share(_) => sample.mul_f64(1.0 + CLOSED),
         Pace::Rate(_) => sample,
     }
 }
@@ -202,8 +208,9 @@ impl Arena<'_, '_> {
         let (offered, closed, sample) = match pace {
             Pace::Rate(rate) => (rate, None, self.bench.sample(label, self.bench.open_loop(rate))?),
             Pace::Share(share) => {
+                let open = open(self.bench.settings.sample);
                 let closed = Load::Closed {
-                    length: CLOSED.min(self.bench.settings.sample),
+                    length: open.mul_f64(CLOSED),
                     messages: self.bench.least(),
                     stamped: false,
                 };
@@ -213,7 +220,7 @@ impl Arena<'_, '_> {
                 }
                 self.closed.push(closed);
                 let offered = (share * closed).max(1.0);
-                let load = self.bench.open_loop_for(offered, OPEN.min(self.bench.settings.sample));
+                let load = self.bench.open_loop_for(offered, open);
                 (offered, Some(closed), self.bench.sample_once(label, load)?)
             }
         };
@@ -281,7 +288,9 @@ mod tests {
     fn a_sample_is_as_many_rounds_as_its_length_takes() {
         let share = Pace::Share(1.0);
         assert_eq!(per_sample(share, Duration::from_secs(2)), 8);
-        assert_eq!(per_sample(share, Duration::from_millis(100)), 1);
+        assert_eq!(per_sample(share, Duration::from_millis(500)), 8);
+        assert_eq!(per_sample(share, Duration::from_secs(10)), 40);
+        assert_eq!(per_sample(share, Duration::from_nanos(1)), 1);
         assert_eq!(per_sample(Pace::Rate(1e6), Duration::from_secs(2)), 1);
         assert_eq!(share.percent(90.0), Pace::Share(0.9));
         assert_eq!(Pace::Rate(1.0).percent(50.0), Pace::Rate(1.0), "less than a message a second is no load");
