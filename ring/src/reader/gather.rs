@@ -5,8 +5,8 @@
 //! is nothing but delay when the writer was not hindered. Which of the two it is cannot be told from a batch's size; it
 //! shows in the rate. So the reader tries it: it takes the rate of a stretch without pauses, then of a stretch with
 //! pauses, and goes on pausing only if that was faster by [`GAIN`]. If not, the next try comes twice as late. A writer
-//! that keeps its own pace, however fast, is thus left alone but for eight looks in a thousand, and an idle ring never
-//! pauses anybody. (Measured: docs/decisions/0010.)
+//! that keeps its own pace, however fast, is thus left alone but for eight looks in a thousand, one that waits for an
+//! answer but for one, and an idle ring never pauses anybody. (Measured: docs/decisions/0010.)
 
 use crate::sync;
 use crate::wait::now;
@@ -119,21 +119,19 @@ impl Gather {
                     self.free_rate = rate;
                     self.enter(Phase::Trial, TRIAL);
                     self.began = Some((now(), end));
-                    return self.pause(look);
+                    return self.pause(ready, look);
                 }
                 None => self.enter(Phase::Free, FREE),
             },
-            Phase::Trial | Phase::Gathering if self.left > 0 => return self.pause(look),
+            Phase::Trial | Phase::Gathering if self.left > 0 => return self.pause(ready, look),
             Phase::Trial => {
                 let faster = self.rate(end).is_some_and(|rate| rate > self.free_rate * GAIN);
                 if faster {
                     self.next_rest = REST;
                     self.enter(Phase::Gathering, GATHER);
-                    return self.pause(look);
+                    return self.pause(ready, look);
                 }
-                let rest = self.next_rest;
-                self.next_rest = (rest * 2).min(LONGEST_REST);
-                self.enter(Phase::Resting, rest);
+                self.rest();
             }
             Phase::Gathering => self.enter(Phase::Free, FREE),
         }
@@ -144,13 +142,25 @@ impl Gather {
         (self.phase, self.left, self.began) = (phase, left, None);
     }
 
+    /// The trial was in vain.
+    fn rest(&mut self) {
+        let rest = self.next_rest;
+        self.next_rest = (rest * 2).min(LONGEST_REST);
+        self.enter(Phase::Resting, rest);
+    }
+
     #[inline]
-    fn pause(&mut self, look: impl FnOnce() -> (u64, u64)) -> u64 {
+    fn pause(&mut self, ready: u64, look: impl FnOnce() -> (u64, u64)) -> u64 {
         self.left -= 1;
         for _ in 0..pause_hints() {
             sync::spin_hint();
         }
-        look().0
+        let (now_ready, _) = look();
+        // A writer that was hindered would have got ahead. This one waits, maybe for an answer: no need to try again.
+        if self.phase == Phase::Trial && now_ready == ready {
+            self.rest();
+        }
+        now_ready
     }
 }
 
@@ -216,6 +226,12 @@ mod tests {
     #[test]
     fn pauses_in_vain_become_rare() {
         let mut gather = Gather::default();
-        assert!(run(&mut gather, 100_000, 0) <= TRIAL * (100_000 / LONGEST_REST + 2));
+        assert!(run(&mut gather, 100_000, 1) <= TRIAL * (100_000 / LONGEST_REST + 2));
+    }
+
+    #[test]
+    fn a_writer_that_waits_for_an_answer_is_tried_once_and_not_eight_times() {
+        let mut gather = Gather::default();
+        assert!(run(&mut gather, 100_000, 0) <= 100_000 / LONGEST_REST + 2);
     }
 }
