@@ -234,3 +234,19 @@ fn a_topic_whose_last_subscription_is_detached_under_a_dispatcher_takes_messages
         publisher.try_publish(message(number)).unwrap();
     }
 }
+
+#[test]
+fn a_turn_is_longer_for_a_subscription_that_is_alone() {
+    let (engine, _clock) = manual();
+    let topic = topic(&engine, 1_024);
+    let (one, other) = (subscribe(&topic, "one"), subscribe(&topic, "other"));
+    let publisher = topic.publisher();
+    (0..1_000).for_each(|number| drop(publisher.publish(message(number)).unwrap()));
+    let mut both = Dispatcher::new().add(&one, |_| Verdict::Ack).add(&other, |_| Verdict::Ack);
+    assert_eq!(both.poll(), 2 * 128);
+    drop(both);
+    let mut alone = Dispatcher::new().add(&one, |_| Verdict::Ack);
+    assert_eq!((alone.poll(), alone.poll(), alone.poll()), (512, 1_000 - 128 - 512, 0));
+    let mut as_told = Dispatcher::new().turn_limit(7).add(&other, |_| Verdict::Ack);
+    assert_eq!(as_told.poll(), 7);
+}

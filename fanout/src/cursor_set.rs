@@ -77,6 +77,15 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
         self.members.is_empty()
     }
 
+    /// Whether something may have been published since the last turn: a hint that costs a load, where a turn costs what it
+    /// takes to keep others from taking one. (Of members that lose what they do not read in time it tells nothing, and
+    /// says yes.)
+    #[inline]
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.others.is_empty() || self.cover.has_news()
+    }
+
     /// One turn: what is ready for each member, at most `limit` slots each, goes to `handle` with the member's number.
     /// Returns how many slots were read. Never waits.
     ///

@@ -21,6 +21,13 @@ use std::sync::Arc;
 /// usually look at, a few lines a message, stays in a core's nearest cache from the first subscription of the turn to the
 /// last.
 const TURN: usize = 128;
+/// And in one of a dispatcher that serves no other: nobody shares its cache, and a turn's own cost is a third of all where many
+/// threads wait for the same two CPUs (measured: docs/decisions/0009).
+const TURN_ALONE: usize = 512;
+
+/// Looks at the rings for each poll, while there is nothing: a poll takes 50 ns, a look 3, and a message waits for the one
+/// under way.
+const LOOKS: u32 = 16;
 
 /// Serves many subscriptions, of one topic or several, from one thread.
 ///
@@ -44,7 +51,7 @@ pub struct Dispatcher {
     served: Vec<Served>,
     stop: StopHandle,
     turns: Arc<Turns>,
-    limit: usize,
+    limit: Option<usize>,
 }
 
 struct Set {
@@ -73,13 +80,13 @@ impl Dispatcher {
     pub fn new() -> Self {
         let stop =
             StopHandle { inner: Arc::new(Stop { stopped: AtomicBool::new(false), notify: Notify::new() }) };
-        Self { sets: Vec::new(), served: Vec::new(), stop, turns: Arc::default(), limit: TURN }
+        Self { sets: Vec::new(), served: Vec::new(), stop, turns: Arc::default(), limit: None }
     }
 
-    /// Slots that a subscription gets in one turn, 128 unless set.
+    /// Slots that a subscription gets in one turn: unless set, 128, or 512 if it is the only one.
     #[must_use]
     pub fn turn_limit(mut self, slots: usize) -> Self {
-        self.limit = slots.max(1);
+        self.limit = Some(slots.max(1));
         self
     }
 
@@ -138,19 +145,20 @@ impl Dispatcher {
     #[inline]
     pub fn poll(&mut self) -> usize {
         let Self { sets, served, limit, turns, .. } = self;
+        let limit = limit.unwrap_or(if served.len() == 1 { TURN_ALONE } else { TURN });
         let _turn = turns.begin();
         let mut count = 0;
         for served in served.iter_mut() {
             count += served.again();
             if served.subscription.config.message_ordering {
-                count += served.in_order(*limit);
+                count += served.in_order(limit);
             }
         }
         for set in sets.iter_mut() {
             let Set { cursors, shard, members } = set;
             let mut turn = || {
                 cursors.turn_by(
-                    |member| members[member].subscription.room_to_hold().min(*limit),
+                    |member| members[member].subscription.room_to_hold().min(limit),
                     |member, event| served[members[member].served].handle(*shard, event),
                 )
             };
@@ -188,17 +196,27 @@ impl Dispatcher {
             if self.is_finished() {
                 return;
             }
-            // To notice is to handle: what spins is the poll itself. The end is looked for when there is time.
+            // What spins is a look at the rings, and now and then the poll itself, for all else that may have come. The end is
+            // looked for when there is time.
             let strategy = self.strategy();
             let mut looks = 0u32;
             let more = spin_until(strategy, None, || {
                 looks = looks.wrapping_add(1);
+                if !looks.is_multiple_of(LOOKS) && !self.has_news() {
+                    return false;
+                }
                 self.poll() > 0 || self.stop.is_stopped() || (looks.is_multiple_of(64) && self.is_finished())
             });
             if !more {
                 self.wait();
             }
         }
+    }
+
+    /// Whether something new is on a ring, as far as one can tell without taking a turn.
+    #[inline]
+    fn has_news(&self) -> bool {
+        self.sets.iter().any(|set| set.cursors.has_news())
     }
 
     fn is_finished(&self) -> bool {

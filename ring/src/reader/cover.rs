@@ -335,6 +335,14 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         Turn { cover: self }
     }
 
+    /// Whether something was published since the last turn: a hint that takes no turn, for whoever looks all the time.
+    #[inline]
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        let core = &*self.shared.core;
+        core.sequencer.published(&core.slots, self.available, 1) != self.available
+    }
+
     /// Whether a turn would find something to read. Used before sleeping.
     #[must_use]
     pub fn has_work(&self) -> bool {
