@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use ringmain::{Close, Dispatcher, Engine, InPlace, SubscriptionConfig, TopicConfig, Verdict};
+use ringmain::{Close, Dispatcher, Engine, InPlace, SubscriptionConfig, TopicConfig, Verdict, WaitStrategy};
 
 use crate::measure::Bench;
 use crate::payload::{Message as _, Read, Tally, fill};
@@ -23,17 +23,25 @@ const SLOTS: usize = 1_024;
 const RING: u64 = SLOTS as u64;
 const BURST: u64 = 64;
 const LAPS: u64 = 4;
+/// About what ten thousand subscriptions take for a burst.
+const REST_NANOS: u64 = 2_000_000;
 /// No burst takes this long to reach everybody.
 const STUCK_NANOS: u64 = 30_000_000_000;
 
 /// With one subscription.
 pub(crate) fn one(bench: &Bench) -> Result<f64, String> {
-    publish_cost(bench, 1)
+    publish_cost(bench, 1, WaitStrategy::default(), 0)
+}
+
+/// With one subscription, but as long between two bursts as ten thousand take, and a dispatcher that does not go to sleep
+/// in between (ten thousand keep it busy): so nobody has to be woken.
+pub(crate) fn one_rested(bench: &Bench) -> Result<f64, String> {
+    publish_cost(bench, 1, WaitStrategy::Spin, REST_NANOS)
 }
 
 /// With ten thousand.
 pub(crate) fn ten_thousand(bench: &Bench) -> Result<f64, String> {
-    publish_cost(bench, 10_000)
+    publish_cost(bench, 10_000, WaitStrategy::default(), 0)
 }
 
 /// What one subscription has had; given away with its handler.
@@ -62,10 +70,10 @@ impl Drop for Counting {
     }
 }
 
-/// Nanoseconds for one publish.
-fn publish_cost(bench: &Bench, subscriptions: u64) -> Result<f64, String> {
+/// Nanoseconds for one publish, in bursts that are at least `rest` nanoseconds apart.
+fn publish_cost(bench: &Bench, subscriptions: u64, wait: WaitStrategy, rest: u64) -> Result<f64, String> {
     let engine = Engine::new();
-    let config = TopicConfig::default().ring_slots(SLOTS);
+    let config = TopicConfig::default().ring_slots(SLOTS).wait(wait);
     let topic = engine.create_topic("topic", config).map_err(|error| error.to_string())?;
     let bursts = Arc::new(AtomicU64::new(0));
     let (outcome, outcomes) = mpsc::channel();
@@ -94,7 +102,9 @@ fn publish_cost(bench: &Bench, subscriptions: u64) -> Result<f64, String> {
                 }
                 let to = ticker.now();
                 nanos += ticker.nanos(from, to);
-                while bursts.load(Acquire) < (burst + 1) * subscriptions {
+                while bursts.load(Acquire) < (burst + 1) * subscriptions
+                    || ticker.nanos(to, ticker.now()) < rest
+                {
                     (0..64).for_each(|_| std::hint::spin_loop());
                     if ticker.nanos(to, ticker.now()) > STUCK_NANOS {
                         return Err("a burst did not reach everybody; messages were lost".to_owned());

@@ -141,6 +141,20 @@ pub(crate) fn tasks_sharing(bench: &Bench) -> Result<f64, String> {
     tasks_publishing_by(bench, |_| 0)
 }
 
+/// Tasks that publish what they write, all by one publisher, without a future or a `Bytes` of their own.
+pub(crate) fn tasks_writing(bench: &Bench) -> Result<f64, String> {
+    let stage = Arc::new(Stage::new()?);
+    let of_herd = stage.clone();
+    let work = move |seq: u64| {
+        let stage = of_herd.clone();
+        async move {
+            let published = stage.publishers[0].publish_with(8, |buffer| fill(buffer, seq));
+            assert!(published.is_ok(), "nobody closes the engine");
+        }
+    };
+    tasks(bench, work, || stage.check())
+}
+
 fn tasks_publishing_by(bench: &Bench, publisher: fn(u64) -> usize) -> Result<f64, String> {
     let stage = Arc::new(Stage::new()?);
     let of_herd = stage.clone();

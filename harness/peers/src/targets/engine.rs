@@ -92,8 +92,10 @@ fn herd_of_tasks() -> Case {
     case.whole("counter", herd::tasks_counting);
     case.whole("engine", herd::tasks_publishing);
     case.whole("engine, one publisher for all", herd::tasks_sharing);
+    case.whole("engine, one for all, written", herd::tasks_writing);
     case.claim("engine", &["counter"], 1.3);
     case.claim("engine, one publisher for all", &["counter"], None);
+    case.claim("engine, one for all, written", &["counter"], None);
     case
 }
 
@@ -110,8 +112,10 @@ fn herd_of_threads() -> Case {
 fn crowd_of_subscriptions() -> Case {
     let mut case = Case::new("T12", "10000-subscriptions", Unit::Publish);
     case.whole("engine, 1 subscription", crowd::one);
+    case.whole("engine, 1 subscription, rested", crowd::one_rested);
     case.whole("engine, 10,000 subscriptions", crowd::ten_thousand);
     case.claim("engine, 10,000 subscriptions", &["engine, 1 subscription"], 1.5);
+    case.claim("engine, 10,000 subscriptions", &["engine, 1 subscription, rested"], None);
     case
 }
 
