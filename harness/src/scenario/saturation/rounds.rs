@@ -79,7 +79,7 @@ pub(super) struct Rounds {
 }
 
 /// The rounds of one sample together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Part {
     nanos: u64,
     messages: u64,
@@ -104,25 +104,15 @@ impl Rounds {
         self.backlog_peak = self.backlog_peak.max(sample.backlog.peak());
         self.unsent += sample.unsent;
         self.noise.push(sample.noise.clone());
-        let nanos = num::float(sample.nanos);
-        let messages = sample.delivered();
-        let Some(part) = self.parts.get_mut(index) else {
-            let (rate_nanos, latency) = (rates.achieved * nanos, sample.latency);
-            self.parts.push(Part { nanos: sample.nanos, messages, rate_nanos, latency, noise: sample.noise });
-            return;
-        };
-        part.nanos += sample.nanos;
-        part.messages += messages;
-        part.rate_nanos += rates.achieved * nanos;
-        if let (Some(all), Some(one)) = (&mut part.latency, &sample.latency) {
-            all.merge(one);
+        if self.parts.len() <= index {
+            self.parts.push(Part::default());
         }
-        part.noise = Noise::worst([&part.noise, &sample.noise]);
+        self.parts[index].add(&sample);
     }
 
     /// Whether most rounds held.
     pub(super) fn held(&self) -> bool {
-        2 * self.all.iter().filter(|round| round.held).count() > self.all.len()
+        self.won(self.all.len())
     }
 
     /// Whether, of `total` rounds, most cannot hold any more.
@@ -185,6 +175,17 @@ impl Rounds {
 }
 
 impl Part {
+    fn add(&mut self, sample: &Sample) {
+        self.nanos += sample.nanos;
+        self.messages += sample.delivered();
+        self.rate_nanos += sample.rate() * num::float(sample.nanos);
+        match (&mut self.latency, &sample.latency) {
+            (Some(all), Some(one)) => all.merge(one),
+            (all, one) => *all = all.take().or_else(|| one.clone()),
+        }
+        self.noise = Noise::worst([&self.noise, &sample.noise]);
+    }
+
     fn rate(&self) -> f64 {
         self.rate_nanos / num::float(self.nanos.max(1))
     }
