@@ -161,6 +161,11 @@ impl<'a> Bench<'a> {
         (RINGS * slots).div_ceil(num::count(self.settings.publishers))
     }
 
+    /// A closed loop of this length, or as long as it takes to send four rings' worth, without times.
+    pub(crate) fn closed_loop(&self, length: Duration) -> Load {
+        Load::Closed { length, messages: self.least(), stamped: false }
+    }
+
     /// An open loop at `rate`, of a sample's length, or as long as it takes to send four rings' worth.
     pub(crate) fn open_loop(&self, rate: f64) -> Load {
         self.open_loop_for(rate, self.settings.sample)

@@ -16,7 +16,7 @@ use crate::level::Rates;
 use crate::noise::Noise;
 use crate::num;
 use crate::result::metrics::{Iteration, Round};
-use crate::sample::{Load, Sample};
+use crate::sample::Sample;
 use crate::scenario::Bench;
 use crate::search::{self, Probed, System};
 
@@ -210,11 +210,7 @@ impl Arena<'_, '_> {
             Pace::Rate(rate) => (rate, None, self.bench.sample(label, self.bench.open_loop(rate))?),
             Pace::Share(share) => {
                 let open = open(self.bench.settings.sample);
-                let closed = Load::Closed {
-                    length: open.mul_f64(CLOSED),
-                    messages: self.bench.least(),
-                    stamped: false,
-                };
+                let closed = self.bench.closed_loop(open.mul_f64(CLOSED));
                 let closed = self.bench.sample_once(label, closed)?.rate();
                 if closed < 1.0 {
                     return Err(search::too_slow());
@@ -232,8 +228,7 @@ impl Arena<'_, '_> {
 
 impl System for Arena<'_, '_> {
     fn closed(&mut self) -> Result<f64, Fault> {
-        let load =
-            Load::Closed { length: self.bench.settings.sample, messages: self.bench.least(), stamped: false };
+        let load = self.bench.closed_loop(self.bench.settings.sample);
         let rate = self.bench.sample("closed loop", load)?.rate();
         self.closed.push(rate);
         Ok(rate)
