@@ -15,7 +15,7 @@
 mod block;
 mod prefetch;
 
-use crate::sync::{Ordering, broken, fence, ordering};
+use crate::sync::{Ordering, before_fence, broken, fence, ordering};
 use block::Block;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -236,10 +236,7 @@ impl<H, G> Drop for Buffer<H, G> {
     #[inline]
     fn drop(&mut self) {
         // Release: pairs with the acquire fence below, and with `into_unique`, on whichever thread is last.
-        let mut release = ordering("buffer.drop.release", Ordering::Release);
-        if cfg!(ringmain_sanitize) {
-            release = Ordering::AcqRel; // for the fence below, which ThreadSanitizer takes no notice of
-        }
+        let release = before_fence(ordering("buffer.drop.release", Ordering::Release));
         if self.0.head().references.fetch_sub(1, release) != 1 {
             return;
         }

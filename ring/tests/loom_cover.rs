@@ -128,6 +128,42 @@ model!(
 );
 
 model!(
+    /// Detached under a turn that has met it already: the turn's end goes by where it was met, but not once it is told.
+    cover_detach_after_its_claim, broken by ["cover.end.looks_once", "cover.detach_leaves_no_word"], {
+        let ring = parking(1);
+        let mut cover = ring.cover();
+        let cursor = ring.shared_cursor();
+        cover.add(cursor.clone()).unwrap();
+        ring.try_publish(1).unwrap();
+        let turn = cover.turn();
+        assert!(turn.claim(0, 0).is_none());
+        let producer = spawn(move || ring.publish(2).unwrap());
+        let detacher = spawn(move || cursor.detach());
+        drop(turn);
+        assert!(detacher.join().unwrap());
+        producer.join().unwrap();
+    }
+);
+
+model!(
+    /// Another consumer moves the cursor after the turn has met it, and the cover will not turn again.
+    cover_caught_up_after_its_claim, broken by ["cover.end.looks_once", "cover.busy_is_not_told"], {
+        let ring = parking(1);
+        let mut cover = ring.cover();
+        let cursor = ring.shared_cursor();
+        cover.add(cursor.clone()).unwrap();
+        ring.try_publish(1).unwrap();
+        let turn = cover.turn();
+        assert!(turn.claim(0, 0).is_none());
+        let producer = spawn(move || ring.publish(2).unwrap());
+        assert_eq!(take(&cursor), [1]);
+        drop(turn);
+        producer.join().unwrap();
+        drop(cover);
+    }
+);
+
+model!(
     /// Detached under a turn that has read from it: what was read stays until the turn ends.
     cover_detach_keeps_what_is_read, broken by ["cover.detach_waits", "cover.end.release"], {
         let ring = spinning(1);

@@ -125,6 +125,24 @@ fn consumers_of_a_lossy_cursor_all_stop_at_the_close_and_not_before() {
     assert_eq!(consumers.into_iter().map(|consumer| consumer.join().unwrap()).sum::<u64>(), N);
 }
 
+/// Whatever a turn claims from, and in which order: nobody writes into what a cursor has not read.
+#[test]
+fn a_turn_that_leaves_cursors_out_holds_producers_back_for_them() {
+    for order in [&[0_usize][..], &[1], &[1, 0], &[0, 0], &[0, 0, 1], &[0, 1]] {
+        let ring = Ring::multi(1, || 0_u64).unwrap();
+        let mut cover = ring.cover();
+        for _ in 0..2 {
+            cover.add(ring.shared_cursor()).unwrap();
+        }
+        ring.try_publish(1).unwrap();
+        let turn = cover.turn();
+        let read: Vec<_> = order.iter().filter(|index| turn.claim(**index, 1).is_some()).collect();
+        drop(turn);
+        let all = read.len() == 2;
+        assert_eq!(ring.try_publish(2).is_ok(), all, "claimed from {order:?}");
+    }
+}
+
 #[test]
 fn cursors_are_handed_to_covers_and_back_under_fire() {
     let ring = Builder::new(4).wait(WaitStrategy::Park).multi(|| 0u64).unwrap();

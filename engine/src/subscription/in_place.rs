@@ -159,7 +159,7 @@ impl Tally {
             add(&counters.filtered, self.filtered);
         }
         if self.nacked == 0 {
-            add(&counters.in_place, delivered);
+            add(&subscription.in_place, delivered);
             return;
         }
         add(&counters.taken, delivered);

@@ -255,7 +255,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         lock(&self.shared.cursors).push(cursor.clone());
         drop(control);
         self.cursors.push(cursor);
-        self.end();
+        self.end(None);
         Ok(self.cursors.len() - 1)
     }
 
@@ -269,7 +269,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         let cursor = self.cursors.swap_remove(index);
         lock(&self.shared.cursors).swap_remove(index);
         self.release(&cursor);
-        self.end();
+        self.end(None);
         Some(cursor)
     }
 
@@ -282,11 +282,12 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         }
     }
 
-    /// Ends the turn.
+    /// Ends the turn. Where the earliest cursor stood may be `known`; if somebody left word, it is looked for all the same.
     #[inline]
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, mut known: Option<Option<Sequence>>) {
         let Self { shared, cursors, .. } = self;
-        shared.end(|| earliest(cursors));
+        let again = known.filter(|_| broken("cover.end.looks_once"));
+        shared.end(|| known.take().or(again).unwrap_or_else(|| earliest(cursors)));
         self.in_turn = false;
     }
 
@@ -332,7 +333,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
             shared.resting.store(ready == 0, Ordering::Relaxed);
         }
         gather.after(ready, end, look);
-        Turn { cover: self }
+        Turn::new(self)
     }
 
     /// Whether something was published since the last turn: a hint that takes no turn, for whoever looks all the time.
@@ -358,7 +359,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Drop for Cover<T, S> {
             self.release(&cursor);
         }
         // The gate is given back with the last handle on `shared`; off the list from here on.
-        self.end();
+        self.end(None);
     }
 }
 

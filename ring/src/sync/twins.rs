@@ -48,10 +48,11 @@ pub(super) fn is(name: &str) -> bool {
 }
 
 pub(super) fn weakened(name: &str, ordering: Ordering) -> Ordering {
-    asked(name, |broken| match (broken.strip_prefix(name), ordering) {
-        (Some(""), _) => Ordering::Relaxed,
-        (Some(".acquire"), Ordering::AcqRel) => Ordering::Release,
-        (Some(".release"), Ordering::AcqRel) => Ordering::Acquire,
-        _ => ordering,
-    })
+    let halves = |broken: &str| match (broken.strip_prefix(name), ordering) {
+        (Some(""), _) => Some(Ordering::Relaxed),
+        (Some(".acquire"), Ordering::AcqRel) => Some(Ordering::Release),
+        (Some(".release"), Ordering::AcqRel) => Some(Ordering::Acquire),
+        _ => None,
+    };
+    asked(name, |broken| broken.split('+').find_map(halves).unwrap_or(ordering))
 }
