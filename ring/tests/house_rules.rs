@@ -96,6 +96,26 @@ fn files_are_short() {
     assert!(found.is_empty(), "a file has at most {MAX_LINES} lines; split by algorithm: {found:?}");
 }
 
+/// A file that its suite does not name is built by nobody, and nobody notices.
+#[test]
+fn no_test_is_left_out() {
+    let sources = sources();
+    let mut left_out = Vec::new();
+    for (name, _) in &sources {
+        let Some((suite, file)) = name.split_once("/tests/suite/").filter(|(_, file)| *file != "main.rs")
+        else {
+            continue;
+        };
+        let main = format!("{suite}/tests/suite/main.rs");
+        let text = sources.iter().find(|(name, _)| *name == main).map_or("", |(_, text)| text.as_str());
+        let module = format!("mod {};", file.trim_end_matches(".rs"));
+        if !text.lines().any(|line| line == module) {
+            left_out.push(name);
+        }
+    }
+    assert!(left_out.is_empty(), "the suite's main.rs does not name {left_out:?}");
+}
+
 #[test]
 fn the_rules_can_fail() {
     assert!(names_atomics(code("use std::sync::atomic::AtomicU64;")));

@@ -20,8 +20,18 @@ pub fn mutant() -> u32 {
 }
 ";
 
-/// A program with tests: its name, and where it is.
-pub(crate) type Program = (String, PathBuf);
+/// Tests that run together: a program, and which of its modules.
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    /// The module; none means all of the program.
+    pub(crate) module: Option<&'static str>,
+}
+
+/// Modules of `ring/tests/suite`, those first that notice most.
+const MODULES: [&str; 11] = [
+    "slab", "claims", "ring", "padding", "views", "peek", "stalled", "waiting", "try_lock", "readers",
+    "lossy",
+];
 
 /// Makes the copy in `out`; returns which mutants are in it.
 pub(crate) fn copy(out: &Path, mutants: &[&Mutant]) -> Result<HashSet<u32>, Box<dyn Error>> {
@@ -82,20 +92,21 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>
 
 /// Builds the tests, or says which mutants keep them from being built.
 pub(crate) fn tests(out: &Path) -> Result<Result<Vec<Program>, HashSet<u32>>, Box<dyn Error>> {
-    let tests = [
-        "slab", "claims", "ring", "padding", "views", "peek", "stalled", "waiting", "try_lock", "readers",
-        "lossy",
-    ];
     let mut command = Command::new("cargo");
-    command.current_dir(out.join("copy")).args(["test", "-q", "--no-run", "-p", "ringmain-ring", "--lib"]);
-    command.args(tests.iter().flat_map(|test| ["--test", test])).arg("--message-format=json");
+    command.current_dir(out.join("copy")).args(["test", "-q", "--no-run", "-p", "ringmain-ring"]);
+    command.args(["--lib", "--test", "suite", "--message-format=json"]);
     command.env("CARGO_PROFILE_TEST_OPT_LEVEL", "1").env("CARGO_PROFILE_TEST_DEBUG", "false");
     let output = command.env("CARGO_TARGET_DIR", std::path::absolute(out.join("target"))?).output()?;
     let (mut programs, mut wrong, mut said) = (Vec::new(), HashSet::new(), String::new());
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let message: Value = serde_json::from_str(line)?;
         if let Some(program) = message["executable"].as_str() {
-            programs.push((message["target"]["name"].as_str().unwrap_or("lib").to_owned(), program.into()));
+            let path = PathBuf::from(program);
+            match message["target"]["name"].as_str() {
+                Some("suite") => programs
+                    .extend(MODULES.map(|module| Program { path: path.clone(), module: Some(module) })),
+                _ => programs.insert(0, Program { path, module: None }),
+            }
         }
         if message["message"]["level"] == "error" {
             said += message["message"]["rendered"].as_str().unwrap_or_default();
@@ -103,7 +114,6 @@ pub(crate) fn tests(out: &Path) -> Result<Result<Vec<Program>, HashSet<u32>>, Bo
         }
     }
     if output.status.success() {
-        programs.sort_by_key(|(name, _): &Program| tests.iter().position(|test| test == name));
         return Ok(Ok(programs));
     }
     if wrong.is_empty() {

@@ -20,13 +20,14 @@ pub(crate) enum Outcome {
 }
 
 /// Runs the tests against each of these mutants.
+#[expect(clippy::disallowed_methods, reason = "tells how long tests take")]
 pub(crate) fn all(mutants: &[&Mutant], programs: &[Program]) -> Result<Vec<(u32, Outcome)>, Box<dyn Error>> {
     for program in programs {
         let start = Instant::now();
         if run(program, 0)? != Outcome::Passes {
-            return Err(format!("{} fails without a mutant", program.0).into());
+            return Err(format!("{} fails without a mutant", name(program)).into());
         }
-        println!("{}: {:?}", program.0, start.elapsed());
+        println!("{}: {:?}", name(program), start.elapsed());
     }
     let (next, found) = (Mutex::new(mutants.iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -47,9 +48,13 @@ pub(crate) fn all(mutants: &[&Mutant], programs: &[Program]) -> Result<Vec<(u32,
     Ok(found.into_inner().unwrap_or_default())
 }
 
+fn name(program: &Program) -> &str {
+    program.module.unwrap_or("unit tests")
+}
+
 fn judge(mutant: &Mutant, programs: &[Program]) -> Outcome {
     // Those first that are most likely to notice.
-    let is_near = |(name, _): &&Program| name == "ringmain_ring" || mutant.file.contains(name.as_str());
+    let is_near = |program: &&Program| program.module.is_none_or(|module| mutant.file.contains(module));
     let (near, far): (Vec<_>, Vec<_>) = programs.iter().partition(is_near);
     let found = near.into_iter().chain(far).map(|program| run(program, mutant.id).unwrap_or(Outcome::Fails));
     found.into_iter().find(|outcome| *outcome != Outcome::Passes).unwrap_or(Outcome::Passes)
@@ -57,9 +62,11 @@ fn judge(mutant: &Mutant, programs: &[Program]) -> Outcome {
 
 fn run(program: &Program, id: u32) -> Result<Outcome, Box<dyn Error>> {
     // A mutant may ask for all the memory there is. RINGMAIN_RUNNER is for machines where programs wait for their turn.
+    let script = "ulimit -v 2000000; program=$0; patience=$1; shift; exec ${RINGMAIN_RUNNER:-} timeout $patience $program $*";
     let status = Command::new("sh")
-        .args(["-c", "ulimit -v 2000000; exec ${RINGMAIN_RUNNER:-} timeout \"$1\" \"$0\" --test-threads=4"])
-        .args([program.1.as_os_str(), PATIENCE.as_ref()])
+        .args(["-c", script])
+        .args([program.path.as_os_str(), PATIENCE.as_ref(), "--test-threads=4".as_ref()])
+        .args(program.module.map(|module| format!("{module}::")))
         .env("RINGMAIN_MUTANT", id.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

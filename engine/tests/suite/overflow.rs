@@ -1,0 +1,176 @@
+//! Overflow policies of subscriptions: exact gaps, a detach that is told, and bounds on what is held.
+
+use crate::common::{assert_balanced, manual, message, number, receive_all, single};
+use ringmain::{Dispatcher, Overflow, RecvError, SubscriptionConfig, TopicConfig, Verdict};
+use std::sync::{Arc, Mutex};
+
+type Log<T> = Arc<Mutex<Vec<T>>>;
+
+/// A log that handlers write, twice.
+fn log<T>() -> (Log<T>, Log<T>) {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    (Arc::clone(&log), log)
+}
+
+#[test]
+fn drop_oldest_tells_exact_gaps_in_place_and_leased() {
+    let (_engine, _clock, publisher, first) = single(8);
+    let topic = first.topic();
+    first.detach();
+    let config = SubscriptionConfig::default().overflow(Overflow::DropOldest);
+    let [in_place, leased] =
+        ["in-place", "leased"].map(|name| topic.create_subscription(name, config.clone()).unwrap());
+    let (story, write) = log();
+    let lagged = Arc::clone(&write);
+    let mut dispatcher = Dispatcher::new().add_lossy(
+        &in_place,
+        move |message| {
+            write.lock().unwrap().push(i64::try_from(number(message.data())).unwrap());
+            Verdict::Ack
+        },
+        move |lost| lagged.lock().unwrap().push(-i64::try_from(lost).unwrap()),
+    );
+    for number in 1..=20 {
+        publisher.try_publish(message(number)).unwrap();
+    }
+    dispatcher.run_until_idle();
+    let mut told = Vec::new();
+    loop {
+        match leased.try_recv() {
+            Ok(Some(delivery)) => {
+                told.push(i64::try_from(number(delivery.data())).unwrap());
+                delivery.ack().unwrap();
+            }
+            Ok(None) => break,
+            Err(RecvError::Lagged(lost)) => told.push(-i64::try_from(lost).unwrap()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let story = story.lock().unwrap();
+    for told in [&*story, &told] {
+        assert!(told[0] < 0, "the gap comes first: {told:?}");
+        assert_eq!(told[1..], (1 - told[0]..=20).collect::<Vec<_>>());
+    }
+    assert_eq!(in_place.stats().accepted, 20);
+    assert_eq!(leased.stats().accepted, 20);
+    assert_balanced(&in_place);
+    assert_balanced(&leased);
+}
+
+#[test]
+fn a_gap_met_behind_a_redelivery_is_told_next() {
+    let (_engine, _clock, publisher, first) = single(8);
+    let topic = first.topic();
+    first.detach();
+    let config = SubscriptionConfig::default().overflow(Overflow::DropOldest);
+    let subscription = topic.create_subscription("lossy", config).unwrap();
+    publisher.publish(message(0)).unwrap();
+    subscription.recv().unwrap().nack().unwrap();
+    for number in 1..=20 {
+        publisher.publish(message(number)).unwrap();
+    }
+    let back = subscription.pull(10).unwrap();
+    assert_eq!(back.len(), 1, "what came back, and then the gap is in the way");
+    let Err(RecvError::Lagged(lost)) = subscription.pull(10) else { panic!("the gap") };
+    let rest = subscription.pull(10).unwrap();
+    assert_eq!((number(rest[0].data()), rest.len() as u64), (lost + 1, 20 - lost));
+    assert_balanced(&subscription);
+}
+
+#[test]
+fn detach_by_policy_is_told_and_what_was_not_read_counts_as_discarded() {
+    for leased in [true, false] {
+        let (_engine, _clock, publisher, other) = single(8);
+        let config = SubscriptionConfig::default().overflow(Overflow::Detach);
+        let subscription = other.topic().create_subscription("impatient", config).unwrap();
+        let mut dispatcher = Dispatcher::new();
+        if !leased {
+            dispatcher = dispatcher.add(&subscription, |_| Verdict::Ack);
+        }
+        for number in 0..9 {
+            assert_eq!(other.topic().stats().subscriptions, 2);
+            publisher.try_publish(message(number)).unwrap();
+            assert_eq!(receive_all(&other), [number]);
+        }
+        if leased {
+            assert_eq!(subscription.recv().unwrap_err(), RecvError::Detached);
+        } else {
+            assert_eq!(dispatcher.run_until_idle(), 0);
+        }
+        let stats = subscription.stats();
+        assert_eq!((stats.accepted, stats.discarded, stats.unread), (9, 9, 0), "leased: {leased}");
+        assert_eq!(other.topic().stats().subscriptions, 1);
+        assert_balanced(&subscription);
+    }
+}
+
+#[test]
+fn a_handler_that_always_nacks_holds_no_more_than_is_allowed() {
+    let (_engine, _clock, publisher, other) = single(64);
+    other.detach();
+    let config = SubscriptionConfig::default().max_held_messages(10);
+    let subscription = other.topic().create_subscription("bounded", config).unwrap();
+    let mut dispatcher = Dispatcher::new().add(&subscription, |_| Verdict::Nack);
+    for _ in 0..50 {
+        while publisher.try_publish(message(1)).is_ok() {}
+        dispatcher.poll();
+        assert!(subscription.stats().held <= 10, "{:?}", subscription.stats());
+    }
+    assert_balanced(&subscription);
+}
+
+#[test]
+fn a_gap_does_not_count_what_the_filter_would_not_have_let_through() {
+    for shards in [1, 2] {
+        let (engine, _clock) = manual();
+        let config = TopicConfig::default().ring_slots(16).shards(shards);
+        let topic = engine.create_topic("topic", config).unwrap();
+        let config = SubscriptionConfig::default().overflow(Overflow::DropOldest).filter("attributes:odd");
+        let subscription = topic.create_subscription("sub", config).unwrap();
+        let publisher = topic.publisher();
+        let (mut received, mut lost) = (0, 0);
+        for round in 0..50 {
+            for value in 0..(round * 7) % 90 {
+                let plain = message(value);
+                publisher.publish(if value % 2 == 1 { plain.attribute("odd", "") } else { plain }).unwrap();
+            }
+            loop {
+                match subscription.try_recv() {
+                    Ok(Some(delivery)) => {
+                        assert_eq!(number(delivery.data()) % 2, 1);
+                        delivery.ack().unwrap();
+                        received += 1;
+                    }
+                    Ok(None) => break,
+                    Err(RecvError::Lagged(gap)) => lost += gap,
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            let stats = subscription.stats();
+            let published = topic.stats().published;
+            let odd = (0..=round).map(|round| (round * 7) % 90 / 2).sum::<u64>();
+            assert_eq!((stats.acked, stats.dropped), (received, lost), "{stats:?}");
+            assert_eq!(received + lost, odd, "{stats:?}");
+            assert_eq!((stats.filtered, stats.accepted), (published - odd, published), "{stats:?}");
+        }
+        assert!(lost > 0 && received > 0);
+    }
+}
+
+/// A blocking reader that has just made room, and a subscription that the policy ends with the next message: the look that
+/// publishes what is staged accounts for everything.
+#[test]
+fn a_look_that_publishes_what_ends_the_subscription_accounts_for_it() {
+    let (_engine, _clock, publisher, blocking) = single(4);
+    let config = SubscriptionConfig::default().overflow(Overflow::Detach);
+    let detached = blocking.topic().create_subscription("detached", config).unwrap();
+    (0..4).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+    blocking.recv().unwrap().ack().unwrap();
+    let receipt = publisher.enqueue(message(4)).unwrap();
+    let stats = detached.stats();
+    assert_eq!((stats.accepted, stats.discarded), (5, 5), "{stats:?}");
+    assert_eq!(detached.stats(), stats, "and so it stays");
+    assert_eq!(detached.try_recv().unwrap_err(), RecvError::Detached);
+    receipt.wait().unwrap();
+    assert_balanced(&detached);
+}
