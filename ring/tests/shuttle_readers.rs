@@ -21,7 +21,7 @@ fn take(cursor: &SharedCursor<u64, Multi>, limit: usize) -> Vec<u64> {
 schedules!(
     /// A cover serves two cursors, another consumer takes from one of them and the other is detached; the producers, who
     /// wait for the cover's gate, go on.
-    a_cover_beside_consumers, 2000 of each,
+    a_cover_beside_consumers, 1000 of each,
     broken by ["cover.not_helped", "shared.no_pin", "wait.no_recheck", "cover.detach_not_refreshed"], {
         let ring = parking(2);
         let mut cover = ring.cover();
@@ -72,7 +72,7 @@ schedules!(
 schedules!(
     /// Two producers push a lossy cursor on while two threads read it: what is read and what is lost make all of it, in
     /// order; nobody waits for the cursor.
-    a_lossy_cursor_is_told_the_gap, 2000 of each,
+    a_lossy_cursor_is_told_the_gap, 1000 of each,
     broken by ["lossy.push_held", "lossy.read_held", "lossy.lost.uncounted", "lossy.not_pushed_is_ignored"], {
         let ring = parking(2);
         let cursor = Arc::new(ring.lossy_cursor(OnFull::DropOldest));
@@ -115,7 +115,7 @@ schedules!(
 schedules!(
     /// Leases begin, are taken, extended and expire at once, in a table of a few entries: each value comes out once, and
     /// none is forgotten.
-    leases_end_once, 2000 of each,
+    leases_end_once, 1000 of each,
     broken by ["slab.take.unchecked", "slab.extend.unchecked"], {
         let slab = Arc::new(Slab::new());
         let ids = Arc::new(Mutex::new(Vec::new()));

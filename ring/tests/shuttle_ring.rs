@@ -49,7 +49,7 @@ fn take_to_the_end(ring: &Ring<u64>, cursor: &SharedCursor<u64, ringmain_ring::M
 
 schedules!(
     /// Three producers, two readers, a ring of four: nobody sleeps for ever, and everybody reads the same.
-    producers_and_readers, 2000 of each,
+    producers_and_readers, 1000 of each,
     broken by ["wait.no_recheck", "data.not_notified", "room.not_notified", "multi.gate.ignored", "multi.claim.not_swapped"], {
         let ring = parking(4);
         let readers: Vec<_> = (0..2).map(|_| ring.cursor()).map(|mut cursor| spawn(move || to_the_end(&mut cursor))).collect();
@@ -70,7 +70,7 @@ schedules!(
 
 schedules!(
     /// Batches, of which some are given up, by two producers on a ring of four.
-    batches_and_padding, 2000 of each, broken by ["multi.batch.forward", "claim.drop.forgets", "wait.no_recheck"], {
+    batches_and_padding, 1000 of each, broken by ["multi.batch.forward", "claim.drop.forgets", "wait.no_recheck"], {
         let ring = parking(4);
         let mut cursor = ring.cursor();
         let reader = spawn(move || {
@@ -112,7 +112,7 @@ schedules!(
 schedules!(
     /// Readers come and go on a ring of two: each reads without a gap from where it starts, and the producers, who wait
     /// for whoever is there, go on.
-    readers_come_and_go, 2000 of each,
+    readers_come_and_go, 1000 of each,
     broken by ["detach.not_notified", "detach.stays"], {
         let ring = parking(2);
         let producers: Vec<_> = (0..2)
@@ -149,7 +149,7 @@ schedules!(
 
 schedules!(
     /// Three consumers share a cursor on a ring of two: every value goes to one of them, and nobody writes where one reads.
-    consumers_compete, 2000 of each,
+    consumers_compete, 1000 of each,
     broken by ["shared.no_pin", "shared.advance.unchecked", "pin.not_notified", "wait.no_recheck"], {
         let ring = parking(2);
         let cursor = ring.shared_cursor();
@@ -181,7 +181,7 @@ schedules!(
 
 schedules!(
     /// Closed in the midst of it all: every call returns, and what was accepted is read by everybody.
-    closed_in_the_middle, 2000 of each,
+    closed_in_the_middle, 1000 of each,
     broken by ["close.not_notified", "multi.seal.forgotten", "close.end_unseen", "multi.seal.bias_kept"], {
         let ring = parking(2);
         let shared = ring.shared_cursor();
@@ -213,7 +213,7 @@ schedules!(
 
 schedules!(
     /// The ring of one producer: batches against a reader, readers that come and go, and a close.
-    a_single_producer, 2000 of each, broken by ["wait.no_recheck", "close.not_notified", "single.claim.not_taken_back"], {
+    a_single_producer, 1000 of each, broken by ["wait.no_recheck", "close.not_notified", "single.claim.not_taken_back"], {
         let (mut producer, ring) =
             Builder::new(2).wait(WaitStrategy::Park).single(|| 0).expect("a power of two");
         let mut cursor = ring.cursor();
