@@ -27,16 +27,65 @@ pub(crate) struct Program {
     pub(crate) module: Option<&'static str>,
 }
 
-/// Modules of `ring/tests/suite`, those first that notice most.
-const MODULES: [&str; 11] = [
-    "slab", "claims", "ring", "padding", "views", "peek", "stalled", "waiting", "try_lock", "readers",
-    "lossy",
-];
+/// What mutants are of.
+pub(crate) struct Subject {
+    pub(crate) package: &'static str,
+    /// The folders that it is built from, which are members of the workspace.
+    crates: &'static [&'static str],
+    /// Programs with tests, beside the unit tests and the suite.
+    programs: &'static [&'static str],
+    /// Modules of the suite, those first that notice most.
+    modules: &'static [&'static str],
+}
+
+pub(crate) const RING: Subject = Subject {
+    package: "ringmain-ring",
+    crates: &["ring"],
+    programs: &[],
+    modules: &[
+        "slab", "claims", "ring", "padding", "views", "peek", "stalled", "waiting", "try_lock", "readers",
+        "lossy",
+    ],
+};
+pub(crate) const ENGINE: Subject = Subject {
+    package: "ringmain",
+    crates: &["ring", "fanout", "engine"],
+    programs: &["faults", "reference"],
+    modules: &[
+        "leases",
+        "deadlines",
+        "delivery",
+        "retry",
+        "max_lease",
+        "flow_control",
+        "dead_letter",
+        "parked",
+        "ordered",
+        "ordered_in_place",
+        "ordered_threads",
+        "credit_histories",
+        "credit_waits",
+        "ending",
+        "counters",
+        "in_place",
+        "filters",
+        "overflow",
+        "closing",
+        "closed",
+        "core",
+        "ledger",
+        "stress",
+    ],
+};
 
 /// Makes the copy in `out`; returns which mutants are in it.
-pub(crate) fn copy(out: &Path, mutants: &[&Mutant]) -> Result<HashSet<u32>, Box<dyn Error>> {
+pub(crate) fn copy(
+    subject: &Subject,
+    out: &Path,
+    mutants: &[&Mutant],
+) -> Result<HashSet<u32>, Box<dyn Error>> {
     let manifest = fs::read_to_string("Cargo.toml")?
-        .replace("members = [\"ring\", \"fanout\", \"engine\", \"harness\"]", "members = [\"ring\"]");
+        .replace("[\"ring\", \"fanout\", \"engine\", \"harness\"]", &format!("{:?}", subject.crates));
     write(&out.join("copy/Cargo.toml"), &manifest)?;
     write(&out.join("copy/Cargo.lock"), &fs::read_to_string("Cargo.lock")?)?;
     let mut of_file: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
@@ -44,16 +93,21 @@ pub(crate) fn copy(out: &Path, mutants: &[&Mutant]) -> Result<HashSet<u32>, Box<
         of_file.entry(&mutant.file).or_default().push(mutant);
     }
     let mut files = Vec::new();
-    for folder in ["ring/src", "ring/tests", "ring/benches", "ring/examples"] {
-        collect(Path::new(folder), &mut files)?;
+    for name in subject.crates {
+        for part in ["src", "tests", "benches", "examples"] {
+            collect(&Path::new(name).join(part), &mut files)?;
+        }
+        files.push(Path::new(name).join("Cargo.toml"));
     }
-    files.push("ring/Cargo.toml".into());
     let mut woven = HashSet::new();
     for file in files {
         let name = file.to_string_lossy().into_owned();
         let mut text = fs::read_to_string(&file)?;
         if let Some(mutants) = of_file.get(name.as_str()) {
-            let (with, which) = weave(&text, mutants).map_err(|error| format!("{name}: {error}"))?;
+            let ask =
+                if name.starts_with("ring/") { "crate::sync::mutant" } else { "ringmain_ring::sync::mutant" };
+            let (with, which) =
+                weave(&text, &syn::parse_str(ask)?, mutants).map_err(|error| format!("{name}: {error}"))?;
             woven.extend(which);
             text = with;
         }
@@ -91,21 +145,27 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>
 }
 
 /// Builds the tests, or says which mutants keep them from being built.
-pub(crate) fn tests(out: &Path) -> Result<Result<Vec<Program>, HashSet<u32>>, Box<dyn Error>> {
+pub(crate) fn tests(
+    subject: &Subject,
+    out: &Path,
+) -> Result<Result<Vec<Program>, HashSet<u32>>, Box<dyn Error>> {
     let mut command = Command::new("cargo");
-    command.current_dir(out.join("copy")).args(["test", "-q", "--no-run", "-p", "ringmain-ring"]);
+    command.current_dir(out.join("copy")).args(["test", "-q", "--no-run", "-p", subject.package]);
     command.args(["--lib", "--test", "suite", "--message-format=json"]);
+    command.args(subject.programs.iter().flat_map(|program| ["--test", program]));
     command.env("CARGO_PROFILE_TEST_OPT_LEVEL", "1").env("CARGO_PROFILE_TEST_DEBUG", "false");
     let output = command.env("CARGO_TARGET_DIR", std::path::absolute(out.join("target"))?).output()?;
-    let (mut programs, mut wrong, mut said) = (Vec::new(), HashSet::new(), String::new());
+    let (mut programs, mut modules, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut wrong, mut said) = (HashSet::new(), String::new());
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let message: Value = serde_json::from_str(line)?;
         if let Some(program) = message["executable"].as_str() {
             let path = PathBuf::from(program);
+            let all = |module| Program { path: path.clone(), module };
             match message["target"]["name"].as_str() {
-                Some("suite") => programs
-                    .extend(MODULES.map(|module| Program { path: path.clone(), module: Some(module) })),
-                _ => programs.insert(0, Program { path, module: None }),
+                Some("suite") => modules.extend(subject.modules.iter().map(|module| all(Some(*module)))),
+                Some(name) if subject.programs.contains(&name) => rest.push(all(None)),
+                _ => programs.push(all(None)),
             }
         }
         if message["message"]["level"] == "error" {
@@ -114,6 +174,7 @@ pub(crate) fn tests(out: &Path) -> Result<Result<Vec<Program>, HashSet<u32>>, Bo
         }
     }
     if output.status.success() {
+        programs.extend(modules.into_iter().chain(rest));
         return Ok(Ok(programs));
     }
     if wrong.is_empty() {

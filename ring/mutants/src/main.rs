@@ -1,4 +1,4 @@
-//! All mutants of `ring` in one build, each chosen when a test starts.
+//! All mutants of `ring`, or of the engine's leases, in one build, each chosen when a test starts.
 //!
 //! cargo-mutants says which mutants there are (`cargo mutants --list`), and would build the crate and its tests anew for
 //! each: a thousand builds. Here they are all [woven](weave) into a copy of the crate, behind one number that is read from
@@ -8,7 +8,7 @@
 //! What cannot be woven (it is part of a constant, or of a chain of `let`s) is written down as such, for cargo-mutants.
 //!
 //! ```sh
-//! cargo mutants --list -p ringmain-ring >list.txt
+//! cargo mutants --list -p ringmain-ring >list.txt # or -p ringmain -f FILE
 //! cargo run --release --manifest-path ring/mutants/Cargo.toml -- list.txt OUT [PART ..]
 //! ```
 //!
@@ -35,6 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(out)?;
     let mutants = list::read(&fs::read_to_string(list)?);
     println!("{} mutants", mutants.len());
+    let is_of_ring = mutants.first().is_some_and(|mutant| mutant.file.starts_with("ring/"));
+    let subject = if is_of_ring { build::RING } else { build::ENGINE };
     // What did not compile the last time does not now: or delete the file.
     let known = fs::read_to_string(out.join("unviable.txt")).unwrap_or_default();
     let known: HashSet<_> = known.lines().collect();
@@ -42,8 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         mutants.iter().filter(|one| known.contains(one.text.as_str())).map(|one| one.id).collect();
     let (woven, programs) = loop {
         let viable: Vec<_> = mutants.iter().filter(|mutant| !unviable.contains(&mutant.id)).collect();
-        let woven = build::copy(out, &viable)?;
-        match build::tests(out)? {
+        let woven = build::copy(&subject, out, &viable)?;
+        match build::tests(&subject, out)? {
             Ok(programs) => break (woven, programs),
             Err(wrong) => {
                 println!("{} do not compile", wrong.len());

@@ -68,6 +68,7 @@ fn run(program: &Program, id: u32) -> Result<Outcome, Box<dyn Error>> {
         .args([program.path.as_os_str(), PATIENCE.as_ref(), "--test-threads=4".as_ref()])
         .args(program.module.map(|module| format!("{module}::")))
         .env("RINGMAIN_MUTANT", id.to_string())
+        .env("RINGMAIN_MODEL_CASES", "60")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

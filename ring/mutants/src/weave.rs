@@ -11,23 +11,25 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Block, Expr, Stmt, parse_quote};
 
 /// The text of a file with these mutants in it, and which could be woven.
-pub(crate) fn weave(text: &str, mutants: &[&Mutant]) -> syn::Result<(String, HashSet<u32>)> {
+pub(crate) fn weave(text: &str, ask: &syn::Path, mutants: &[&Mutant]) -> syn::Result<(String, HashSet<u32>)> {
     let mut file = syn::parse_file(text)?;
     let mut by_place: HashMap<(usize, usize), Vec<(u32, Change)>> = HashMap::new();
     for mutant in mutants {
         by_place.entry(mutant.place).or_default().push((mutant.id, mutant.change.clone()));
     }
-    let mut weaver = Weaver { by_place, woven: HashSet::new() };
+    let mut weaver = Weaver { by_place, ask, woven: HashSet::new() };
     weaver.visit_file_mut(&mut file);
     Ok((prettyplease::unparse(&file), weaver.woven))
 }
 
-struct Weaver {
+struct Weaver<'a> {
+    /// What tells which is chosen.
+    ask: &'a syn::Path,
     by_place: HashMap<(usize, usize), Vec<(u32, Change)>>,
     woven: HashSet<u32>,
 }
 
-impl Weaver {
+impl Weaver<'_> {
     /// The mutants of one kind at a place.
     fn at<R>(&self, place: LineColumn, of: impl Fn(&Change) -> Option<R>) -> Vec<(u32, R)> {
         let here = self.by_place.get(&(place.line, place.column + 1));
@@ -44,7 +46,8 @@ impl Weaver {
         });
         for (id, value) in returns.into_iter().rev() {
             self.woven.insert(id);
-            let first: Stmt = parse_quote! { if crate::sync::mutant() == #id { return #value; } };
+            let ask = self.ask;
+            let first: Stmt = parse_quote! { if #ask() == #id { return #value; } };
             block.stmts.insert(0, first);
         }
     }
@@ -53,7 +56,8 @@ impl Weaver {
     fn choice(&mut self, original: Expr, others: Vec<(u32, Expr)>) -> Expr {
         let (ids, exprs): (Vec<_>, Vec<_>) = others.into_iter().unzip();
         self.woven.extend(&ids);
-        parse_quote! { (match crate::sync::mutant() { #(#ids => #exprs,)* _ => #original }) }
+        let ask = self.ask;
+        parse_quote! { (match #ask() { #(#ids => #exprs,)* _ => #original }) }
     }
 }
 
@@ -67,7 +71,7 @@ fn has_let(expr: &Expr) -> bool {
     }
 }
 
-impl VisitMut for Weaver {
+impl VisitMut for Weaver<'_> {
     // What must be known when it is compiled stays as it is.
     fn visit_item_const_mut(&mut self, _: &mut syn::ItemConst) {}
     fn visit_item_static_mut(&mut self, _: &mut syn::ItemStatic) {}
@@ -114,7 +118,8 @@ impl VisitMut for Weaver {
             }
             self.woven.insert(id);
             let rest: Expr = guard.map_or_else(|| parse_quote! { true }, |guard| parse_quote! { (#guard) });
-            let guard: Expr = parse_quote! { crate::sync::mutant() != #id && #rest };
+            let ask = self.ask;
+            let guard: Expr = parse_quote! { #ask() != #id && #rest };
             arm.guard = Some((Default::default(), Box::new(guard)));
         }
     }

@@ -44,8 +44,7 @@ pub(super) struct Judged {
     pub(super) capacity: f64,
     /// What all closed loops did.
     pub(super) closed: Vec<f64>,
-    pub(super) share: f64,
-    pub(super) probes: Vec<Probed>,
+    pub(super) found: Found,
 }
 
 impl Judged {
@@ -55,8 +54,7 @@ impl Judged {
         Self {
             capacity: given.unwrap_or(found.share * median),
             closed: closed.to_vec(),
-            share: found.share,
-            probes: found.probes,
+            found,
         }
     }
 
@@ -74,11 +72,11 @@ pub(super) fn shows_overestimate((level, _): &Measured) -> bool {
 pub(super) fn judge(judged: &Judged, levels: &[Measured], capacity: Capacity) -> Vec<String> {
     let mut failures = Vec::new();
     let remedy = if capacity == Capacity::Auto { "" } else { "; use --capacity auto" };
-    if judged.share < search::PLAUSIBLE {
+    if !judged.found.plausible() {
         failures.push(format!(
             "capacity {}/s is {} % of the closed-loop maximum {}/s; at least {} % was wanted{remedy}",
             num::signed(judged.capacity),
-            num::percent((judged.share * 1000.0).floor() / 10.0),
+            num::percent((judged.found.share * 1000.0).floor() / 10.0),
             num::signed(judged.closed_maximum()),
             num::percent(search::PLAUSIBLE * 100.0)
         ));
@@ -145,11 +143,11 @@ pub(super) fn outcome(
             closed_loop_maximum: closed_maximum,
             closed_loop_lowest: extreme(f64::min),
             closed_loop_highest: extreme(f64::max),
-            capacity_share: judged.share,
+            capacity_share: judged.found.share,
             closed_loop_afterwards: afterwards,
             searches,
             searched_again_for,
-            probes: judged.probes.iter().map(|&Probed { rate, held }| Probe { rate, held }).collect(),
+            probes: judged.found.probes.iter().map(|&Probed { rate, held }| Probe { rate, held }).collect(),
             saturated: levels.iter().any(|level| !level.held),
             knee: knee.and_then(|index| {
                 let (level, p99) = (&levels[index], points[index].p99?);
