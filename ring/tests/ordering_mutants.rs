@@ -9,6 +9,7 @@ use orderings::report::{self, Fate, Row};
 use orderings::{Mutant, places, root, run, scan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 
 const REPORT: &str = "docs/ORDERING_MUTANTS.md";
 const ARGUMENTS: &str = "docs/MEMORY_ORDERING.md";
@@ -118,8 +119,25 @@ fn mutate() {
     let only = std::env::var("RINGMAIN_MUTANTS").ok();
     let mut mutants = mutants();
     mutants.retain(|mutant| only.as_ref().is_none_or(|only| mutant.name.contains(only.as_str())));
-    let fates = run::run(&models, &mutants, |mutant, fate| println!("{}: {fate:?}", mutant.name));
-    let rows: Vec<_> = mutants.iter().zip(fates).map(|(mutant, fate)| Row::new(mutant, fate)).collect();
+    // What an earlier run found that did not come to its end.
+    let journal = std::env::var("RINGMAIN_MUTANTS_JOURNAL").expect("the script says where");
+    let known = report::parse(&fs::read_to_string(&journal).unwrap_or_default());
+    let is_known = |mutant: &Mutant| known.iter().any(|row| row.name == mutant.name);
+    let (before, now): (Vec<_>, Vec<_>) = mutants.into_iter().partition(is_known);
+    println!("{} mutants, of which {} were tried before", before.len() + now.len(), before.len());
+    let file = fs::File::options().create(true).append(true).open(&journal).expect("it can be written");
+    let fates = run::run(&models, &now, |mutant, fate| {
+        println!("{}: {fate:?}", mutant.name);
+        // One write a line, so that two threads' lines do not mix.
+        let line = report::line(&Row::new(mutant, fate.clone()));
+        (&file).write_all(line.as_bytes()).expect("it can be written");
+    });
+    let fate_before =
+        |mutant: &Mutant| known.iter().find(|row| row.name == mutant.name).map(|row| row.fate.clone());
+    let before = before.iter().filter_map(|mutant| Some(Row::new(mutant, fate_before(mutant)?)));
+    let mut rows: Vec<_> =
+        before.chain(now.iter().zip(fates).map(|(mutant, fate)| Row::new(mutant, fate))).collect();
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
     let mut count = BTreeMap::new();
     for row in &rows {
         *count.entry(if matches!(row.fate, Fate::Killed(_)) { "killed" } else { "survived" }).or_insert(0) +=

@@ -1,7 +1,6 @@
 //! What became of each mutant, as a page: written by a run, and read back by the test that keeps it honest.
 
 use super::Mutant;
-use std::fmt::Write as _;
 
 /// What became of a mutant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,14 +44,17 @@ pub fn render(rows: &[Row], models: usize) -> String {
         rows.len(),
         rows.len() - killed,
     );
-    for Row { name, change, at, fate } in rows {
-        let fate = match fate {
-            Fate::Killed(model) => format!("killed by `{model}`"),
-            Fate::Survived(ran, of) => format!("survived {ran} of {of} models: {LINK}"),
-        };
-        writeln!(page, "| `{name}` | {change} | `{at}` | {fate} |").expect("a string has room");
-    }
+    page.extend(rows.iter().map(line));
     page
+}
+
+/// A row's line.
+pub fn line(Row { name, change, at, fate }: &Row) -> String {
+    let fate = match fate {
+        Fate::Killed(model) => format!("killed by `{model}`"),
+        Fate::Survived(ran, of) => format!("survived {ran} of {of} models: {LINK}"),
+    };
+    format!("| `{name}` | {change} | `{at}` | {fate} |\n")
 }
 
 /// The rows of a page.

@@ -51,11 +51,7 @@ impl Judged {
     /// A share of what the closed loops did, or a rate beside them.
     pub(super) fn new(found: Found, given: Option<f64>, closed: &[f64]) -> Self {
         let median = num::median(closed).unwrap_or(0.0);
-        Self {
-            capacity: given.unwrap_or(found.share * median),
-            closed: closed.to_vec(),
-            found,
-        }
+        Self { capacity: given.unwrap_or(found.share * median), closed: closed.to_vec(), found }
     }
 
     fn closed_maximum(&self) -> f64 {
