@@ -54,6 +54,26 @@ model!(
 );
 
 model!(
+    /// Two calls that receive at once, and credit for one lease: together they begin one.
+    two_calls_share_the_credit_for_one_lease, broken by ["credit.reserve.acquire"], {
+        let clock = ManualClock::new();
+        let engine = Engine::builder().clock(clock.clock()).build();
+        let topic = TopicConfig::default().ring_slots(4).wait(WaitStrategy::Spin);
+        let topic = engine.create_topic("topic", topic).expect("new");
+        let config = SubscriptionConfig::default().max_outstanding_messages(1);
+        let subscription = topic.create_subscription("sub", config).expect("new");
+        let publisher = topic.publisher();
+        publisher.publish(Message::new("1")).unwrap();
+        publisher.publish(Message::new("2")).unwrap();
+        let other = subscription.clone();
+        let receives = spawn(move || other.try_recv().unwrap());
+        let mine = subscription.try_recv().unwrap();
+        let others = receives.join().unwrap();
+        assert_eq!(mine.iter().chain(&others).count(), 1);
+    }
+);
+
+model!(
     /// Nacked while it expires: it comes again once.
     nack_against_expiry, broken by ["slab.take.unchecked"], {
         let (engine, clock, _publisher, subscription) = small();

@@ -22,9 +22,10 @@ pub fn mutant() -> u32 {
 
 /// Tests that run together: a program, and which of its modules.
 pub(crate) struct Program {
+    pub(crate) name: String,
     pub(crate) path: PathBuf,
-    /// The module; none means all of the program.
-    pub(crate) module: Option<&'static str>,
+    /// Whether the name is that of a module; otherwise it is all of a program.
+    pub(crate) is_module: bool,
 }
 
 /// What mutants are of.
@@ -94,8 +95,10 @@ pub(crate) fn copy(
     }
     let mut files = Vec::new();
     for name in subject.crates {
-        for part in ["src", "tests", "benches", "examples"] {
-            collect(&Path::new(name).join(part), &mut files)?;
+        for part in ["src", "tests", "benches", "examples"].map(|part| Path::new(name).join(part)) {
+            if part.is_dir() {
+                collect(&part, &mut files)?;
+            }
         }
         files.push(Path::new(name).join("Cargo.toml"));
     }
@@ -161,11 +164,15 @@ pub(crate) fn tests(
         let message: Value = serde_json::from_str(line)?;
         if let Some(program) = message["executable"].as_str() {
             let path = PathBuf::from(program);
-            let all = |module| Program { path: path.clone(), module };
-            match message["target"]["name"].as_str() {
-                Some("suite") => modules.extend(subject.modules.iter().map(|module| all(Some(*module)))),
-                Some(name) if subject.programs.contains(&name) => rest.push(all(None)),
-                _ => programs.push(all(None)),
+            let name = message["target"]["name"].as_str().unwrap_or_default();
+            let tests =
+                |name: &str, is_module| Program { name: name.to_owned(), path: path.clone(), is_module };
+            if name == "suite" {
+                modules.extend(subject.modules.iter().map(|module| tests(module, true)));
+            } else if subject.programs.contains(&name) {
+                rest.push(tests(name, false));
+            } else {
+                programs.push(tests("unit tests", false));
             }
         }
         if message["message"]["level"] == "error" {

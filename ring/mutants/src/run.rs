@@ -25,9 +25,9 @@ pub(crate) fn all(mutants: &[&Mutant], programs: &[Program]) -> Result<Vec<(u32,
     for program in programs {
         let start = Instant::now();
         if run(program, 0)? != Outcome::Passes {
-            return Err(format!("{} fails without a mutant", name(program)).into());
+            return Err(format!("{} fails without a mutant", program.name).into());
         }
-        println!("{}: {:?}", name(program), start.elapsed());
+        println!("{}: {:?}", program.name, start.elapsed());
     }
     let (next, found) = (Mutex::new(mutants.iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -48,13 +48,9 @@ pub(crate) fn all(mutants: &[&Mutant], programs: &[Program]) -> Result<Vec<(u32,
     Ok(found.into_inner().unwrap_or_default())
 }
 
-fn name(program: &Program) -> &str {
-    program.module.unwrap_or("unit tests")
-}
-
 fn judge(mutant: &Mutant, programs: &[Program]) -> Outcome {
     // Those first that are most likely to notice.
-    let is_near = |program: &&Program| program.module.is_none_or(|module| mutant.file.contains(module));
+    let is_near = |program: &&Program| program.name == "unit tests" || mutant.file.contains(&program.name);
     let (near, far): (Vec<_>, Vec<_>) = programs.iter().partition(is_near);
     let found = near.into_iter().chain(far).map(|program| run(program, mutant.id).unwrap_or(Outcome::Fails));
     found.into_iter().find(|outcome| *outcome != Outcome::Passes).unwrap_or(Outcome::Passes)
@@ -66,7 +62,7 @@ fn run(program: &Program, id: u32) -> Result<Outcome, Box<dyn Error>> {
     let status = Command::new("sh")
         .args(["-c", script])
         .args([program.path.as_os_str(), PATIENCE.as_ref(), "--test-threads=4".as_ref()])
-        .args(program.module.map(|module| format!("{module}::")))
+        .args(program.is_module.then(|| format!("{}::", program.name)))
         .env("RINGMAIN_MUTANT", id.to_string())
         .env("RINGMAIN_MODEL_CASES", "60")
         .stdin(Stdio::null())
