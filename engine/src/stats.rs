@@ -97,6 +97,8 @@ pub(crate) struct Counters {
     pub(crate) dropped: AtomicU64,
     pub(crate) discarded: AtomicU64,
     pub(crate) panics: AtomicU64,
+    /// In a line of its own, too. Messages delivered in place and acked at once: taken, delivered and acked in one addition a batch.
+    pub(crate) in_place: CachePadded<AtomicU64>,
     /// Other messages taken from the ring.
     pub(crate) taken: AtomicU64,
 }

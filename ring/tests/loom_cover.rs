@@ -128,8 +128,8 @@ model!(
 );
 
 model!(
-    /// Detached under a turn that has met it already: the turn's end goes by where it was met, but not once it is told.
-    cover_detach_after_its_claim, broken by ["cover.end.looks_once", "cover.detach_leaves_no_word"], {
+    /// Detached under a turn that has looked at it already.
+    cover_detach_after_its_claim, broken by ["cover.detach_leaves_no_word", "cover.detach_not_refreshed"], {
         let ring = parking(1);
         let mut cover = ring.cover();
         let cursor = ring.shared_cursor();
@@ -147,7 +147,7 @@ model!(
 
 model!(
     /// Another consumer moves the cursor after the turn has met it, and the cover will not turn again.
-    cover_caught_up_after_its_claim, broken by ["cover.end.looks_once", "cover.busy_is_not_told"], {
+    cover_caught_up_after_its_claim, broken by ["cover.busy_is_not_told", "cover.not_helped"], {
         let ring = parking(1);
         let mut cover = ring.cover();
         let cursor = ring.shared_cursor();

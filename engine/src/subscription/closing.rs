@@ -124,7 +124,7 @@ impl SubscriptionInner {
         let unread = self.unread();
         self.note_skipped();
         let counters = &self.counters;
-        let in_place = read(&self.in_place);
+        let in_place = read(&counters.in_place);
         let (dropped, filtered) = (read(&counters.dropped), read(&counters.filtered));
         SubscriptionStats {
             accepted: read(&counters.taken) + in_place + filtered + dropped + unread + read(&self.given_up),

@@ -68,8 +68,6 @@ struct Member {
 
 struct Served {
     subscription: Arc<SubscriptionInner>,
-    /// Whether it has message ordering.
-    ordered: bool,
     handler: Box<dyn Handler>,
     lagged: Option<Box<dyn FnMut(u64) + Send>>,
     /// Messages being handled, with message ordering.
@@ -138,7 +136,7 @@ impl Dispatcher {
             debug_assert!(added.is_ok(), "the set was chosen by the receiver's channel");
             set.members.push(Member { served: index, subscription: Arc::clone(&subscription) });
         }
-        self.served.push(Served { subscription, ordered, handler, lagged, taken: Vec::new() });
+        self.served.push(Served { subscription, handler, lagged, taken: Vec::new() });
         self
     }
 
@@ -152,20 +150,15 @@ impl Dispatcher {
         let mut count = 0;
         for served in served.iter_mut() {
             count += served.again();
-            if served.ordered {
+            if served.subscription.config.message_ordering {
                 count += served.in_order(limit);
-                served.subscription.held.ring_had_turn();
             }
         }
         for set in sets.iter_mut() {
             let Set { cursors, shard, members } = set;
             let mut turn = || {
                 cursors.turn_by(
-                    |member| {
-                        let held = &members[member].subscription.held;
-                        held.ring_had_turn();
-                        held.room().min(limit) // a handler may nack all that it gets at once
-                    },
+                    |member| members[member].subscription.room_to_hold().min(limit),
                     |member, event| served[members[member].served].handle(*shard, event),
                 )
             };
@@ -181,13 +174,13 @@ impl Dispatcher {
             }
             count += handled;
         }
-        if count == 0 {
-            // It was the rings' turn, and there was nothing on them.
-            for served in served {
-                if served.subscription.held.ready() > 0 {
-                    count += served.again();
-                    served.subscription.held.ring_had_turn();
-                }
+        let nothing = count == 0;
+        for served in served {
+            served.subscription.held.ring_had_turn();
+            // It was the ring's turn, and there was nothing on it.
+            if nothing && served.subscription.held.ready() > 0 {
+                count += served.again();
+                served.subscription.held.ring_had_turn();
             }
         }
         count
@@ -268,7 +261,7 @@ impl Dispatcher {
         }
         for served in served {
             notifies.push(&served.subscription.changed);
-            if served.ordered {
+            if served.subscription.config.message_ordering {
                 served.subscription.add_notifies(stuck, &mut notifies);
             }
         }
@@ -287,7 +280,7 @@ impl Served {
     #[inline]
     fn again(&mut self) -> usize {
         self.subscription.expire_due();
-        if self.subscription.held.is_full() && self.subscription.receivers.iter().any(Receiver::is_detached) {
+        if self.subscription.holds_enough() && self.subscription.receivers.iter().any(Receiver::is_detached) {
             self.subscription.shut(); // by its overflow policy: with no room to hold more, no turn would tell
         }
         if let Some(lost) = self.subscription.take_lagged() {
@@ -307,7 +300,7 @@ impl Served {
     /// With message ordering: takes what may be delivered now and handles it. Returns how many there were.
     fn in_order(&mut self, limit: usize) -> usize {
         let Self { subscription, handler, taken, .. } = self;
-        let most = subscription.held.room().min(limit);
+        let most = subscription.room_to_hold().min(limit);
         match subscription.take(most, false, true, |message| taken.push(message)) {
             Ok(_) => {}
             Err(RecvError::Lagged(lost)) => {
@@ -348,6 +341,12 @@ impl SubscriptionInner {
     /// Whether there is something for an in-place reader.
     fn has_unhandled(&self, stuck: bool) -> bool {
         !self.is_shut() && self.has_work(stuck)
+    }
+
+    /// How many more messages may be held, all of which a handler may nack at once.
+    #[inline]
+    fn room_to_hold(&self) -> usize {
+        if self.holds_enough() { 0 } else { self.config.max_held_messages - self.held.len() }
     }
 
     /// A dispatcher whose turns these are handles messages of this.

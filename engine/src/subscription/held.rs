@@ -15,37 +15,26 @@ use crate::record::{Held, Received};
 use ringmain_ring::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, broken, lock, ordering};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::mem::offset_of;
 
-/// (In this order: what a dispatcher looks at in each turn comes first, see `SubscriptionInner`.)
 #[derive(Debug)]
-#[repr(C)]
 pub(crate) struct HeldMessages {
     /// All of them.
     count: AtomicUsize,
-    /// May be held, of messages.
-    most: usize,
-    ready: AtomicUsize,
-    /// Whether so much is held that nothing more is to be taken from the rings.
-    full: AtomicBool,
-    /// Whether the ring had its turn since the last round began.
-    ring_had_turn: AtomicBool,
-    /// Whether somebody tries again what is parked.
-    pub(super) retrying: AtomicBool,
     /// Calls that end leases and may bring messages here: what is no longer leased, and not here yet, is not nowhere.
     coming: AtomicUsize,
+    /// Whether somebody tries again what is parked.
+    pub(super) retrying: AtomicBool,
     bytes: AtomicUsize,
-    most_bytes: usize,
+    ready: AtomicUsize,
     /// All but those that are parked.
     deliverable: AtomicUsize,
     parked: AtomicUsize,
     /// Raised whenever something has come here to be delivered. Tells whether something did between two looks.
     returned: AtomicUsize,
+    /// Whether the ring had its turn since the last round began.
+    ring_had_turn: AtomicBool,
     store: Mutex<Store>,
 }
-
-/// How much of it a dispatcher looks at in each turn.
-pub(super) const GLANCE: usize = offset_of!(HeldMessages, retrying);
 
 #[derive(Debug, Default)]
 pub(crate) struct Store {
@@ -93,6 +82,23 @@ impl Ord for Waiting {
     }
 }
 
+impl Default for HeldMessages {
+    fn default() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            coming: AtomicUsize::new(0),
+            retrying: AtomicBool::new(false),
+            bytes: AtomicUsize::new(0),
+            ready: AtomicUsize::new(0),
+            deliverable: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
+            returned: AtomicUsize::new(0),
+            ring_had_turn: AtomicBool::new(true),
+            store: Mutex::new(Store::default()),
+        }
+    }
+}
+
 impl Store {
     fn len(&self) -> usize {
         self.ready.len() + self.waiting.len() + self.parked_len() + self.behind
@@ -135,37 +141,6 @@ impl Store {
 }
 
 impl HeldMessages {
-    /// None yet, and at most so many of so many bytes; what comes is held all the same.
-    pub(super) fn new(most: usize, most_bytes: usize) -> Self {
-        Self {
-            count: AtomicUsize::new(0),
-            most,
-            ready: AtomicUsize::new(0),
-            full: AtomicBool::new(most == 0 || most_bytes == 0),
-            ring_had_turn: AtomicBool::new(true),
-            retrying: AtomicBool::new(false),
-            coming: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            most_bytes,
-            deliverable: AtomicUsize::new(0),
-            parked: AtomicUsize::new(0),
-            returned: AtomicUsize::new(0),
-            store: Mutex::new(Store::default()),
-        }
-    }
-
-    /// Whether so much is held that nothing more is taken from the rings.
-    #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
-    }
-
-    /// How many more messages may be held.
-    #[inline]
-    pub(super) fn room(&self) -> usize {
-        if self.is_full() { 0 } else { self.most.saturating_sub(self.len()) }
-    }
-
     /// How many are held.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -233,14 +208,11 @@ impl HeldMessages {
     }
 
     fn count(&self, store: &Store) {
-        let count = store.len();
-        self.count.store(count, Ordering::Relaxed);
+        self.count.store(store.len(), Ordering::Relaxed);
         self.bytes.store(store.bytes, Ordering::Relaxed);
-        let full = (count >= self.most || store.bytes >= self.most_bytes) && !broken("held.unbounded");
-        self.full.store(full, Ordering::Relaxed);
         self.ready.store(store.ready.len(), Ordering::Relaxed);
         let parked = store.parked_len();
-        self.deliverable.store(count - parked, Ordering::Relaxed);
+        self.deliverable.store(store.len() - parked, Ordering::Relaxed);
         self.parked.store(parked, Ordering::Relaxed);
     }
 

@@ -159,7 +159,7 @@ impl Tally {
             add(&counters.filtered, self.filtered);
         }
         if self.nacked == 0 {
-            add(&subscription.in_place, delivered);
+            add(&counters.in_place, delivered);
             return;
         }
         add(&counters.taken, delivered);

@@ -2,7 +2,7 @@
 
 use super::credit::ByteCredit;
 use super::dead_letter::DeadLetters;
-use super::held::{GLANCE, HeldMessages};
+use super::held::HeldMessages;
 use super::housekeeper::Housekeeper;
 use super::turns::Turns;
 use crate::config::SubscriptionConfig;
@@ -16,7 +16,6 @@ use ringmain_ring::sync::{
 };
 use ringmain_ring::{Notify, Slab, spin_until, wait_any};
 use std::hash::BuildHasher;
-use std::mem::offset_of;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -31,50 +30,39 @@ pub(crate) struct Lease {
     pub(crate) attempt: u32,
 }
 
-/// (In this order: a dispatcher that serves many has none of them in its nearest cache when their turn comes, and every line
-/// that a turn looks at is brought there once more. Measured: docs/decisions/0010.)
 #[derive(Debug)]
-#[repr(C)]
 pub(crate) struct SubscriptionInner {
-    /// Nothing is due before this, on the engine's clock: no lease ends, no backoff.
-    pub(super) due: AtomicU64,
-    /// A gap that was met behind messages, and is still to be told.
-    pub(super) lagged: AtomicU64,
-    pub(crate) held: HeldMessages,
-    pub(crate) topic: Arc<TopicInner>,
-    /// One a shard.
-    pub(crate) receivers: Box<[Receiver<Record>]>,
-    pub(super) filter: Option<Filter>,
-    /// Messages delivered in place and acked at once: taken, delivered and acked in one addition a batch. Not among the
-    /// counters, which are in other lines.
-    pub(super) in_place: AtomicU64,
-    pub(super) shut: AtomicBool,
-    pub(super) expiring: AtomicBool,
-    pub(crate) counters: Counters,
     pub(crate) name: String,
     /// A number that no other subscription of the process has.
     pub(super) serial: u64,
     pub(crate) config: SubscriptionConfig,
+    pub(crate) topic: Arc<TopicInner>,
+    /// One a shard.
+    pub(crate) receivers: Box<[Receiver<Record>]>,
+    pub(super) filter: Option<Filter>,
     pub(super) dead_letter: Option<DeadLetters>,
     /// Which shard to take from next.
     pub(super) next: AtomicUsize,
     /// How much credit calls to `receive` have reserved that are under way.
     pub(super) receiving: AtomicUsize,
+    /// A gap that was met behind messages, and is still to be told.
+    pub(super) lagged: AtomicU64,
     pub(crate) leases: Slab<Lease>,
     pub(crate) credit: ByteCredit,
+    pub(crate) held: HeldMessages,
+    pub(crate) counters: Counters,
+    /// Nothing is due before this, on the engine's clock: no lease ends, no backoff.
+    pub(super) due: AtomicU64,
+    pub(super) expiring: AtomicBool,
     /// Notified when something is held, or credit came back, or the subscription was shut.
     pub(crate) changed: Notify,
+    pub(super) shut: AtomicBool,
     /// What was unread when it was shut.
     pub(super) given_up: AtomicU64,
     pub(super) housekeeper: OnceLock<Arc<Housekeeper>>,
     /// Of the dispatchers that serve this.
     pub(super) dispatchers: Mutex<Vec<Weak<Turns>>>,
 }
-
-/// All that is looked at in each turn, though nothing has come of it, is in one line.
-const _: () = assert!(
-    offset_of!(SubscriptionInner, held) + GLANCE <= 64 && align_of::<SubscriptionInner>().is_multiple_of(64)
-);
 
 impl SubscriptionInner {
     pub(crate) fn new(
@@ -103,13 +91,13 @@ impl SubscriptionInner {
             filter,
             dead_letter: config.dead_letter.as_ref().map(DeadLetters::new),
             credit: ByteCredit::new(config.max_outstanding_bytes, config.allow_excess),
+            config,
             next: AtomicUsize::new(0),
             receiving: AtomicUsize::new(0),
             lagged: AtomicU64::new(0),
             leases: Slab::new(),
-            held: HeldMessages::new(config.max_held_messages, config.max_held_bytes),
+            held: HeldMessages::default(),
             counters: Counters::default(),
-            in_place: AtomicU64::new(0),
             due: AtomicU64::new(u64::MAX),
             expiring: AtomicBool::new(false),
             changed: Notify::new(),
@@ -117,7 +105,6 @@ impl SubscriptionInner {
             given_up: AtomicU64::new(0),
             housekeeper: OnceLock::new(),
             dispatchers: Mutex::new(Vec::new()),
-            config,
         })
     }
 
@@ -141,7 +128,7 @@ impl SubscriptionInner {
             || self.lagged.load(Ordering::Relaxed) != 0
             || self.receivers.iter().any(|receiver| {
                 // When enough is held, what is on the ring is not to be had; but a detach is to be told.
-                if self.held.is_full() { receiver.is_detached() } else { receiver.has_work() }
+                if self.holds_enough() { receiver.is_detached() } else { receiver.has_work() }
             })
     }
 

@@ -102,7 +102,7 @@ impl SubscriptionInner {
         if self.is_shut() && !already {
             return Err(RecvError::Detached); // a gap that was still to be told went with the backlog
         }
-        if self.held.is_full() {
+        if self.holds_enough() {
             // Not to be read; but to be told if that was too much for the overflow policy.
             let detached = !already && self.receivers.iter().any(Receiver::is_detached);
             return if detached { Err(self.receive_error(ReceiveError::Detached)) } else { Ok(0) };
@@ -136,7 +136,7 @@ impl SubscriptionInner {
                         Ok((seen, taken)) => {
                             count += taken;
                             looks -= seen.clamp(1, looks);
-                            if taken < seen && self.held.is_full() {
+                            if taken < seen && self.holds_enough() {
                                 break 'taking;
                             }
                         }
@@ -223,12 +223,19 @@ impl SubscriptionInner {
         self.filter.as_ref().is_none_or(|filter| filter.matches(record.attributes()))
     }
 
+    /// Whether so much is held that nothing more is taken from the rings.
+    pub(super) fn holds_enough(&self) -> bool {
+        !broken("held.unbounded")
+            && (self.held.len() >= self.config.max_held_messages
+                || self.held.bytes() >= self.config.max_held_bytes)
+    }
+
     /// How many messages may be taken at once, when `coming` may be held as well: with message ordering, all of them may
     /// have to queue behind others of their keys.
     #[inline]
     fn room_behind_keys(&self, coming: usize) -> usize {
         if self.config.message_ordering && !broken("keys.unbounded") {
-            self.held.room().saturating_sub(coming)
+            self.config.max_held_messages.saturating_sub(self.held.len().saturating_add(coming))
         } else {
             usize::MAX
         }

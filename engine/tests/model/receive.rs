@@ -75,6 +75,12 @@ impl Model {
     pub(crate) fn begin(&mut self, sub: usize, way: Way) -> Check<Call> {
         self.expire(sub)?;
         let now = self.now;
+        let model = &self.subs[sub];
+        // A dispatcher that would take nothing from the ring looks whether that is still there: what others publish from
+        // here on, this subscription has no part in.
+        if matches!(way, Way::InPlace(_)) && !model.shut && model.is_doomed() && model.is_held_full().0 {
+            self.notice_detached(sub)?;
+        }
         let model = &mut self.subs[sub];
         let bytes = model.leased_bytes();
         let credit = model.settings.max_messages.saturating_sub(model.leases.len());

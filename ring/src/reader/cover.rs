@@ -255,7 +255,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         lock(&self.shared.cursors).push(cursor.clone());
         drop(control);
         self.cursors.push(cursor);
-        self.end(None);
+        self.end();
         Ok(self.cursors.len() - 1)
     }
 
@@ -269,7 +269,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         let cursor = self.cursors.swap_remove(index);
         lock(&self.shared.cursors).swap_remove(index);
         self.release(&cursor);
-        self.end(None);
+        self.end();
         Some(cursor)
     }
 
@@ -282,12 +282,11 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         }
     }
 
-    /// Ends the turn. Where the earliest cursor stood may be `known`; if somebody left word, it is looked for all the same.
+    /// Ends the turn.
     #[inline]
-    pub(super) fn end(&mut self, mut known: Option<Option<Sequence>>) {
+    pub(super) fn end(&mut self) {
         let Self { shared, cursors, .. } = self;
-        let again = known.filter(|_| broken("cover.end.looks_once"));
-        shared.end(|| known.take().or(again).unwrap_or_else(|| earliest(cursors)));
+        shared.end(|| earliest(cursors));
         self.in_turn = false;
     }
 
@@ -333,7 +332,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
             shared.resting.store(ready == 0, Ordering::Relaxed);
         }
         gather.after(ready, end, look);
-        Turn::new(self)
+        Turn { cover: self }
     }
 
     /// Whether something was published since the last turn: a hint that takes no turn, for whoever looks all the time.
@@ -359,7 +358,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Drop for Cover<T, S> {
             self.release(&cursor);
         }
         // The gate is given back with the last handle on `shared`; off the list from here on.
-        self.end(None);
+        self.end();
     }
 }
 

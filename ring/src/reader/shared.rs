@@ -17,8 +17,6 @@ use std::sync::{Arc, Weak};
 /// one dropped detaches it, and so does [`detach`](Self::detach), whoever else holds one.
 pub struct SharedCursor<T: Send + Sync + 'static, S: Sequencer> {
     pub(super) inner: Arc<Inner<T, S>>,
-    /// The gate's number, here as well: who serves many cursors and has the ring does without a look at `inner`.
-    pub(super) gate: usize,
 }
 
 pub(super) struct Inner<T: Send + Sync + 'static, S: Sequencer> {
@@ -40,7 +38,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
         let (gate, _start) = core.gates.attach(Kind::Lossless, || core.sequencer.tail());
         core.notify_attached();
         let inner = Inner { core: Arc::clone(core), gate, covers: Mutex::new(Vec::new()) };
-        Self { inner: Arc::new(inner), gate }
+        Self { inner: Arc::new(inner) }
     }
 
     /// The sequence that is taken next.
@@ -170,7 +168,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
 
 impl<T: Send + Sync + 'static, S: Sequencer> Clone for SharedCursor<T, S> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), gate: self.gate }
+        Self { inner: Arc::clone(&self.inner) }
     }
 }
 

@@ -136,7 +136,14 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// A file's text without its comments and its unit tests, which stand at its end. Strings stay, for names are strings.
 fn code(text: &str) -> String {
-    let tests = ["#[cfg(test)]\nmod ", "#[cfg(all(test"].iter().filter_map(|start| text.find(start)).min();
+    // (A module of tests in a file of its own is declared anywhere.)
+    let attribute =
+        |at: usize| ["#[cfg(test)]", "#[cfg(all(test"].iter().any(|cfg| text[at..].starts_with(cfg));
+    let opens = |at: usize| {
+        let module = text[at..].lines().nth(1).unwrap_or_default();
+        module.starts_with("mod ") && module.ends_with('{')
+    };
+    let tests = text.match_indices("#[cfg(").map(|(at, _)| at).find(|at| attribute(*at) && opens(*at));
     let mut kept = String::with_capacity(text.len());
     for line in text[..tests.unwrap_or(text.len())].lines() {
         let mut quoted = false;
