@@ -128,42 +128,6 @@ model!(
 );
 
 model!(
-    /// Detached under a turn that has looked at it already.
-    cover_detach_after_its_claim, broken by ["cover.detach_leaves_no_word", "cover.detach_not_refreshed"], {
-        let ring = parking(1);
-        let mut cover = ring.cover();
-        let cursor = ring.shared_cursor();
-        cover.add(cursor.clone()).unwrap();
-        ring.try_publish(1).unwrap();
-        let turn = cover.turn();
-        assert!(turn.claim(0, 0).is_none());
-        let producer = spawn(move || ring.publish(2).unwrap());
-        let detacher = spawn(move || cursor.detach());
-        drop(turn);
-        assert!(detacher.join().unwrap());
-        producer.join().unwrap();
-    }
-);
-
-model!(
-    /// Another consumer moves the cursor after the turn has met it, and the cover will not turn again.
-    cover_caught_up_after_its_claim, broken by ["cover.busy_is_not_told", "cover.not_helped"], {
-        let ring = parking(1);
-        let mut cover = ring.cover();
-        let cursor = ring.shared_cursor();
-        cover.add(cursor.clone()).unwrap();
-        ring.try_publish(1).unwrap();
-        let turn = cover.turn();
-        assert!(turn.claim(0, 0).is_none());
-        let producer = spawn(move || ring.publish(2).unwrap());
-        assert_eq!(take(&cursor), [1]);
-        drop(turn);
-        producer.join().unwrap();
-        drop(cover);
-    }
-);
-
-model!(
     /// Detached under a turn that has read from it: what was read stays until the turn ends.
     cover_detach_keeps_what_is_read, broken by ["cover.detach_waits", "cover.end.release"], {
         let ring = spinning(1);
