@@ -86,6 +86,8 @@ fn up_to_ninety_percent_of_the_capacity_spinning_latency_has_one_mode() {
     }
     if clean == 0 {
         // That the machine moves is not the engine's fault, and what a level looks like then tells nothing of it.
-        eprintln!("not judged: the machine left no level of {RUNS} runs alone; run this test when it is quieter");
+        eprintln!(
+            "not judged: the machine left no level of {RUNS} runs alone; run this test when it is quieter"
+        );
     }
 }
