@@ -123,23 +123,20 @@ fn mutate() {
     mutants.retain(|mutant| only.as_ref().is_none_or(|only| mutant.name.contains(only.as_str())));
     // What an earlier run found that did not come to its end.
     let journal = std::env::var("RINGMAIN_MUTANTS_JOURNAL").expect("the script says where");
-    let known = report::parse(&fs::read_to_string(&journal).unwrap_or_default());
-    let is_known = |mutant: &Mutant| known.iter().any(|row| row.name == mutant.name);
-    let (before, now): (Vec<_>, Vec<_>) = mutants.into_iter().partition(is_known);
-    println!("{} mutants, of which {} were tried before", before.len() + now.len(), before.len());
+    let rows = report::parse(&fs::read_to_string(&journal).unwrap_or_default());
+    let mut known: BTreeMap<_, _> = rows.into_iter().map(|row| (row.name, row.fate)).collect();
+    let untried: Vec<_> =
+        mutants.iter().filter(|mutant| !known.contains_key(&mutant.name)).cloned().collect();
+    println!("{} mutants, of which {} are to be tried", mutants.len(), untried.len());
     let file = fs::File::options().create(true).append(true).open(&journal).expect("it can be written");
-    let fates = run::run(&models, &now, |mutant, fate| {
+    let fates = run::run(&models, &untried, |mutant, fate| {
         println!("{}: {fate:?}", mutant.name);
         // One write a line, so that two threads' lines do not mix.
         let line = report::line(&Row::new(mutant, fate.clone()));
         (&file).write_all(line.as_bytes()).expect("it can be written");
     });
-    let fate_before =
-        |mutant: &Mutant| known.iter().find(|row| row.name == mutant.name).map(|row| row.fate.clone());
-    let before = before.iter().filter_map(|mutant| Some(Row::new(mutant, fate_before(mutant)?)));
-    let mut rows: Vec<_> =
-        before.chain(now.iter().zip(fates).map(|(mutant, fate)| Row::new(mutant, fate))).collect();
-    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    known.extend(untried.into_iter().map(|mutant| mutant.name).zip(fates));
+    let rows: Vec<_> = mutants.iter().map(|mutant| Row::new(mutant, known[&mutant.name].clone())).collect();
     let mut count = BTreeMap::new();
     for row in &rows {
         *count.entry(if matches!(row.fate, Fate::Killed(_)) { "killed" } else { "survived" }).or_insert(0) +=
