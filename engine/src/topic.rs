@@ -63,6 +63,9 @@ pub(crate) struct TopicInner {
     special: AtomicBool,
 }
 
+/// In bytes. Of a kilobyte each, messages come slowly enough for that (measured: docs/decisions/0020).
+const FETCH_AHEAD: usize = 128;
+
 const RINGS_EXIST: u64 = 1 << 63;
 
 impl TopicInner {
@@ -188,6 +191,7 @@ impl TopicInner {
         let start = given;
         let shard = |_| {
             let channel = ChannelBuilder::new(self.config.ring_slots)
+                .fetch_ahead(FETCH_AHEAD)
                 .start(Sequence::new(start))
                 .wait(self.config.wait)
                 .build(Record::default)?;

@@ -259,6 +259,11 @@ impl ChannelBuilder {
         Self(self.0.wait(wait))
     }
 
+    /// How far ahead publishers ask for the cache lines of the slots to come, in bytes; see [`Builder::fetch_ahead`].
+    pub fn fetch_ahead(self, bytes: usize) -> Self {
+        Self(self.0.fetch_ahead(bytes))
+    }
+
     /// Makes the channel; every slot begins with a `value()`.
     ///
     /// # Errors

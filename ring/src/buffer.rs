@@ -13,7 +13,6 @@
 //! (measured: docs/decisions/0004).
 
 mod block;
-mod prefetch;
 
 use crate::sync::{Ordering, before_fence, broken, fence, ordering};
 use block::Block;

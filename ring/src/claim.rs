@@ -80,7 +80,9 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         if self.written == self.count {
             return Err(value);
         }
-        let slot = self.claimant.core().slots.0.slot(self.start.plus(self.written));
+        let slots = &self.claimant.core().slots.0;
+        slots.fetch_ahead(self.start.plus(self.written));
+        let slot = slots.slot(self.start.plus(self.written));
         // SAFETY: the claim is ours (see `new`) and this slot of it is not yet published.
         let old = unsafe { slot.replace(value) };
         written_one(&self.claimant, self.start, &mut self.written);
@@ -110,7 +112,9 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         if self.written == self.count {
             return Err(ClaimError::Full);
         }
-        let slot = self.claimant.core().slots.0.slot(self.start.plus(self.written));
+        let slots = &self.claimant.core().slots.0;
+        slots.fetch_ahead(self.start.plus(self.written));
+        let slot = slots.slot(self.start.plus(self.written));
         // SAFETY: the claim is ours (see `new`), this slot of it is not yet published, and the reference ends here.
         let result = write(unsafe { slot.value_mut() });
         written_one(&self.claimant, self.start, &mut self.written);
@@ -135,6 +139,7 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         for run in [head, tail] {
             for slot in run {
                 let sequence = start.plus(*written);
+                claimant.core().slots.0.fetch_ahead_in_loop(sequence);
                 // SAFETY: the claim is ours (see `new`), and this slot of it is not yet published.
                 if !write(sequence, unsafe { slot.value_mut() }) {
                     return;

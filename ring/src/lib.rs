@@ -35,6 +35,7 @@ mod gating;
 #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))))]
 mod membarrier;
 mod owner;
+mod prefetch;
 mod reader;
 mod ring;
 mod sequence;

@@ -48,15 +48,9 @@ struct GateCache {
 }
 
 impl<T, S: Sequencer> Core<T, S> {
-    pub(crate) fn new(
-        capacity: usize,
-        start: Sequence,
-        wait: WaitStrategy,
-        value: impl FnMut() -> T,
-        stamp: impl FnMut(usize) -> S::Stamp,
-    ) -> Self {
+    pub(crate) fn new(slots: Slots<T, S::Stamp>, start: Sequence, wait: WaitStrategy) -> Self {
         Self {
-            slots: SlotsOf(Slots::new(capacity, value, stamp)),
+            slots: SlotsOf(slots),
             sequencer: S::new(start),
             gates: Gates::new(),
             predicates: Predicates::new(),

@@ -3,8 +3,19 @@
 //! The stamp stands *beside* the value so that the one cache miss of a reader brings both. Who may touch which slot
 //! when is decided elsewhere (claims and gates); the two unsafe methods here say what they need from there.
 
+use crate::prefetch::to_write;
 use crate::sequence::Sequence;
 use crate::sync::UnsafeCell;
+
+const LINE: usize = 64;
+
+/// Of a large slot, a producer asks for so many lines and one. Further on the core has seen that somebody writes one line
+/// after the other, and asks by itself.
+const MOST_LINES: usize = 3;
+
+const fn slots_in_a_line(size: usize) -> u64 {
+    if size == 0 || size > LINE { 1 } else { (LINE / size) as u64 }
+}
 
 #[derive(Debug)]
 #[repr(C)]
@@ -53,6 +64,8 @@ pub(crate) type Run<'a, T, Stamp> = &'a [Slot<T, Stamp>];
 pub(crate) struct Slots<T, Stamp> {
     slots: Box<[Slot<T, Stamp>]>,
     mask: usize,
+    /// How many slots ahead of what it writes a producer asks for lines.
+    ahead: u64,
 }
 
 // SAFETY: a slot's value is written by one producer, then shared by reference among readers, then taken by another
@@ -62,16 +75,20 @@ unsafe impl<T: Send + Sync, Stamp: Sync> Sync for Slots<T, Stamp> {}
 unsafe impl<T: Send, Stamp: Send> Send for Slots<T, Stamp> {}
 
 impl<T, Stamp> Slots<T, Stamp> {
-    /// `capacity` slots (a power of two); slot `i` starts with the stamp `stamp(i)`.
+    /// `capacity` slots (a power of two); slot `i` starts with the stamp `stamp(i)`. Producers ask for lines
+    /// so many bytes `ahead`.
     pub(crate) fn new(
         capacity: usize,
+        ahead: usize,
         mut value: impl FnMut() -> T,
         mut stamp: impl FnMut(usize) -> Stamp,
     ) -> Self {
         debug_assert!(capacity.is_power_of_two());
         let slots =
             (0..capacity).map(|i| Slot { stamp: stamp(i), value: UnsafeCell::new(value()) }).collect();
-        Self { slots, mask: capacity - 1 }
+        // Not so far that it meets the readers at the end of a lap.
+        let ahead = ahead.div_ceil(size_of::<Slot<T, Stamp>>().max(1)).min(capacity / 8) as u64;
+        Self { slots, mask: capacity - 1, ahead }
     }
 
     #[inline(always)]
@@ -84,6 +101,36 @@ impl<T, Stamp> Slots<T, Stamp> {
     pub(crate) fn slot(&self, sequence: Sequence) -> &Slot<T, Stamp> {
         // SAFETY: an index is masked to below the length, a power of two.
         unsafe { self.slots.get_unchecked(sequence.index(self.mask)) }
+    }
+
+    /// Asks for the lines of a slot that will be written soon after that of `sequence` to be brought to this core, to be
+    /// written. They were last with the readers, and to wait for them is most of what it costs to publish something small
+    /// (measured: docs/decisions/0020).
+    #[inline(always)]
+    pub(crate) fn fetch_ahead(&self, sequence: Sequence) {
+        let slot = self.slot(sequence.plus(self.ahead));
+        let first = std::ptr::from_ref(slot).cast::<u8>();
+        for line in 0..=(size_of::<Slot<T, Stamp>>() / LINE).min(MOST_LINES) {
+            to_write(first.wrapping_add(line * LINE));
+        }
+    }
+
+    /// As [`fetch_ahead`](Self::fetch_ahead), for the only producer: slots that share a line ask for it once. (Among several
+    /// producers, whoever asked may not be the one who writes; and what lies between two publishes makes the branch a bad
+    /// guess, which costs more than to ask.)
+    #[inline(always)]
+    pub(crate) fn fetch_ahead_in_row(&self, sequence: Sequence) {
+        if sequence.raw().is_multiple_of(const { slots_in_a_line(size_of::<Slot<T, Stamp>>()) }) {
+            self.fetch_ahead(sequence);
+        }
+    }
+
+    /// As [`fetch_ahead`](Self::fetch_ahead), for who writes many slots in a loop, where small ones should cost nothing more.
+    #[inline(always)]
+    pub(crate) fn fetch_ahead_in_loop(&self, sequence: Sequence) {
+        if const { size_of::<Slot<T, Stamp>>() >= LINE } {
+            self.fetch_ahead(sequence);
+        }
     }
 
     /// The slots of `from..to` in order, as two runs, since a range may cross the end of the slice. `to` is at most

@@ -5,7 +5,7 @@
 //! do not straddle two lines. No buffer shares a line with its neighbour, but for the last 8 bytes of one, which are left
 //! to the allocator: many keep a word before each block, and another line would be spent on it.
 
-use super::prefetch::to_write;
+use crate::prefetch::to_write;
 use crate::sync::{AtomicUsize, broken};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;

@@ -147,7 +147,9 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
             Err(ClaimError::Closed) => return Err(TryPublishError::Closed(value)),
             Err(_) => return Err(TryPublishError::Full(value)),
         };
-        let slot = self.core.slots.0.slot(sequence);
+        let slots = &self.core.slots.0;
+        slots.fetch_ahead(sequence);
+        let slot = slots.slot(sequence);
         // SAFETY: `claim_range` gave this sequence to us alone and acquired a gate past its slot's last lap.
         let old = unsafe { slot.replace(value) };
         self.stamp(sequence, 0);
@@ -226,7 +228,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     }
 
     /// Claims `count` sequences for the caller alone, and acquires a gate past the last lap of their slots.
-    #[inline]
+    #[inline(always)]
     fn claim_range(&self, count: u64, patient: bool) -> Result<Sequence, ClaimError> {
         let capacity = self.core.slots.0.capacity();
         let Multi { cursor, bias } = &self.core.sequencer;

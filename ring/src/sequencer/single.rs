@@ -125,6 +125,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
             Err(_) => return Err(TryPublishError::Full(value)),
         }
         let sequence = self.next;
+        self.core.slots.0.fetch_ahead_in_row(sequence);
         // SAFETY: we are the only producer, and `reserve` acquired a gate past the last lap of this slot.
         let old = unsafe { self.core.slots.0.slot(sequence).replace(value) };
         self.publish_to(sequence.plus(1));

@@ -48,6 +48,24 @@ fn one_producer_one_reader_every_value_in_order_across_the_wrap() {
 }
 
 #[test]
+fn how_far_ahead_producers_fetch_changes_nothing_that_is_read() {
+    for capacity in [1, 2, 64, 256] {
+        for bytes in [0, 1, 128, 1 << 20, usize::MAX] {
+            let builder = Builder::new(capacity).fetch_ahead(bytes);
+            let ring = builder.multi(|| [0u64; 9]).unwrap();
+            let (mut producer, single) = builder.single(|| 0u64).unwrap();
+            let (mut cursor, mut of_single) = (ring.cursor(), single.cursor());
+            for value in 0..3 * capacity as u64 {
+                ring.try_publish([value; 9]).unwrap();
+                producer.try_publish(value).unwrap();
+                assert_eq!(cursor.poll(2, |_, read| assert_eq!(*read, [value; 9])), 1);
+                assert_eq!(of_single.poll(2, |_, read| assert_eq!(*read, value)), 1);
+            }
+        }
+    }
+}
+
+#[test]
 fn many_producers_lose_and_repeat_nothing_and_keep_their_own_order() {
     for wait in [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park] {
         for start in starts() {

@@ -1,7 +1,8 @@
 //! `decisions`: the sketches behind the design decisions, compared in one run.
 //!
 //! Ringmain's decision records (docs/decisions) each say "measured". This binary is the measurement: one
-//! module per question, each a self-contained sketch of the alternatives, with nothing of the engine in it,
+//! module per question, each a self-contained sketch of the alternatives, with nothing of the engine in it
+//! (but `fetching`, which asks the ring, since that has it as a setting),
 //! so that a choice can be questioned again on another machine without building what lost.
 //! They use raw atomics, and `unsafe` where the alternatives need it.
 //!
@@ -21,6 +22,7 @@ mod availability;
 mod batcher;
 mod claim;
 mod fences;
+mod fetching;
 mod frees;
 mod gates;
 mod gathering;
@@ -55,7 +57,7 @@ struct Arguments {
 /// An experiment's name, its question, and what builds its cases.
 type Experiment = (&'static str, &'static str, fn() -> Vec<lab::Case>);
 
-const EXPERIMENTS: [Experiment; 8] = [
+const EXPERIMENTS: [Experiment; 9] = [
     ("availability", "How do readers learn that a slot of many producers is readable?", availability::cases),
     ("claim", "How do producers get their slots?", claim::cases),
     ("frees", "Who frees a 1 KB payload?", frees::cases),
@@ -67,6 +69,7 @@ const EXPERIMENTS: [Experiment; 8] = [
     ("gates", "What does finding the slowest of N cursors cost, and attaching N cursors?", gates::cases),
     ("fences", "Who pays for not losing a wake-up?", fences::cases),
     ("gathering", "Does a reader gain by letting the writer get ahead?", gathering::cases),
+    ("fetching", "Does a producer gain by asking for cache lines before it writes them?", fetching::cases),
     ("batcher", "How does enqueue batch without a timer?", batcher::cases),
 ];
 
