@@ -13,9 +13,42 @@ use crate::subscription::serving;
 use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::{ClaimError, Sequence, TryPublishError};
 use ringmain_ring::{Notify, spin_until, wait_any};
+use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 impl Publisher {
+    /// Has `write` fill a buffer of `len` bytes, and publishes it.
+    #[inline(always)]
+    pub(super) fn fill_and_commit(
+        &self,
+        len: usize,
+        wait: Wait,
+        write: impl FnOnce(&mut [u8]),
+        spares: &mut Spares,
+    ) -> Result<MessageId, Refusal> {
+        let mut draft = spares.take(len);
+        write(draft.resize(len));
+        draft.publish_time = self.topic.publish_time();
+        // Committed, it is on the ring, and there is nothing here to be dropped.
+        let mut record = ManuallyDrop::new(Record::new(draft));
+        let committed = self.commit(self.shard, &mut record, len, wait, spares);
+        if committed.is_err() {
+            spares.put(ManuallyDrop::into_inner(record));
+        }
+        committed
+    }
+
+    /// As [`fill_and_commit`](Self::fill_and_commit), by a thread that does not own this publisher's spares.
+    #[inline(never)]
+    pub(super) fn fill_others(
+        &self,
+        len: usize,
+        wait: Wait,
+        write: impl FnOnce(&mut [u8]),
+    ) -> Result<MessageId, Refusal> {
+        self.with_others(|spares| self.fill_and_commit(len, wait, write, spares))
+    }
+
     /// Publishes one record of so many bytes, or leaves it where it is, within the publisher's limits.
     ///
     /// What this returns fits into two registers, and must: a result that is passed through memory and read in wider

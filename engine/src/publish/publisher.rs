@@ -316,17 +316,11 @@ impl Publisher {
         if let Err(reason) = check_data(len) {
             return Err(PublishError::Invalid { message: (), reason });
         }
-        let committed = self.with_spares(|spares| {
-            let mut draft = spares.take(len);
-            write(draft.resize(len));
-            draft.publish_time = self.topic.publish_time();
-            let mut record = ManuallyDrop::new(Record::new(draft)); // as above
-            let committed = self.commit(self.shard, &mut record, len, wait, spares);
-            if committed.is_err() {
-                spares.put(ManuallyDrop::into_inner(record));
-            }
-            committed
-        });
+        // The usual case is compiled into the caller, where `len` may be known.
+        let committed = match self.own.enter() {
+            Some(mut own) => self.fill_and_commit(len, wait, write, &mut own),
+            None => self.fill_others(len, wait, write),
+        };
         committed.map_err(|refusal| refusal.of(()))
     }
 
@@ -336,6 +330,11 @@ impl Publisher {
         if let Some(mut own) = self.own.enter() {
             return publish(&mut own);
         }
+        self.with_others(publish)
+    }
+
+    /// As [`with_spares`](Self::with_spares), for a thread that may not use the owner's.
+    pub(super) fn with_others<R>(&self, publish: impl FnOnce(&mut Spares) -> R) -> R {
         match self.spares.try_lock() {
             Some(mut spares) => publish(&mut spares),
             None => publish(&mut Spares::default()),
