@@ -25,7 +25,6 @@ fn page(name: &str) -> String {
 }
 
 #[test]
-#[ignore = "the page is not whole yet: .ci/mutate-orderings --resume does it"]
 fn the_report_names_every_ordering_and_no_other() {
     let key = |name: &str, change: &str, at: &str| format!("{name}: {change} at {at}");
     let rows = report::parse(&page(REPORT));
@@ -41,7 +40,6 @@ fn the_report_names_every_ordering_and_no_other() {
 }
 
 #[test]
-#[ignore = "the page is not whole yet: .ci/mutate-orderings --resume does it"]
 fn every_survivor_is_justified_and_nothing_else_is() {
     let rows = report::parse(&page(REPORT));
     let survivors: BTreeSet<_> = rows
