@@ -9,7 +9,7 @@ use crate::engine::EngineInner;
 use crate::error::{Error, PublishError};
 use crate::filter::Filter;
 use crate::name;
-use crate::publish::{Lanes, Payloads, Publisher, threshold};
+use crate::publish::{Lanes, Payloads, Publisher, Returned, threshold};
 use crate::record::{MessageId, Record};
 use crate::stall::Stall;
 use crate::stats::TopicStats;
@@ -53,6 +53,7 @@ pub(crate) struct TopicInner {
     /// own, and a topic is to be cheap.)
     ended: OnceLock<Box<Notify>>,
     shards: OnceLock<Box<[Shard]>>,
+    pub(crate) returned: Returned,
     /// Numbers given out before there was a ring; tagged in the top bit once there is one.
     before: AtomicU64,
     /// How many subscriptions there are that are not detached.
@@ -78,6 +79,7 @@ impl TopicInner {
             clock: engine.clock.clone(),
             engine: Arc::downgrade(engine),
             shards: OnceLock::new(),
+            returned: Returned::default(),
             before: AtomicU64::new(0),
             active: AtomicUsize::new(0),
             next_shard: AtomicUsize::new(0),
@@ -356,13 +358,14 @@ impl Topic {
 
     /// Drops the payloads that every subscription has read, and that are on the rings only because their slots were not
     /// used again. Returns how many bytes of data and attributes that were. (What a delivery still holds stays in memory
-    /// as long as it does.) Never waits.
+    /// as long as it does.) Spare buffers that deliveries have given back go as well. Never waits.
     ///
     /// The slots are used up, as if by messages that nobody gets to see; subscriptions without anything to read are moved
     /// past them. While one of them has something to read, a quarter of the ring is left for publishing; the payloads
     /// that are then still there go at the next call, or when their slots are used. A topic that is closed keeps its
     /// payloads until it is dropped.
     pub fn trim(&self) -> usize {
+        self.inner.returned.clear();
         self.inner.shards().unwrap_or(&[]).iter().map(Shard::trim).sum()
     }
 

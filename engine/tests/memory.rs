@@ -10,6 +10,7 @@ use ringmain::{
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
+use std::collections::VecDeque;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -49,16 +50,16 @@ fn in_place_on(slots: usize, what: &str, publish: impl Fn(&Publisher, u64)) -> u
 /// Publishes, receives under lease and acks, with so many always in hand.
 fn leased(what: &str, publisher: &Publisher, subscription: &Subscription, in_hand: usize) -> usize {
     let data = [7; 1024];
-    let mut out: Vec<Delivery> = Vec::with_capacity(in_hand + 1);
+    let mut out: VecDeque<Delivery> = VecDeque::with_capacity(in_hand + 1);
     let mut reused = Vec::with_capacity(64);
     allocations(what, |number| {
         assert!(publisher.try_publish_slice(&data).is_ok(), "the ring keeps moving");
         if number % 3 == 0 {
             subscription.pull_into(64, &mut reused).expect("attached");
             for delivery in reused.drain(..) {
-                out.push(delivery);
+                out.push_back(delivery);
                 if out.len() > in_hand {
-                    out.swap_remove(0).ack().expect("in time");
+                    out.pop_front().expect("more than none").ack().expect("in time");
                 }
             }
         }
@@ -112,6 +113,8 @@ fn a_steady_stream_allocates_nothing() {
     let (_engine, _clock, publisher, subscription) = single(SLOTS);
     assert_eq!(leased("leased, acked at once", &publisher, &subscription, 0), 0);
     assert_eq!(leased("leased, 100 in hand", &publisher, &subscription, 100), 0);
+    // More than the ring has slots, which are used again while the deliveries still hold their buffers.
+    assert_eq!(leased("leased, 800 in hand", &publisher, &subscription, 800), 0);
     common::assert_balanced(&subscription);
 
     let (_engine, _clock, publisher, subscription) = single(SLOTS);

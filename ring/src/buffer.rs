@@ -13,9 +13,11 @@
 //! (measured: docs/decisions/0004).
 
 mod block;
+mod shelf;
 
 use crate::sync::{Ordering, before_fence, broken, fence, ordering};
 use block::Block;
+pub use shelf::Shelf;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 

@@ -45,7 +45,7 @@ mod slots;
 mod try_lock;
 mod wait;
 
-pub use buffer::{Buffer, UniqueBuffer};
+pub use buffer::{Buffer, Shelf, UniqueBuffer};
 pub use builder::Builder;
 pub use claim::Claim;
 pub use error::{BuildError, ClaimError, Closed, TryPublishError};

@@ -46,7 +46,7 @@ impl Publisher {
             let mut records = spares.take_batch();
             let time = self.topic.publish_time();
             records.extend((0..count).map(|index| {
-                let mut draft = spares.take(len);
+                let mut draft = spares.take(len, &self.topic.returned);
                 write(index, draft.resize(len));
                 draft.publish_time = time;
                 Record::new(draft)
@@ -134,7 +134,12 @@ impl Publisher {
             let size = message.size();
             bytes += size as u64;
             large += counted(size);
-            records.push(Record::from_message(spares.take(0), message, &self.topic, time));
+            records.push(Record::from_message(
+                spares.take(0, &self.topic.returned),
+                message,
+                &self.topic,
+                time,
+            ));
         }
     }
 

@@ -26,7 +26,7 @@ impl Publisher {
         write: impl FnOnce(&mut [u8]),
         spares: &mut Spares,
     ) -> Result<MessageId, Refusal> {
-        let mut draft = spares.take(len);
+        let mut draft = spares.take(len, &self.topic.returned);
         write(draft.resize(len));
         draft.publish_time = self.topic.publish_time();
         // Committed, it is on the ring, and there is nothing here to be dropped.

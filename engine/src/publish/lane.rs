@@ -168,7 +168,7 @@ impl Lane {
         if shard.channel.is_closed() {
             return Err((Refusal::Closed, message));
         }
-        let draft = staged.spares.take(0);
+        let draft = staged.spares.take(0, &topic.returned);
         staged.records.push(Record::from_message(draft, message, topic, topic.publish_time()));
         staged.bytes += bytes;
         staged.large += large;

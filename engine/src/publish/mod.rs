@@ -21,6 +21,7 @@ mod payloads;
 mod publisher;
 mod receipt;
 mod refusal;
+mod returned;
 mod spares;
 
 pub(crate) use batcher::Lanes;
@@ -28,3 +29,4 @@ pub use future::PublishFuture;
 pub(crate) use payloads::{Payloads, threshold};
 pub use publisher::Publisher;
 pub use receipt::Receipt;
+pub(crate) use returned::Returned;

@@ -244,8 +244,12 @@ impl Publisher {
     ) -> Result<MessageId, PublishError<Message>> {
         self.with_spares(|spares| {
             let size = message.size();
-            let mut record =
-                Record::from_message(spares.take(0), message, &self.topic, self.topic.publish_time());
+            let mut record = Record::from_message(
+                spares.take(0, &self.topic.returned),
+                message,
+                &self.topic,
+                self.topic.publish_time(),
+            );
             self.commit_admitted(shard, &mut record, size, wait, spares)
                 .map_err(|refusal| refusal.of(record.into_message()))
         })
@@ -295,8 +299,12 @@ impl Publisher {
     ) -> Result<MessageId, PublishError<Message>> {
         self.with_spares(|spares| {
             let size = message.size();
-            let record =
-                Record::from_message(spares.take(0), message, &self.topic, self.topic.publish_time());
+            let record = Record::from_message(
+                spares.take(0, &self.topic.returned),
+                message,
+                &self.topic,
+                self.topic.publish_time(),
+            );
             // Committed, it is on the ring, and there is nothing here to be dropped.
             let mut record = ManuallyDrop::new(record);
             self.commit(shard, &mut record, size, wait, spares).map_err(|refusal| {

@@ -5,15 +5,18 @@
 //! What a publisher keeps is bounded: at most 1,024 spares of at most 8 KiB, or 128 of at most 64 KiB, and the one that
 //! came back last. Batches of that many allocate nothing.
 
+use super::returned::Returned;
 use crate::record::{Draft, Header, Record};
 
 /// A buffer for more than this is freed rather than kept.
 const LARGEST: usize = 64 << 10;
 /// What a buffer may have beyond what was asked for, at most.
-const SLACK: usize = 64;
+pub(super) const SLACK: usize = 64;
 /// How many spares are kept at most, and how many if they are small.
 const KEEP: usize = 128;
 const KEEP_SMALL: usize = 1_024;
+/// How many are taken at once of those that returned to the topic.
+const FETCHED: usize = 32;
 const SMALL: usize = LARGEST * KEEP / KEEP_SMALL;
 
 #[derive(Debug, Default)]
@@ -26,17 +29,20 @@ pub(crate) struct Spares {
 }
 
 impl Spares {
-    /// A buffer with room for `len` bytes; a spare if one is large enough.
+    /// A buffer with room for `len` bytes; a spare if one is large enough, or one that `returned` to the topic.
     #[inline]
-    pub(crate) fn take(&mut self, len: usize) -> Draft {
+    pub(super) fn take(&mut self, len: usize, returned: &Returned) -> Draft {
         match self.drafts.pop() {
             Some(spare) if spare.capacity() >= len => spare,
-            spare => self.take_slowly(spare, len),
+            spare => self.take_slowly(spare, len, returned),
         }
     }
 
     #[cold]
-    fn take_slowly(&mut self, too_small: Option<Draft>, len: usize) -> Draft {
+    fn take_slowly(&mut self, too_small: Option<Draft>, len: usize, returned: &Returned) -> Draft {
+        if self.drafts.is_empty() {
+            self.drafts.extend(std::iter::from_fn(|| returned.take()).take(FETCHED));
+        }
         if let Some(position) = self.drafts.iter().position(|spare| spare.capacity() >= len) {
             self.drafts.extend(too_small);
             return self.drafts.swap_remove(position);
@@ -89,7 +95,7 @@ mod tests {
     use super::*;
 
     fn record(len: usize) -> Record {
-        let mut draft = Spares::default().take(len);
+        let mut draft = Spares::default().take(len, &Returned::default());
         draft.resize(len).fill(1);
         Record::new(draft)
     }

@@ -5,6 +5,7 @@ use crate::error::AckError;
 use crate::record::Received;
 use ringmain_ring::LeaseId;
 use std::fmt;
+use std::mem::take;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -102,6 +103,7 @@ impl Drop for Delivery {
             // Expired: it is redelivered all the same.
             let _ = self.subscription.nack(self.lease);
         }
+        self.subscription.topic.let_go(take(&mut self.message.record));
     }
 }
 

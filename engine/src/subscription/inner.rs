@@ -14,7 +14,7 @@ use ringmain_fanout::{Overflow, Receiver};
 use ringmain_ring::sync::{
     AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, broken, light_fence, ordering,
 };
-use ringmain_ring::{Notify, Slab, spin_until, wait_any};
+use ringmain_ring::{Notify, Slab, WaitStrategy, spin_until, wait_any};
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
@@ -184,6 +184,32 @@ impl SubscriptionInner {
 
     /// Waits until there may be something to receive, or `deadline`; `false` for the latter.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
+        let starved = !self.has_credit();
+        if starved {
+            self.let_others_ack(deadline);
+        }
+        let ready = self.sleep_until_ready(deadline);
+        if starved && ready {
+            self.let_others_ack(deadline);
+        }
+        ready
+    }
+
+    /// There is no credit, or only just. Whoever acks may need this CPU; and if one message were taken for each ack, every
+    /// message would be a switch between the two (measured: docs/decisions/0021). So gives way as long as that brings more
+    /// credit, and until half of it is back.
+    #[cold]
+    fn let_others_ack(&self, deadline: Option<Instant>) {
+        let enough = self.config.max_outstanding_messages / 2;
+        let mut live = usize::MAX;
+        // Whether in time or not: what follows is a matter of what there is now.
+        let _ = spin_until(WaitStrategy::Park, deadline, || {
+            let before = std::mem::replace(&mut live, self.leases.live());
+            live <= enough || (live == before && self.has_credit())
+        });
+    }
+
+    fn sleep_until_ready(&self, deadline: Option<Instant>) -> bool {
         let stuck = self.has_staged();
         let due = || self.topic.clock.now() >= self.due.load(Ordering::Relaxed);
         let mut ready = || (self.has_credit() && self.has_work(stuck)) || due() || self.is_finished();

@@ -21,8 +21,9 @@ impl SubscriptionInner {
         add(&self.counters.acked, 1);
         self.settle(&lease.message);
         if broken("ack.comes_again") {
-            self.held.push(Held { message: lease.message, attempt: lease.attempt + 1 }, None);
+            self.held.push(Held { message: lease.message.clone(), attempt: lease.attempt + 1 }, None);
         }
+        self.topic.let_go(lease.message.record);
         if !broken("ack.in_silence") {
             self.changed.notify();
         }

@@ -68,6 +68,11 @@ impl<H, G> Block<H, G> {
         Self(head, PhantomData)
     }
 
+    /// A block that was made before.
+    pub(super) fn of(head: NonNull<Head<H>>) -> Self {
+        Self(head, PhantomData)
+    }
+
     #[inline(always)]
     pub(super) fn head(&self) -> &Head<H> {
         // SAFETY: a block outlives its handles, and the head is written only through the one handle there is then.
