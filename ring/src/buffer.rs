@@ -256,8 +256,9 @@ impl<H, G> fmt::Debug for Buffer<H, G> {
 
 #[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
 mod tests {
-    use super::block::{ALLOCATORS, LINE, WIDE};
+    use super::block::{ALLOCATORS, WIDE};
     use super::*;
+    use crate::prefetch::LINE;
     use std::sync::Arc;
 
     #[test]

@@ -9,6 +9,7 @@ use crate::error::ClaimError;
 use crate::ring::Core;
 use crate::sequence::Sequence;
 use crate::sequencer::Sequencer;
+use crate::slots::Slot;
 use crate::sync::broken;
 use std::fmt;
 use std::marker::PhantomData;
@@ -71,6 +72,14 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         self.count - self.written
     }
 
+    /// The next slot to be written; has one to come fetched.
+    #[inline(always)]
+    fn next_slot(&self) -> &Slot<T, <C::Sequencer as Sequencer>::Stamp> {
+        let (slots, next) = (&self.claimant.core().slots.0, self.start.plus(self.written));
+        slots.fetch_ahead(next);
+        slots.slot(next)
+    }
+
     /// Writes the next slot; returns what it held a lap ago, for reuse.
     ///
     /// # Errors
@@ -80,11 +89,8 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         if self.written == self.count {
             return Err(value);
         }
-        let slots = &self.claimant.core().slots.0;
-        slots.fetch_ahead(self.start.plus(self.written));
-        let slot = slots.slot(self.start.plus(self.written));
         // SAFETY: the claim is ours (see `new`) and this slot of it is not yet published.
-        let old = unsafe { slot.replace(value) };
+        let old = unsafe { self.next_slot().replace(value) };
         written_one(&self.claimant, self.start, &mut self.written);
         Ok(old)
     }
@@ -112,11 +118,8 @@ impl<T, C: Claimant<T>> Claim<T, C> {
         if self.written == self.count {
             return Err(ClaimError::Full);
         }
-        let slots = &self.claimant.core().slots.0;
-        slots.fetch_ahead(self.start.plus(self.written));
-        let slot = slots.slot(self.start.plus(self.written));
         // SAFETY: the claim is ours (see `new`), this slot of it is not yet published, and the reference ends here.
-        let result = write(unsafe { slot.value_mut() });
+        let result = write(unsafe { self.next_slot().value_mut() });
         written_one(&self.claimant, self.start, &mut self.written);
         Ok(result)
     }

@@ -1,5 +1,8 @@
 //! The one instruction that brings a cache line to a core in order to be written.
 
+/// What memory is moved by, in bytes.
+pub(crate) const LINE: usize = 64;
+
 /// Asks for the line of `address` to be brought to this core, and taken from all others. A hint: any address will do.
 #[inline(always)]
 #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -3,11 +3,9 @@
 //! The stamp stands *beside* the value so that the one cache miss of a reader brings both. Who may touch which slot
 //! when is decided elsewhere (claims and gates); the two unsafe methods here say what they need from there.
 
-use crate::prefetch::to_write;
+use crate::prefetch::{LINE, to_write};
 use crate::sequence::Sequence;
 use crate::sync::UnsafeCell;
-
-const LINE: usize = 64;
 
 /// Of a large slot, a producer asks for so many lines and one. Further on the core has seen that somebody writes one line
 /// after the other, and asks by itself.

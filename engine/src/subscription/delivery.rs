@@ -42,7 +42,7 @@ impl Delivery {
     #[inline]
     pub fn ack(mut self) -> Result<(), AckError> {
         self.settled = true;
-        self.subscription.ack(self.lease)
+        self.subscription.ack(self.lease).map(drop) // its handle is not the last: ours is there
     }
 
     /// The message is to be delivered again.

@@ -5,7 +5,7 @@ use super::held::Coming;
 use super::inner::{Lease, SubscriptionInner};
 use crate::clock::nanos;
 use crate::error::AckError;
-use crate::record::{Held, Received};
+use crate::record::{Held, Received, Record};
 use crate::stats::add;
 use ringmain_ring::sync::{Ordering, broken, heavy_fence, light_fence, ordering, thread};
 use ringmain_ring::{LeaseId, StaleLease};
@@ -15,19 +15,19 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_secs(600);
 
 impl SubscriptionInner {
+    /// Returns the lease's handle on the message.
     #[inline]
-    pub(crate) fn ack(&self, lease: LeaseId) -> Result<(), AckError> {
+    pub(crate) fn ack(&self, lease: LeaseId) -> Result<Record, AckError> {
         let lease = self.end(lease)?;
         add(&self.counters.acked, 1);
         self.settle(&lease.message);
         if broken("ack.comes_again") {
             self.held.push(Held { message: lease.message.clone(), attempt: lease.attempt + 1 }, None);
         }
-        self.topic.let_go(lease.message.record);
         if !broken("ack.in_silence") {
             self.changed.notify();
         }
-        Ok(())
+        Ok(lease.message.record)
     }
 
     pub(crate) fn nack(&self, lease: LeaseId) -> Result<(), AckError> {

@@ -96,6 +96,8 @@ pub(crate) struct Case {
     pub(crate) claims: Vec<Claim>,
     /// Whether the distance between the CPUs matters; if not, samples have no class, and one each is enough.
     pub(crate) placed: bool,
+    /// By how much longer than others it may go on until its ratios have their samples.
+    pub(crate) patience: u32,
 }
 
 /// `ours` over what it is held against is at least `goal`; at most, when less is better.
@@ -131,7 +133,7 @@ impl Case {
     /// A case whose samples are told apart by where the CPUs were.
     pub(crate) fn new(target: &'static str, name: impl Into<String>, unit: Unit) -> Self {
         let (contenders, claims) = (Vec::new(), Vec::new());
-        Self { target, name: name.into(), unit, contenders, claims, placed: true }
+        Self { target, name: name.into(), unit, contenders, claims, placed: true, patience: 1 }
     }
 
     /// Adds a contender that is a race.

@@ -70,7 +70,9 @@ impl Bench {
             let mut idle = true;
             for turn in 0..contenders.len() {
                 let at = (round + turn) % contenders.len();
-                if u128::from(self.ticker.nanos(start, self.ticker.now())) > self.plan.limit.as_nanos() {
+                if u128::from(self.ticker.nanos(start, self.ticker.now()))
+                    > (self.plan.limit * case.patience).as_nanos()
+                {
                     return Ok(series);
                 }
                 if lacking[at] {

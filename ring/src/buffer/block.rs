@@ -5,7 +5,7 @@
 //! do not straddle two lines. No buffer shares a line with its neighbour, but for the last 8 bytes of one, which are left
 //! to the allocator: many keep a word before each block, and another line would be spent on it.
 
-use crate::prefetch::to_write;
+use crate::prefetch::{LINE, to_write};
 use crate::sync::{AtomicUsize, broken};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -22,8 +22,6 @@ pub(super) struct Head<H> {
     pub(super) has_guest: bool,
 }
 
-/// What an allocation is aligned to.
-pub(super) const LINE: usize = 64;
 /// What the bytes are aligned to, and a guest at most.
 pub(super) const WIDE: usize = 32;
 /// What is left to the allocator of the last line.

@@ -139,6 +139,7 @@ impl<H, G> fmt::Debug for Shelf<H, G> {
 #[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
 mod tests {
     use super::*;
+    use crate::sync::AtomicU64;
     use std::sync::Arc;
 
     fn numbered(number: u64) -> UniqueBuffer<u64> {
@@ -203,9 +204,7 @@ mod tests {
     fn none_is_lost_and_none_is_had_twice_between_threads() {
         const EACH: u64 = if cfg!(miri) { 100 } else { 100_000 };
         let shelf = Shelf::new(16);
-        let sum = std::sync::atomic::AtomicU64::new(0);
-        let (given_back, taken) =
-            (std::sync::atomic::AtomicU64::new(0), std::sync::atomic::AtomicU64::new(0));
+        let (sum, given_back, taken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         std::thread::scope(|scope| {
             for thread in 0..2 {
                 let (shelf, given_back, sum, taken) = (&shelf, &given_back, &sum, &taken);

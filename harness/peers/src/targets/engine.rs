@@ -7,7 +7,7 @@ use crate::case::{Case, Shape, Unit};
 use crate::ours::{crowd, engine, herd, idle};
 use crate::payload::{Kilobyte, Message, Read};
 use crate::peer::channels::{self, Crossbeam, Flume, Kanal, Std, Tokio};
-use crate::peer::{crossbeam, disruptor, kanal, rtrb, thingbuf};
+use crate::peer::{bare, crossbeam, disruptor, kanal, rtrb, thingbuf};
 
 /// Million messages a second that the broker of the report carried end to end, measured on such a machine.
 const BROKER: f64 = 0.009_384;
@@ -44,6 +44,8 @@ fn in_place(read: Read) -> Case {
     case.race("crossbeam channel Bytes", shape, channels::receive::<Crossbeam, Bytes>);
     case.race("crossbeam channel Bytes/1024", small, channels::receive::<Crossbeam, Bytes>);
     case.race("engine in place", shape, engine::in_place);
+    // What these CPUs can carry by a ring at all.
+    case.race("bare ring of slots", shape, bare::all_ready::<Kilobyte>);
     channels_of::<Bytes>(&mut case, shape);
     let disruptors = |what| case.names(|name| name.starts_with(what));
     let (bytes, slots) = (disruptors("disruptor Bytes"), disruptors("disruptor slot"));
