@@ -11,7 +11,9 @@ use crate::sync::UnsafeCell;
 /// after the other, and asks by itself.
 const MOST_LINES: usize = 3;
 
-const fn slots_in_a_line(size: usize) -> u64 {
+/// (A constant wherever it is asked.)
+#[inline(always)]
+fn slots_in_a_line(size: usize) -> u64 {
     if size == 0 || size > LINE { 1 } else { (LINE / size) as u64 }
 }
 
@@ -118,7 +120,7 @@ impl<T, Stamp> Slots<T, Stamp> {
     /// guess, which costs more than to ask.)
     #[inline(always)]
     pub(crate) fn fetch_ahead_in_row(&self, sequence: Sequence) {
-        if sequence.raw().is_multiple_of(const { slots_in_a_line(size_of::<Slot<T, Stamp>>()) }) {
+        if sequence.raw().is_multiple_of(slots_in_a_line(size_of::<Slot<T, Stamp>>())) {
             self.fetch_ahead(sequence);
         }
     }
