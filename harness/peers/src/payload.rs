@@ -6,7 +6,11 @@
 //! `read`; a kilobyte is written anew for every message, be it into a slot, a recycled buffer or a fresh
 //! allocation.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+
+use crate::clock::Ticker;
 
 /// Bytes in the large payload.
 pub(crate) const KILOBYTE: usize = 1024;
@@ -106,6 +110,58 @@ impl Message for Kilobyte {
 
     fn total(messages: u64, read: Read) -> u64 {
         total_of_kilobytes(messages, read)
+    }
+}
+
+/// A kilobyte with the time when it was written, as a message of the engine has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Timed {
+    time: u64,
+    kilobyte: Kilobyte,
+}
+
+impl Message for Timed {
+    fn new(seq: u64) -> Self {
+        Self { time: 0, kilobyte: Kilobyte::new(seq) }
+    }
+
+    #[inline]
+    fn set(&mut self, seq: u64) {
+        static CLOCK: LazyLock<Ticker> = LazyLock::new(Ticker::new);
+        self.time = CLOCK.now();
+        self.kilobyte.set(seq);
+    }
+
+    #[inline]
+    fn read(&self, read: Read) -> u64 {
+        // (Looked at, so that it must be written.)
+        std::hint::black_box(&self.time);
+        self.kilobyte.read(read)
+    }
+
+    fn total(messages: u64, read: Read) -> u64 {
+        total_of_kilobytes(messages, read)
+    }
+}
+
+/// The slot holds a pointer, which stays, to where the message is.
+impl<T: Message> Message for Box<T> {
+    fn new(seq: u64) -> Self {
+        Self::new(T::new(seq))
+    }
+
+    #[inline]
+    fn set(&mut self, seq: u64) {
+        (**self).set(seq);
+    }
+
+    #[inline]
+    fn read(&self, read: Read) -> u64 {
+        (**self).read(read)
+    }
+
+    fn total(messages: u64, read: Read) -> u64 {
+        T::total(messages, read)
     }
 }
 
@@ -214,6 +270,8 @@ mod tests {
         check::<u64>();
         check::<Line>();
         check::<Kilobyte>();
+        check::<Timed>();
+        check::<Box<Timed>>();
         check::<Bytes>();
     }
 }

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 /// Programs run at the same time.
 const JOBS: usize = 2;
-/// Seconds. No program takes as long, on a machine that is busy with others too.
-const PATIENCE: &str = "60";
+/// Seconds. A program takes some tenths of one, of the engine a few, and the machine may be busy with others.
+const PATIENCE: &str = "20";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {

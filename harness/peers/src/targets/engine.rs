@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::one_to_one;
 use crate::case::{Case, Shape, Unit};
 use crate::ours::{crowd, engine, herd, idle};
-use crate::payload::{Kilobyte, Message, Read};
+use crate::payload::{Kilobyte, Message, Read, Timed};
 use crate::peer::channels::{self, Crossbeam, Flume, Kanal, Std, Tokio};
 use crate::peer::{bare, crossbeam, disruptor, kanal, rtrb, thingbuf};
 
@@ -44,8 +44,10 @@ fn in_place(read: Read) -> Case {
     case.race("crossbeam channel Bytes", shape, channels::receive::<Crossbeam, Bytes>);
     case.race("crossbeam channel Bytes/1024", small, channels::receive::<Crossbeam, Bytes>);
     case.race("engine in place", shape, engine::in_place);
-    // What these CPUs can carry by a ring at all.
+    // What these CPUs can carry by a ring at all; what the publish time takes of that; and pointers.
     case.race("bare ring of slots", shape, bare::all_ready::<Kilobyte>);
+    case.race("bare ring of timed slots", shape, bare::all_ready::<Timed>);
+    case.race("bare ring of timed pointers", shape, bare::all_ready::<Box<Timed>>);
     channels_of::<Bytes>(&mut case, shape);
     let disruptors = |what| case.names(|name| name.starts_with(what));
     let (bytes, slots) = (disruptors("disruptor Bytes"), disruptors("disruptor slot"));
