@@ -376,3 +376,17 @@ impl<T, S: Sequencer> fmt::Debug for Ring<T, S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn covers_that_are_gone_are_forgotten() {
+        let ring = Ring::multi(4, || 0).unwrap();
+        (0..100).for_each(|_| drop(ring.cover()));
+        let cover = ring.cover();
+        assert_eq!(lock(&ring.core.covers).len(), 1);
+        drop(cover);
+    }
+}

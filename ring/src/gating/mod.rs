@@ -328,3 +328,23 @@ impl Free {
         }
     }
 }
+
+#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_that_is_free_is_taken_again_and_engaged() {
+        let gates = Gates::new();
+        let from = |number| Sequence::new(number);
+        for number in 1..100 {
+            let pin = gates.pin(from(number));
+            assert_eq!(gates.scan(|| from(1_000)), from(number), "engaged");
+            let other = gates.pin(from(number - 1));
+            assert_eq!(gates.scan(|| from(1_000)), from(number - 1), "another one, so both hold");
+            drop((pin, other));
+            assert_eq!(gates.scan(|| from(1_000)), from(1_000), "free");
+        }
+        assert_eq!(gates.pins_len.load(Ordering::Relaxed), 2, "as many as there were at a time");
+    }
+}

@@ -174,3 +174,34 @@ fn a_ring_is_at_its_end_when_it_is_closed_and_read() {
         ends(&ring, |value| _ = producer.publish(value).unwrap());
     }
 }
+
+#[test]
+fn room_that_comes_later_than_anybody_spins_is_waited_for() {
+    for strategy in [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park] {
+        let ring = Builder::new(2).wait(strategy).multi(|| 0u64).unwrap();
+        let mut cursor = ring.cursor();
+        (0..2).for_each(|_| _ = ring.try_publish(0).unwrap());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(MOMENT);
+                assert_eq!(cursor.poll(1, |_, _| ()), 1);
+            });
+            assert!(ring.wait_for_room(1, None), "{strategy:?}");
+        });
+        assert!(ring.try_publish(0).is_ok(), "{strategy:?}");
+    }
+}
+
+#[test]
+fn who_sleeps_for_room_or_for_data_is_woken_by_it() {
+    let ring = Builder::new(2).wait(WaitStrategy::Park).multi(|| 0u64).unwrap();
+    let mut cursor = ring.cursor();
+    let (_count, waker) = waker();
+    let (data, room) = (Sleeper::task(&waker), Sleeper::task(&waker));
+    let _data = ring.data().register(&data);
+    let _room = ring.room().register(&room);
+    ring.try_publish(0).expect("room");
+    assert_eq!((data.is_woken(), room.is_woken()), (true, false));
+    assert_eq!(cursor.poll(1, |_, _| ()), 1);
+    assert!(room.is_woken());
+}
