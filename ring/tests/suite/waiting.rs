@@ -1,7 +1,7 @@
 //! What waiting tells, and who is in which list when: sleepers, deadlines, wait strategies, the end.
 #![cfg(not(ringmain_loom))]
 
-use ringmain_ring::sync::{AtomicUsize, Ordering};
+use ringmain_ring::sync::{AtomicUsize, Ordering, thread};
 use ringmain_ring::{
     Builder, Notify, Ring, Sequence, Single, Sleeper, WaitStrategy, now, spin_until, wait_any,
 };
@@ -183,7 +183,7 @@ fn room_that_comes_later_than_anybody_spins_is_waited_for() {
         (0..2).for_each(|_| _ = ring.try_publish(0).unwrap());
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                std::thread::sleep(MOMENT);
+                thread::park_timeout(MOMENT);
                 assert_eq!(cursor.poll(1, |_, _| ()), 1);
             });
             assert!(ring.wait_for_room(1, None), "{strategy:?}");
