@@ -380,6 +380,7 @@ impl<T, S: Sequencer> fmt::Debug for Ring<T, S> {
 #[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
 mod tests {
     use super::*;
+    use crate::gating::Kind;
 
     #[test]
     fn covers_that_are_gone_are_forgotten() {
@@ -388,5 +389,7 @@ mod tests {
         let cover = ring.cover();
         assert_eq!(lock(&ring.core.covers).len(), 1);
         drop(cover);
+        let (gate, _) = ring.core.gates.attach(Kind::Lossless, || Sequence::new(0));
+        assert!(gate < 2, "and their gates are used again");
     }
 }

@@ -342,6 +342,8 @@ mod tests {
             assert_eq!(gates.scan(|| from(1_000)), from(number), "engaged");
             let other = gates.pin(from(number - 1));
             assert_eq!(gates.scan(|| from(1_000)), from(number - 1), "another one, so both hold");
+            other.move_to(from(number + 1));
+            assert_eq!(gates.scan(|| from(1_000)), from(number), "moved on");
             drop((pin, other));
             assert_eq!(gates.scan(|| from(1_000)), from(1_000), "free");
         }

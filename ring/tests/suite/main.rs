@@ -2,6 +2,7 @@
 //! ringmain-ring --test suite slab::` runs one of them. Models and schedules are beside this folder.
 
 mod claims;
+mod covers;
 mod lossy;
 mod padding;
 mod pairs;
