@@ -14,7 +14,7 @@ use ringmain_fanout::{Overflow, Receiver};
 use ringmain_ring::sync::{
     AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, broken, light_fence, ordering,
 };
-use ringmain_ring::{Notify, Slab, WaitStrategy, spin_until, wait_any};
+use ringmain_ring::{Notify, Slab, WaitStrategy, now, spin_until, wait_any};
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
@@ -205,7 +205,9 @@ impl SubscriptionInner {
         // Whether in time or not: what follows is a matter of what there is now.
         let _ = spin_until(WaitStrategy::Park, deadline, || {
             let before = std::mem::replace(&mut live, self.leases.live());
-            live <= enough || (live == before && self.has_credit())
+            live <= enough
+                || (live == before && self.has_credit())
+                || deadline.is_some_and(|deadline| now() >= deadline)
         });
     }
 
