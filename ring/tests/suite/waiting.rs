@@ -3,7 +3,8 @@
 
 use ringmain_ring::sync::{AtomicUsize, Ordering, thread};
 use ringmain_ring::{
-    Builder, Notify, Ring, Sequence, Single, Sleeper, WaitStrategy, now, spin_until, wait_any,
+    Builder, LossyRead, Notify, OnFull, Ring, Sequence, Single, Sleeper, WaitStrategy, now, spin_until,
+    wait_any,
 };
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -204,4 +205,34 @@ fn who_sleeps_for_room_or_for_data_is_woken_by_it() {
     assert_eq!((data.is_woken(), room.is_woken()), (true, false));
     assert_eq!(cursor.poll(1, |_, _| ()), 1);
     assert!(room.is_woken());
+}
+
+#[test]
+fn data_that_comes_later_than_anybody_spins_is_waited_for_and_no_longer_than_asked() {
+    for strategy in [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park] {
+        let ring = Builder::new(2).wait(strategy).multi(|| 0u64).unwrap();
+        let (mut cursor, lossy) = (ring.cursor(), ring.lossy_cursor(OnFull::DropOldest));
+        assert!(!cursor.wait(Some(now() + MOMENT)) && !lossy.wait(Some(now() + MOMENT)), "{strategy:?}");
+        let later = |value| {
+            let ring = ring.clone();
+            move || {
+                thread::park_timeout(MOMENT);
+                assert!(ring.try_publish(value).is_ok());
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(later(1));
+            assert!(cursor.wait(None), "{strategy:?}");
+            assert_eq!(cursor.poll(9, |_, value| assert_eq!(*value, 1)), 1);
+        });
+        assert_eq!(lossy.read(9, |_, _| ()), LossyRead::Read(1));
+        std::thread::scope(|scope| {
+            scope.spawn(later(2));
+            assert!(lossy.wait(None), "{strategy:?}");
+            assert_eq!(lossy.read(9, |_, value| assert_eq!(*value, 2)), LossyRead::Read(1));
+        });
+        assert!(!lossy.has_work());
+        lossy.detach();
+        assert!(lossy.has_work() && lossy.wait(None), "that it was detached is to be told");
+    }
 }
