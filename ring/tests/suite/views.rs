@@ -167,3 +167,15 @@ fn a_lossy_cursor_tells_where_it_stands_and_what_it_lost() {
         assert_eq!((cursor.read(9, |_, _| ()), cursor.peek(|_, _| ())), (LossyRead::Detached, None));
     }
 }
+
+#[test]
+fn what_is_unread_on_a_ring_of_one_producer_is_counted_too() {
+    let (mut producer, ring) = Ring::single(8, || 0u64).unwrap();
+    let (shared, lossy) = (ring.shared_cursor(), ring.lossy_cursor(OnFull::DropOldest));
+    for published in 0..5 {
+        assert_eq!((shared.unread(), lossy.unread()), (published, published));
+        producer.try_publish(published).unwrap();
+    }
+    assert_eq!(shared.claim(3).map(|batch| batch.view().len()), Some(3));
+    assert_eq!((shared.unread(), lossy.unread()), (2, 5));
+}
