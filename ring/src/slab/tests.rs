@@ -137,3 +137,17 @@ fn there_are_as_many_minima_as_blocks() {
     assert_eq!(slab.len.load(Ordering::Relaxed), 32_768);
     assert!(slab.minima.block(511).is_some() && slab.minima.block(1_020).is_none());
 }
+
+#[test]
+fn an_id_is_carried_as_a_number_and_comes_back_as_it_was() {
+    let slab = Slab::new();
+    let mut numbers = std::collections::HashSet::new();
+    for round in 0..5 {
+        let ids: Vec<_> = (0..40).map(|value| slab.insert(value, 0)).collect();
+        for (value, id) in ids.into_iter().enumerate() {
+            assert!(numbers.insert(id.to_bits()), "another id than all before, in round {round}");
+            assert_eq!(LeaseId::from_bits(id.to_bits()), id);
+            assert_eq!(slab.take(LeaseId::from_bits(id.to_bits()), None), Ok(value));
+        }
+    }
+}
