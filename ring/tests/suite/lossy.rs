@@ -372,3 +372,26 @@ fn another_threads_read_waits_rather_than_finds_nothing() {
         });
     }
 }
+
+#[test]
+fn who_detaches_and_is_dropped_then_gives_its_place_to_one_other_and_not_to_two() {
+    let ring = Ring::multi(8, || 0u64).unwrap();
+    let cursor = ring.lossy_cursor(OnFull::DropOldest);
+    cursor.detach();
+    drop(cursor);
+    let (one, other) = (ring.lossy_cursor(OnFull::DropOldest), ring.lossy_cursor(OnFull::DropOldest));
+    (0..3).for_each(|value| _ = ring.try_publish(value).unwrap());
+    assert_eq!(one.read(2, |_, _| ()), LossyRead::Read(2));
+    assert_eq!((one.unread(), other.unread()), (1, 3));
+}
+
+#[test]
+fn only_who_is_in_the_way_is_pushed_on() {
+    let ring = Ring::multi(64, || 0u64).unwrap();
+    let (behind, ahead) = (ring.lossy_cursor(OnFull::DropOldest), ring.lossy_cursor(OnFull::DropOldest));
+    (0..4).for_each(|value| _ = ring.try_publish(value).unwrap());
+    assert_eq!(ahead.read(4, |_, _| ()), LossyRead::Read(4));
+    (4..65).for_each(|value| _ = ring.try_publish(value).unwrap());
+    assert!(behind.lost() > 0, "it stood in the slot that was needed");
+    assert_eq!((ahead.lost(), ahead.unread()), (0, 61), "four slots further nobody is in the way yet");
+}
