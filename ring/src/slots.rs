@@ -5,7 +5,7 @@
 
 use crate::prefetch::{LINE, to_write};
 use crate::sequence::Sequence;
-use crate::sync::UnsafeCell;
+use crate::sync::{AtomicU64, MODELLED, UnsafeCell};
 
 /// Of a large slot, a producer asks for so many lines and one. Further on the core has seen that somebody writes one line
 /// after the other, and asks by itself.
@@ -23,6 +23,9 @@ pub(crate) struct Slot<T, Stamp> {
     pub(crate) stamp: Stamp,
     value: UnsafeCell<T>,
 }
+
+// What a ring costs a slot: a word, beside the value.
+const _: () = assert!(MODELLED || size_of::<Slot<u64, AtomicU64>>() == 16);
 
 impl<T, Stamp> Slot<T, Stamp> {
     /// Reads in place.

@@ -13,6 +13,7 @@ use crate::message::{Message, check_data};
 use crate::record::{MessageId, Record};
 use crate::stats::PublisherStats;
 use crate::topic::{Topic, TopicInner};
+use ringmain_ring::sync::MODELLED;
 use ringmain_ring::{OwnerCell, TryLock, now};
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -53,6 +54,9 @@ pub struct Publisher {
     pub(super) flow: Option<Arc<FlowControl>>,
     pub(super) keys: Arc<PausedKeys>,
 }
+
+// Three cache lines. (A thousand publishers are a thousand times that.)
+const _: () = assert!(MODELLED || size_of::<Publisher>() <= 3 * 64);
 
 impl Publisher {
     pub(crate) fn new(topic: &Arc<TopicInner>, config: &PublisherConfig) -> Self {

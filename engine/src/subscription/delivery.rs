@@ -4,6 +4,7 @@ use super::inner::Owner;
 use crate::error::AckError;
 use crate::record::Received;
 use ringmain_ring::LeaseId;
+use ringmain_ring::sync::MODELLED;
 use std::fmt;
 use std::mem::take;
 use std::ops::Deref;
@@ -28,6 +29,9 @@ pub struct Delivery {
     lease: LeaseId,
     settled: bool,
 }
+
+// Deliveries are moved about by the dozen.
+const _: () = assert!(MODELLED || size_of::<Delivery>() <= 40);
 
 impl Delivery {
     #[inline]

@@ -12,7 +12,7 @@ use crate::stats::Counters;
 use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::{Overflow, Receiver};
 use ringmain_ring::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, broken, light_fence, ordering,
+    AtomicBool, AtomicU64, AtomicUsize, MODELLED, Mutex, Ordering, broken, light_fence, ordering,
 };
 use ringmain_ring::{Notify, Slab, WaitStrategy, now, spin_until, wait_any};
 use std::hash::BuildHasher;
@@ -29,6 +29,9 @@ pub(crate) struct Lease {
     pub(crate) message: Received,
     pub(crate) attempt: u32,
 }
+
+// With the word and the mark of its entry, a lease is 48 bytes.
+const _: () = assert!(MODELLED || size_of::<Option<Lease>>() <= 32);
 
 #[derive(Debug)]
 pub(crate) struct SubscriptionInner {
@@ -63,6 +66,9 @@ pub(crate) struct SubscriptionInner {
     /// Of the dispatchers that serve this.
     pub(super) dispatchers: Mutex<Vec<Weak<Turns>>>,
 }
+
+// Twenty pairs of cache lines: what one thread writes is not beside what another reads.
+const _: () = assert!(MODELLED || size_of::<SubscriptionInner>() <= 20 * 128);
 
 impl SubscriptionInner {
     pub(crate) fn new(

@@ -5,7 +5,7 @@
 //! bits are free for marks, which that thread leaves for itself (see `reader/hold.rs`).
 
 use crate::sequence::{Sequence, TAG};
-use crate::sync::{AtomicU32, AtomicU64, Ordering, broken, ordering};
+use crate::sync::{AtomicU32, AtomicU64, MODELLED, Ordering, broken, ordering};
 
 /// Nobody holds a lossy gate.
 pub(crate) const NOBODY: u64 = 0;
@@ -43,6 +43,9 @@ pub(crate) struct Gate {
     /// Lossy gates only: how many messages it was pushed past that its predicate did not match.
     pub(crate) skipped: AtomicU64,
 }
+
+// With its padding, a cursor is one pair of cache lines in a ring.
+const _: () = assert!(MODELLED || size_of::<Gate>() <= 64);
 
 impl Gate {
     /// Acquire: pairs with the release store or swap of whoever moves it, so that their reads happened before.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! An extension swaps the deadline in the same word, so it races with expiry by the same rule. A generation is used
-//! once; an entry that has used all 2^24 is retired, which costs 32 bytes for every 16 million leases and makes a stale
+//! once; an entry that has used all 2^24 is retired, which costs its memory once for 16 million leases and makes a stale
 //! id stale for ever. Deadlines wrap and are compared by signed difference: they must lie within 26 days of now.
 //!
 //! New leases take entries round robin, so that the receiver works ahead of the acks and seldom on the same lines.
@@ -25,7 +25,7 @@ mod tests;
 pub use lease_id::{LeaseId, StaleLease};
 
 use crate::gating::table::Table;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering, UnsafeCell, broken, ordering};
+use crate::sync::{AtomicU64, AtomicUsize, MODELLED, Ordering, UnsafeCell, broken, ordering};
 use crossbeam_utils::CachePadded;
 use expiry::Minima;
 use std::fmt;
@@ -45,7 +45,7 @@ const GENERATIONS: u64 = 1 << (64 - GENERATION_SHIFT);
 const TICK_SHIFT: u32 = 14;
 
 /// How often to look for a vacant entry before looking at all of them. (Models have few.)
-const PROBES: usize = if crate::sync::MODELLED { 0 } else { 32 };
+const PROBES: usize = if MODELLED { 0 } else { 32 };
 #[expect(clippy::cast_possible_truncation, reason = "the high bits are not missed where a word is shorter")]
 const GOLDEN: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
 
@@ -88,6 +88,9 @@ struct Entry<T> {
     mark: AtomicU64,
     value: UnsafeCell<Option<T>>,
 }
+
+// What a lease costs beside its value.
+const _: () = assert!(MODELLED || size_of::<Entry<&()>>() <= 16 + size_of::<&()>());
 
 impl<T> Default for Entry<T> {
     fn default() -> Self {
@@ -220,7 +223,7 @@ impl<T: Send> Slab<T> {
     #[cold]
     fn grow(&self, len: usize) {
         // By doubling: the mutex is not for every insert of a table that fills up.
-        let len = len.next_power_of_two().max(if crate::sync::MODELLED { 2 } else { 16 });
+        let len = len.next_power_of_two().max(if MODELLED { 2 } else { 16 });
         self.entries.grow_to(len - 1);
         self.minima.grow_to(len - 1);
         // Release: pairs with the acquire loads of it; the table reaches so far.
