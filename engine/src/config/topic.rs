@@ -25,7 +25,8 @@ pub struct TopicConfig {
     pub batch_messages: usize,
     /// Bytes that [`enqueue`](crate::Publisher::enqueue) gathers at most. 1 MiB.
     pub batch_bytes: usize,
-    /// Payload bytes that each ring holds at most, read or not. 64 MiB.
+    /// Payload bytes that each ring holds at most, read or not. 64 MiB. (Beside it, a topic with leased deliveries keeps
+    /// spare buffers of up to half as much, until it is [trimmed](crate::Topic::trim).)
     pub ring_bytes: usize,
 }
 
