@@ -365,8 +365,9 @@ fn cursors_attach_and_detach_while_producers_wait_for_room() {
 #[test]
 fn of_many_readers_each_holds_the_producers_back() {
     let ring = Ring::multi(2, || 0u64).unwrap();
-    let mut cursors: Vec<_> = (0..130).map(|_| ring.cursor()).collect();
-    for last in [0, 1, 63, 64, 65, 127, 128, 129] {
+    let lasts: &[usize] = if cfg!(miri) { &[63, 64] } else { &[0, 1, 63, 64, 65, 127, 128, 129] };
+    let mut cursors: Vec<_> = (0..=lasts[lasts.len() - 1]).map(|_| ring.cursor()).collect();
+    for &last in lasts {
         while ring.try_publish(0).is_ok() {}
         for (_, cursor) in cursors.iter_mut().enumerate().filter(|(index, _)| *index != last) {
             assert!(cursor.poll(64, |_, _| ()) > 0);
