@@ -34,7 +34,7 @@ impl TopicInner {
     /// A delivery lets go of its record. The buffer is kept if nobody else holds it and it is not large: as many as a ring
     /// has slots, which together are about half of what a ring may hold.
     #[inline]
-    pub(crate) fn let_go(&self, record: Record) {
+    pub(crate) fn reclaim(&self, record: Record) {
         let Some(mut draft) = record.recycle() else { return };
         drop(draft.take_guest());
         if draft.capacity() < self.threshold + SLACK {
@@ -68,12 +68,12 @@ mod tests {
         let (_engine, topic) = topic();
         let topic = topic.inner();
         let shared = record(10);
-        topic.let_go(shared.clone());
-        topic.let_go(Record::default());
+        topic.reclaim(shared.clone());
+        topic.reclaim(Record::default());
         assert!(topic.returned.take().is_none());
-        topic.let_go(shared);
+        topic.reclaim(shared);
         assert!(topic.returned.take().is_some_and(|draft| draft.capacity() >= 10));
-        (0..10).for_each(|_| topic.let_go(record(10)));
+        (0..10).for_each(|_| topic.reclaim(record(10)));
         assert_eq!(std::iter::from_fn(|| topic.returned.take()).count(), 4);
     }
 
@@ -81,13 +81,13 @@ mod tests {
     fn a_large_one_is_freed_and_a_callers_payload_is_let_go_of_at_once() {
         let (_engine, topic) = topic();
         let topic = topic.inner();
-        topic.let_go(record(2_000));
+        topic.reclaim(record(2_000));
         assert!(topic.returned.take().is_none());
-        topic.let_go(record(1_000));
+        topic.reclaim(record(1_000));
         assert!(topic.returned.take().is_some());
         let payload = bytes::Bytes::from(vec![1; 100]);
         let draft = Draft::for_guests(0, Header::default());
-        topic.let_go(Record::from_message(draft, Message::new(payload.clone()), topic, 0));
+        topic.reclaim(Record::from_message(draft, Message::new(payload.clone()), topic, 0));
         assert!(payload.is_unique(), "though its buffer is kept");
         assert!(topic.returned.take().is_some_and(|mut draft| draft.take_guest().is_none()));
     }
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn trimming_frees_them() {
         let (_engine, topic) = topic();
-        topic.inner().let_go(record(10));
+        topic.inner().reclaim(record(10));
         topic.trim();
         assert!(topic.inner().returned.take().is_none());
     }

@@ -107,7 +107,7 @@ impl Drop for Delivery {
             // Expired: it is redelivered all the same.
             let _ = self.subscription.nack(self.lease);
         }
-        self.subscription.topic.let_go(take(&mut self.message.record));
+        self.subscription.topic.reclaim(take(&mut self.message.record));
     }
 }
 

@@ -170,7 +170,7 @@ impl Subscription {
     /// # Errors
     /// [`AckError::Expired`] when that delivery is over.
     pub fn ack(&self, id: AckId) -> Result<(), AckError> {
-        self.inner.ack(self.lease(id)?).map(|record| self.inner.topic.let_go(record))
+        self.inner.ack(self.lease(id)?).map(|record| self.inner.topic.reclaim(record))
     }
 
     /// Nacks by id.
