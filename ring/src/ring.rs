@@ -4,15 +4,15 @@ use crate::builder::Builder;
 use crate::error::BuildError;
 use crate::gating::Gates;
 use crate::gating::predicate::Predicates;
-use crate::reader::{CatchUp, Cover, Cursor, LossyCursor, OnFull, SharedCursor};
+use crate::reader::{Cover, Covers, Cursor, LossyCursor, OnFull, SharedCursor};
 use crate::sequence::Sequence;
 use crate::sequencer::{Multi, Sequencer, Single, SingleProducer, SlotsOf};
 use crate::slots::Slots;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, broken, lock, ordering, thread};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, broken, ordering, thread};
 use crate::wait::{Notify, WaitStrategy, spin_until, wait_any};
 use crossbeam_utils::CachePadded;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What all handles of one ring share.
@@ -28,16 +28,9 @@ pub struct Core<T, S: Sequencer> {
     data: Notify,
     room: Notify,
     wait: WaitStrategy,
-    covers: Mutex<Vec<Weak<dyn CatchUp>>>,
-    /// Whether there ever was a cover. Relaxed: set before the cover's gate is switched on, which a producer that is held
-    /// up by it has acquired.
-    any_cover: AtomicBool,
-    /// How often a producer found no room. Relaxed: a pace.
-    looks: AtomicU64,
+    /// In lines of their own: producers that wait for room write there, and what is above is read by those that do not.
+    pub(crate) covers: CachePadded<Covers>,
 }
-
-/// How often a producer finds no room before it looks after covers that seem to be run.
-const PATIENCE: u64 = if crate::sync::MODELLED { 1 } else { 256 };
 
 /// What every producer reads on every publish, and hardly anybody ever writes.
 #[derive(Debug)]
@@ -61,9 +54,7 @@ impl<T, S: Sequencer> Core<T, S> {
             data: Notify::new(),
             room: Notify::new(),
             wait,
-            any_cover: AtomicBool::new(false),
-            covers: Mutex::new(Vec::new()),
-            looks: AtomicU64::new(0),
+            covers: CachePadded::default(),
         }
     }
 
@@ -102,11 +93,12 @@ impl<T, S: Sequencer> Core<T, S> {
 
     /// Scans the gates, pushing lossy ones on as far as a claim up to `end` needs and the others allow.
     ///
-    /// A producer that is not `patient`, since it is about to sleep or to say that the ring is full, looks after every
-    /// cover.
+    /// Covers that hold it up are [helped](Covers::help_first); by a producer that is not `patient`, since it is about to
+    /// sleep or to say that the ring is full, even if they seem to be run.
     #[cold]
     pub(crate) fn reread_gate(&self, end: Sequence, patient: bool) -> Sequence {
         let needed = end.minus(self.capacity());
+        let mut patience = None;
         loop {
             let seen = self.cached_gate();
             let lossless = self.gates.scan(|| self.sequencer.published(&self.slots, seen, self.capacity()));
@@ -115,35 +107,13 @@ impl<T, S: Sequencer> Core<T, S> {
             } else {
                 crate::reader::push_lossy(self, end, lossless)
             };
-            if needed.distance_from(gate) > 0 && self.help_covers(patient) {
+            let mut patient = || *patience.get_or_insert_with(|| patient && !self.covers.lose_patience());
+            if needed.distance_from(gate) > 0 && self.covers.help_first(&self.gates, needed, patient()) {
                 continue;
             }
             self.cache_gate(gate);
             return gate;
         }
-    }
-
-    /// A cover that nobody runs just now still stands where its cursors were, though other consumers may have moved
-    /// them since. A producer that is held up moves such covers on. Returns whether any was.
-    fn help_covers(&self, patient: bool) -> bool {
-        if !self.any_cover.load(Ordering::Relaxed) {
-            return false;
-        }
-        // A cover that is run moves by itself, and is not to be disturbed, but for once in a long while: whoever ran it
-        // may have stopped.
-        let patient = patient && !self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(PATIENCE);
-        // Waits for the mutex, which is held for as long as this takes, or a cover's attaching: the one who has it need
-        // not be another producer, who would look after the covers for us.
-        let covers: Vec<_> = lock(&self.covers).iter().filter_map(Weak::upgrade).collect();
-        !broken("cover.not_helped") && covers.iter().filter(|cover| cover.catch_up(patient)).count() > 0
-    }
-
-    /// Makes a cover known to producers.
-    pub(crate) fn add_cover(&self, cover: Weak<dyn CatchUp>) {
-        let mut covers = lock(&self.covers);
-        covers.retain(|other| other.strong_count() > 0);
-        covers.push(cover);
-        self.any_cover.store(true, Ordering::Relaxed);
     }
 
     /// Remembers a scan's result, unless a faster scan got further: the cache must not go back, for the walk over
@@ -387,7 +357,7 @@ mod tests {
         let ring = Ring::multi(4, || 0).unwrap();
         (0..100).for_each(|_| drop(ring.cover()));
         let cover = ring.cover();
-        assert_eq!(lock(&ring.core.covers).len(), 1);
+        assert_eq!(ring.core.covers.known(), 1);
         drop(cover);
         let (gate, _) = ring.core.gates.attach(Kind::Lossless, || Sequence::new(0));
         assert!(gate < 2, "and their gates are used again");

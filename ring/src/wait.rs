@@ -10,6 +10,7 @@
 mod spin;
 
 pub use spin::spin_until;
+pub(crate) use spin::times_given_way;
 
 use crate::sync::{self, AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering, thread};
 use crossbeam_utils::CachePadded;

@@ -81,6 +81,11 @@ impl GateList {
         });
     }
 
+    /// Whether the gate at `index` is on: a hint. Relaxed, since whoever takes a gate off the list notifies producers after it.
+    pub(crate) fn is_on(&self, index: usize) -> bool {
+        self.on.at(index / 64).is_some_and(|bits| bits.load(Ordering::Relaxed) >> (index % 64) & 1 == 1)
+    }
+
     /// Whether any gate was ever attached.
     pub(crate) fn is_empty(&self) -> bool {
         self.len.load(ordering("gates.empty.acquire", Ordering::Acquire)) == 0

@@ -125,7 +125,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
 }
 
 /// What a producer may do for a cover that nobody runs.
-pub(crate) trait CatchUp: fmt::Debug + Send + Sync {
+pub(super) trait CatchUp: fmt::Debug + Send + Sync {
     /// Moves the gate on to where the cursors are, or leaves word to whoever holds the turn, who then does. For a
     /// `patient` producer only if the last turn found nothing: otherwise there will be another. Returns whether it moved.
     fn catch_up(&self, patient: bool) -> bool;
@@ -203,7 +203,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         };
         let shared = Arc::new(shared);
         let weak: Weak<CoverShared<T, S>> = Arc::downgrade(&shared);
-        core.add_cover(weak);
+        core.covers.add(gate, weak);
         Self {
             shared,
             cursors: Vec::new(),

@@ -7,9 +7,12 @@
 //! pauses, and goes on pausing only if that was faster by [`GAIN`]. If not, the next try comes twice as late. A writer
 //! that keeps its own pace, however fast, is thus left alone but for eight looks in a thousand, one that waits for an
 //! answer but for one, and an idle ring never pauses anybody. (Measured: docs/decisions/0010.)
+//!
+//! A stretch in which the reader gave its CPU to other threads has no rate, since that is mostly how long they kept it. So
+//! where threads have to take turns, nobody pauses, which would keep the writer from running.
 
 use crate::sync;
-use crate::wait::now;
+use crate::wait::{now, times_given_way};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -54,13 +57,23 @@ pub(crate) struct Gather {
     vain: u32,
     /// When the stretch began, and at which message.
     began: Option<(Instant, u64)>,
+    /// How often the thread had given way by then.
+    given_way: u32,
     /// Messages a second without pauses.
     free_rate: f64,
 }
 
 impl Default for Gather {
     fn default() -> Self {
-        Self { phase: Phase::Free, left: FREE, next_rest: REST, vain: IDLE, began: None, free_rate: 0.0 }
+        Self {
+            phase: Phase::Free,
+            left: FREE,
+            next_rest: REST,
+            vain: IDLE,
+            began: None,
+            given_way: 0,
+            free_rate: 0.0,
+        }
     }
 }
 
@@ -86,7 +99,7 @@ impl Gather {
             Phase::Resting | Phase::Free if self.left > 0 => {
                 self.left -= 1;
                 if self.phase == Phase::Free && self.began.is_none() {
-                    self.begin(end);
+                    self.begin(end, FREE);
                 }
                 ready
             }
@@ -96,14 +109,23 @@ impl Gather {
     }
 
     #[cold]
-    fn begin(&mut self, end: u64) {
+    fn begin(&mut self, end: u64, looks: u32) {
         self.began = Some((now(), end));
-        self.left = FREE;
+        self.given_way = times_given_way();
+        self.left = looks;
+    }
+
+    /// Whether the thread has given way since the last stretch began whose rate was taken.
+    fn gave_way(&self) -> bool {
+        self.given_way != times_given_way()
     }
 
     /// The rate since the stretch began, if it had no gap.
     fn rate(&mut self, end: u64) -> Option<f64> {
         let (began, first) = self.began.take()?;
+        if self.gave_way() {
+            return None;
+        }
         let seconds = now().duration_since(began).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a rate, of far fewer than 2^52 messages")]
         let messages = end.wrapping_sub(first) as f64;
@@ -112,13 +134,18 @@ impl Gather {
 
     #[cold]
     fn turn(&mut self, ready: u64, end: u64, look: impl FnOnce() -> (u64, u64)) -> u64 {
+        let pausing = matches!(self.phase, Phase::Trial | Phase::Gathering);
+        if pausing && self.gave_way() {
+            self.rest();
+            return ready;
+        }
         match self.phase {
             Phase::Resting => self.enter(Phase::Free, FREE),
             Phase::Free => match self.rate(end) {
                 Some(rate) => {
                     self.free_rate = rate;
-                    self.enter(Phase::Trial, TRIAL);
-                    self.began = Some((now(), end));
+                    self.phase = Phase::Trial;
+                    self.begin(end, TRIAL);
                     return self.pause(ready, look);
                 }
                 None => self.enter(Phase::Free, FREE),
@@ -188,6 +215,7 @@ fn pause_hints() -> u32 {
 #[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle)), not(miri)))]
 mod tests {
     use super::*;
+    use crate::wait::{WaitStrategy, spin_until};
     use std::cell::Cell;
 
     /// Looks `looks` times, a message each; a pause brings `gain` more. Returns how many pauses there were.
@@ -221,6 +249,19 @@ mod tests {
         let mut gather = Gather::default();
         // A look takes some 10 ns, a pause 2.5 us: a hundred thousand messages a pause are faster by far.
         assert!(run(&mut gather, 4_096, 100_000) > 3_000);
+    }
+
+    #[test]
+    fn who_gives_way_does_not_pause_as_well() {
+        let mut gather = Gather::default();
+        let give_way = || assert!(!spin_until(WaitStrategy::Park, None, || false));
+        for _ in 0..100 {
+            assert_eq!(run(&mut gather, FREE / 2, 100_000), 0);
+            give_way();
+        }
+        assert!(run(&mut gather, 4_096, 100_000) > 1_000);
+        give_way();
+        assert_eq!(run(&mut gather, REST, 100_000), 0, "it has stopped");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod batch;
 mod cover;
+mod covers;
 mod cursor;
 mod gather;
 mod hold;
@@ -19,8 +20,8 @@ mod shared;
 mod turn;
 
 pub use batch::View;
-pub(crate) use cover::CatchUp;
 pub use cover::Cover;
+pub(crate) use covers::Covers;
 pub use cursor::{Batch, Cursor};
 pub use lossy::{LossyCursor, LossyRead, OnFull};
 pub(crate) use push::push_lossy;

@@ -3,6 +3,7 @@
 #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 use super::Ordering;
 use super::{WaitStrategy, now, sync, thread};
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -27,6 +28,22 @@ fn cpus() -> usize {
         let mine = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         mine.max(crate::cpus::of_main_thread())
     })
+}
+
+std::thread_local! {
+    /// How often this thread gave its CPU away.
+    static GIVEN_WAY: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How often the calling thread has given its CPU to others while it waited: if that changes, a while has passed of which it
+/// knows nothing.
+pub(crate) fn times_given_way() -> u32 {
+    GIVEN_WAY.get()
+}
+
+fn yield_now() {
+    GIVEN_WAY.set(GIVEN_WAY.get().wrapping_add(1));
+    thread::yield_now();
 }
 
 /// Counts this thread among those that spin, so that they can see when there are too many.
@@ -91,7 +108,7 @@ fn spin_on(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
             sync::spin_hint();
         }
         if Spinner::crowded() {
-            thread::yield_now();
+            yield_now();
         }
         if deadline.is_some_and(|deadline| now() >= deadline) {
             return false;
@@ -105,7 +122,7 @@ fn spin_on(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
 #[cold]
 fn give_way(ready: &mut dyn FnMut() -> bool) -> bool {
     (0..YIELDS).any(|_| {
-        thread::yield_now();
+        yield_now();
         ready()
     })
 }

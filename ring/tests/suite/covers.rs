@@ -28,3 +28,25 @@ fn a_cover_has_news_until_it_has_looked() {
         assert!(!cover.has_news());
     }
 }
+
+/// As when dispatchers sleep while other consumers of their subscriptions do not.
+#[test]
+fn covers_in_the_way_are_moved_on_one_after_the_other() {
+    let ring = Ring::multi(4, || 0u64).unwrap();
+    let mut empty = ring.cover();
+    let index = empty.add(ring.shared_cursor()).unwrap();
+    assert!(empty.swap_remove(index).is_some(), "a cover that stands for nobody is in nobody's way");
+    let cursors = [(); 3].map(|()| ring.shared_cursor());
+    let _covers = cursors.clone().map(|cursor| {
+        let mut cover = ring.cover();
+        cover.add(cursor).unwrap();
+        cover
+    });
+    (0..4).for_each(|value| _ = ring.try_publish(value).unwrap());
+    for cursor in &cursors {
+        assert!(ring.try_publish(4).is_err(), "one has not read");
+        assert_eq!(cursor.claim(2).map(|batch| batch.view().len()), Some(2));
+    }
+    (4..6).for_each(|value| _ = ring.try_publish(value).expect("all have read two"));
+    assert!(ring.try_publish(6).is_err());
+}
