@@ -149,6 +149,20 @@ fn a_thread_asleep_for_want_of_bytes_wakes_when_there_are_enough() {
     assert_balanced(&subscription);
 }
 
+#[test]
+fn who_was_refused_once_does_not_wait_when_the_next_message_fits() {
+    let (_engine, _clock, publisher, subscription) = single(bytes(100));
+    publish(&publisher, &[40, 30, 60]);
+    let [first, second] = subscription.pull(10).unwrap().try_into().unwrap();
+    second.ack().unwrap();
+    let third = subscription.recv_timeout(LONG).unwrap();
+    first.ack().unwrap();
+    publish(&publisher, &[10]);
+    assert!(subscription.wait(LONG), "of 100 bytes 60 are out");
+    assert_eq!(subscription.stats().outstanding_bytes, 60);
+    drop(third);
+}
+
 /// How long this thread has run.
 fn cpu_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
 
 use crate::common::failing::{DEADLINE, FAILURES, Failing, Failure, of};
-use crate::common::{assert_balanced, for_a_while, manual, message, number, subscribe, topic};
+use crate::common::{assert_balanced, for_a_while, manual, message, number, receive_all, subscribe, topic};
 use ringmain::{
     Dispatcher, Engine, ManualClock, Publisher, RetryPolicy, Subscription, SubscriptionConfig, TopicConfig,
     Verdict, WaitStrategy,
@@ -72,6 +72,18 @@ fn backoff_by_default_is_10_s_to_600_s_and_none_without_a_policy_or_a_minimum() 
             assert_backoffs(immediate.clone(), failure, [0; 80]);
         }
     }
+}
+
+#[test]
+fn what_waits_equally_long_comes_in_the_order_in_which_it_failed() {
+    let (engine, clock, publisher, subscription) = with(config().retry(seconds(1), seconds(1)));
+    (0..20).for_each(|n| _ = publisher.publish(message(n)).unwrap());
+    for delivery in subscription.pull(20).unwrap() {
+        delivery.nack().unwrap();
+    }
+    clock.advance(seconds(1));
+    engine.tick();
+    assert_eq!(receive_all(&subscription), (0..20).collect::<Vec<_>>());
 }
 
 #[test]

@@ -49,7 +49,9 @@ fn one_producer_one_reader_every_value_in_order_across_the_wrap() {
 
 #[test]
 fn how_far_ahead_producers_fetch_changes_nothing_that_is_read() {
-    for capacity in [1, 2, 64, 256] {
+    // (Miri has no such instruction, and the indexes alone are seen in small rings as well.)
+    let capacities: &[usize] = if cfg!(miri) { &[1, 16] } else { &[1, 2, 64, 256] };
+    for &capacity in capacities {
         for bytes in [0, 1, 128, 1 << 20, usize::MAX] {
             let builder = Builder::new(capacity).fetch_ahead(bytes);
             let ring = builder.multi(|| [0u64; 9]).unwrap();
