@@ -105,6 +105,30 @@ fn detach_by_policy_is_told_and_what_was_not_read_counts_as_discarded() {
 }
 
 #[test]
+fn a_gap_that_was_not_told_before_a_detach_is_not_told_after_it() {
+    let (_engine, _clock, publisher, other) = single(4);
+    let topic = other.topic();
+    other.detach();
+    let config = SubscriptionConfig::default().overflow(Overflow::DropOldest);
+    let subscription = topic.create_subscription("lossy", config).unwrap();
+    publisher.publish(message(0)).unwrap();
+    subscription.recv().unwrap().nack().unwrap();
+    (1..9).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+    // What came back goes before the gap, which is told the next time.
+    assert_eq!(subscription.pull(10).unwrap().len(), 1);
+    subscription.detach();
+    let (gaps, write) = log();
+    let mut dispatcher = Dispatcher::new().add_lossy(
+        &subscription,
+        |_| Verdict::Ack,
+        move |lost| write.lock().unwrap().push(lost),
+    );
+    assert_eq!(dispatcher.run_until_idle(), 0);
+    assert_eq!(*gaps.lock().unwrap(), [0; 0]);
+    assert_balanced(&subscription);
+}
+
+#[test]
 fn a_handler_that_always_nacks_holds_no_more_than_is_allowed() {
     let (_engine, _clock, publisher, other) = single(64);
     other.detach();
