@@ -261,7 +261,7 @@ fn what_waits_out_its_backoff_is_held_and_at_the_limit_a_consumer_sleeps() {
     assert!(!subscription.wait(Duration::from_millis(1)), "and nobody need look again until a backoff ends");
     clock.advance(seconds(10));
     engine.tick();
-    assert_eq!(crate::common::receive_all(&subscription), [0, 1, 2, 3]);
+    assert_eq!(receive_all(&subscription), [0, 1, 2, 3]);
     assert_balanced(&subscription);
 }
 
