@@ -65,6 +65,7 @@ fn run(program: &Program, id: u32) -> Result<Outcome, Box<dyn Error>> {
         .args(program.is_module.then(|| format!("{}::", program.name)))
         .env("RINGMAIN_MUTANT", id.to_string())
         .env("RINGMAIN_MODEL_CASES", "60")
+        .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true") // what a mutant fails on is no seed to be kept
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
