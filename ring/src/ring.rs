@@ -107,8 +107,8 @@ impl<T, S: Sequencer> Core<T, S> {
             } else {
                 crate::reader::push_lossy(self, end, lossless)
             };
-            let mut patient = || *patience.get_or_insert_with(|| patient && !self.covers.lose_patience());
-            if needed.distance_from(gate) > 0 && self.covers.help_first(&self.gates, needed, patient()) {
+            let patient = || *patience.get_or_insert_with(|| patient && !self.covers.lose_patience());
+            if needed.distance_from(gate) > 0 && self.covers.help_first(&self.gates, needed, patient) {
                 continue;
             }
             self.cache_gate(gate);

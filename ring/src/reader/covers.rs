@@ -9,7 +9,7 @@ use crate::sequence::Sequence;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, broken, lock};
 use std::sync::Weak;
 
-/// How often a producer finds no room before it looks after a cover that seems to be run.
+/// How often a producer finds a cover in its way before it looks after one that seems to be run.
 const PATIENCE: u64 = if crate::sync::MODELLED { 1 } else { 256 };
 
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Covers {
     /// Whether there ever was one. Relaxed: set before the cover's gate is switched on, which a producer that is held up by
     /// it has acquired.
     any: AtomicBool,
-    /// How often a producer found no room. Relaxed: a pace.
+    /// How often a producer found one in its way. Relaxed: a pace.
     looks: AtomicU64,
     /// With the gates that stand for them.
     list: Mutex<Vec<(usize, Weak<dyn CatchUp>)>>,
@@ -32,15 +32,15 @@ impl Covers {
         self.any.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a producer that has found no room is to look even after a cover that is run: such a one moves by itself, and
-    /// is not to be disturbed, but for once in a long while: whoever ran it may have stopped.
+    /// Whether a producer that has found one in its way is to look after it even if it is run: such a one moves by itself,
+    /// and is not to be disturbed, but for once in a long while: whoever ran it may have stopped.
     pub(crate) fn lose_patience(&self) -> bool {
         self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(PATIENCE)
     }
 
     /// Moves the first cover on that stands before `needed`, if it can be. Returns whether it moved: then the next may be in
     /// the way. If not, the others do not matter, for this one holds the producer up; and whatever moves it will say so.
-    pub(crate) fn help_first(&self, gates: &Gates, needed: Sequence, patient: bool) -> bool {
+    pub(crate) fn help_first(&self, gates: &Gates, needed: Sequence, patient: impl FnOnce() -> bool) -> bool {
         if !self.any.load(Ordering::Relaxed) || broken("cover.not_helped") {
             return false;
         }
@@ -52,7 +52,7 @@ impl Covers {
             .iter()
             .filter(|(gate, _)| in_the_way(*gate))
             .find_map(|(_, cover)| cover.upgrade());
-        first.is_some_and(|cover| cover.catch_up(patient))
+        first.is_some_and(|cover| cover.catch_up(patient()))
     }
 
     #[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
