@@ -1,6 +1,6 @@
 //! Overflow policies of subscriptions: exact gaps, a detach that is told, and bounds on what is held.
 
-use crate::common::{assert_balanced, manual, message, number, receive_all, single};
+use crate::common::{assert_balanced, manual, message, number, receive_all, single, single_with};
 use ringmain::{Dispatcher, Overflow, RecvError, SubscriptionConfig, TopicConfig, Verdict};
 use std::sync::{Arc, Mutex};
 
@@ -106,11 +106,8 @@ fn detach_by_policy_is_told_and_what_was_not_read_counts_as_discarded() {
 
 #[test]
 fn a_gap_that_was_not_told_before_a_detach_is_not_told_after_it() {
-    let (_engine, _clock, publisher, other) = single(4);
-    let topic = other.topic();
-    other.detach();
     let config = SubscriptionConfig::default().overflow(Overflow::DropOldest);
-    let subscription = topic.create_subscription("lossy", config).unwrap();
+    let (_engine, _clock, publisher, subscription) = single_with(4, config);
     publisher.publish(message(0)).unwrap();
     subscription.recv().unwrap().nack().unwrap();
     (1..9).for_each(|number| _ = publisher.publish(message(number)).unwrap());
