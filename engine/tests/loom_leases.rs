@@ -17,16 +17,19 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A topic of four slots, so that two messages make a batch, and one message published.
 fn small() -> (Engine, ManualClock, Arc<Publisher>, Subscription) {
-    small_that(WaitStrategy::Park)
+    small_that(WaitStrategy::Park, SubscriptionConfig::default())
 }
 
-/// As [`small`], by this strategy. (Under `Spin` nobody notifies, and so fewer fences hide what the orderings do.)
-fn small_that(waits: WaitStrategy) -> (Engine, ManualClock, Arc<Publisher>, Subscription) {
+/// As [`small`], by this strategy, and with such a subscription. (Under `Spin` nobody notifies, and so fewer fences hide what the orderings do.)
+fn small_that(
+    waits: WaitStrategy,
+    config: SubscriptionConfig,
+) -> (Engine, ManualClock, Arc<Publisher>, Subscription) {
     let clock = ManualClock::new();
     let engine = Engine::builder().clock(clock.clock()).build();
-    let config = TopicConfig::default().ring_slots(4).wait(waits);
-    let topic = engine.create_topic("topic", config).expect("new");
-    let subscription = topic.create_subscription("sub", SubscriptionConfig::default()).expect("new");
+    let topic = TopicConfig::default().ring_slots(4).wait(waits);
+    let topic = engine.create_topic("topic", topic).expect("new");
+    let subscription = topic.create_subscription("sub", config).expect("new");
     let publisher = Arc::new(topic.publisher());
     publisher.publish(Message::new("1")).expect("room");
     (engine, clock, publisher, subscription)
@@ -66,14 +69,8 @@ model!(
         "credit.reserve.acquire",
         "credit.leave.release+due.begin.no_fence+padding.moved.no_fence+slab.lower.no_fence",
     ], {
-        let clock = ManualClock::new();
-        let engine = Engine::builder().clock(clock.clock()).build();
-        let topic = TopicConfig::default().ring_slots(4).wait(WaitStrategy::Spin);
-        let topic = engine.create_topic("topic", topic).expect("new");
         let config = SubscriptionConfig::default().max_outstanding_messages(1);
-        let subscription = topic.create_subscription("sub", config).expect("new");
-        let publisher = topic.publisher();
-        publisher.publish(Message::new("1")).unwrap();
+        let (_engine, _clock, publisher, subscription) = small_that(WaitStrategy::Spin, config);
         publisher.publish(Message::new("2")).unwrap();
         let other = subscription.clone();
         let receives = spawn(move || other.try_recv().unwrap());
@@ -157,7 +154,7 @@ model!(
 model!(
     /// Received while the engine closes, and never acked: the close counts it.
     receive_for_ever_against_close, broken by ["shut.receiving.acquire"], {
-        let (engine, _clock, _publisher, subscription) = small_that(WaitStrategy::Spin);
+        let (engine, _clock, _publisher, subscription) = small_that(WaitStrategy::Spin, SubscriptionConfig::default());
         let closes = spawn(move || engine.close(Close::Now));
         let _received = subscription.try_recv().map(|delivery| delivery.map(Delivery::into_ack_id));
         let report = closes.join().unwrap();

@@ -134,12 +134,7 @@ impl Publisher {
             let size = message.size();
             bytes += size as u64;
             large += counted(size);
-            records.push(Record::from_message(
-                spares.take(0, &self.topic.returned),
-                message,
-                &self.topic,
-                time,
-            ));
+            records.push(spares.record(message, &self.topic, time));
         }
     }
 

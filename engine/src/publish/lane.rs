@@ -168,8 +168,8 @@ impl Lane {
         if shard.channel.is_closed() {
             return Err((Refusal::Closed, message));
         }
-        let draft = staged.spares.take(0, &topic.returned);
-        staged.records.push(Record::from_message(draft, message, topic, topic.publish_time()));
+        let record = staged.spares.record(message, topic, topic.publish_time());
+        staged.records.push(record);
         staged.bytes += bytes;
         staged.large += large;
         staged.credit = staged.credit.plus(weight.credit());

@@ -10,7 +10,7 @@ use super::spares::Spares;
 use crate::config::PublisherConfig;
 use crate::error::PublishError;
 use crate::message::{Message, check_data};
-use crate::record::{MessageId, Record};
+use crate::record::MessageId;
 use crate::stats::PublisherStats;
 use crate::topic::{Topic, TopicInner};
 use ringmain_ring::sync::MODELLED;
@@ -248,12 +248,7 @@ impl Publisher {
     ) -> Result<MessageId, PublishError<Message>> {
         self.with_spares(|spares| {
             let size = message.size();
-            let mut record = Record::from_message(
-                spares.take(0, &self.topic.returned),
-                message,
-                &self.topic,
-                self.topic.publish_time(),
-            );
+            let mut record = spares.record(message, &self.topic, self.topic.publish_time());
             self.commit_admitted(shard, &mut record, size, wait, spares)
                 .map_err(|refusal| refusal.of(record.into_message()))
         })
@@ -303,12 +298,7 @@ impl Publisher {
     ) -> Result<MessageId, PublishError<Message>> {
         self.with_spares(|spares| {
             let size = message.size();
-            let record = Record::from_message(
-                spares.take(0, &self.topic.returned),
-                message,
-                &self.topic,
-                self.topic.publish_time(),
-            );
+            let record = spares.record(message, &self.topic, self.topic.publish_time());
             // Committed, it is on the ring, and there is nothing here to be dropped.
             let mut record = ManuallyDrop::new(record);
             self.commit(shard, &mut record, size, wait, spares).map_err(|refusal| {

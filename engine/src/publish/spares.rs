@@ -6,7 +6,9 @@
 //! came back last. Batches of that many allocate nothing.
 
 use super::returned::Returned;
+use crate::message::Message;
 use crate::record::{Draft, Header, Record};
+use crate::topic::TopicInner;
 
 /// A buffer for more than this is freed rather than kept.
 const LARGEST: usize = 64 << 10;
@@ -36,6 +38,11 @@ impl Spares {
             Some(spare) if spare.capacity() >= len => spare,
             spare => self.take_slowly(spare, len, returned),
         }
+    }
+
+    /// A record of `message` to be published on `topic`, in any spare.
+    pub(super) fn record(&mut self, message: Message, topic: &TopicInner, publish_time: u64) -> Record {
+        Record::from_message(self.take(0, &topic.returned), message, topic, publish_time)
     }
 
     #[cold]
