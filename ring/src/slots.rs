@@ -136,6 +136,18 @@ impl<T, Stamp> Slots<T, Stamp> {
         }
     }
 
+    /// Calls `visit` with the stamp of one slot in each cache line of `from..to`: of those that share a line, the last.
+    #[inline]
+    pub(crate) fn for_each_line(&self, from: Sequence, to: Sequence, mut visit: impl FnMut(&Stamp)) {
+        // (A model's atomics are of any size; it is to see every slot visited.)
+        let a_line = if MODELLED { 1 } else { slots_in_a_line(size_of::<Slot<T, Stamp>>()) };
+        let mut last = from.plus(a_line - 1 - from.number() % a_line);
+        while last.is_before(to) {
+            visit(&self.slot(last).stamp);
+            last = last.plus(a_line);
+        }
+    }
+
     /// The slots of `from..to` in order, as two runs, since a range may cross the end of the slice. `to` is at most
     /// one ring ahead of `from`.
     #[inline]
@@ -149,5 +161,31 @@ impl<T, Stamp> Slots<T, Stamp> {
             let (head, tail) = self.slots.split_at(first);
             (tail, &head[..count - tail.len()])
         }
+    }
+}
+
+#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
+mod tests {
+    use super::*;
+
+    /// Slots of `from..to` that are visited as those of a line, of a ring of 16 that begins `before` the end of the numbers.
+    fn lines<T: Default>(before: u64, from: u64, to: u64) -> Vec<usize> {
+        let slots = Slots::new(16, 0, T::default, |index| index);
+        let zero = Sequence::new(0).minus(before);
+        let mut visited = Vec::new();
+        slots.for_each_line(zero.plus(from), zero.plus(to), |index| visited.push(*index));
+        visited
+    }
+
+    #[test]
+    fn each_line_is_visited_once_when_its_last_slot_is_among_them() {
+        assert_eq!(lines::<u64>(0, 0, 8), [3, 7]);
+        assert_eq!(lines::<u64>(0, 3, 8), [3, 7]);
+        assert_eq!(lines::<u64>(0, 4, 7), [0; 0]);
+        assert_eq!(lines::<u64>(0, 14, 20), [15, 3]);
+        assert_eq!(lines::<u64>(8, 2, 16), [11, 15, 3, 7]);
+        assert_eq!(lines::<[u64; 2]>(0, 1, 5), [1, 3], "24 bytes: two begin in each line");
+        assert_eq!(lines::<[u64; 8]>(0, 1, 4), [1, 2, 3]);
+        assert_eq!(lines::<u64>(0, 5, 5), [0; 0]);
     }
 }

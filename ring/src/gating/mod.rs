@@ -54,11 +54,13 @@ pub(crate) struct GateList {
     on: Table<AtomicU64>,
     /// How many gates there are, on or off.
     len: AtomicUsize,
+    /// How many are on. Changed under the mutex.
+    on_len: AtomicUsize,
 }
 
 impl GateList {
     fn new() -> Self {
-        Self { gates: Table::new(), on: Table::new(), len: AtomicUsize::new(0) }
+        Self { gates: Table::new(), on: Table::new(), len: AtomicUsize::new(0), on_len: AtomicUsize::new(0) }
     }
 
     pub(crate) fn gate(&self, index: usize) -> &Gate {
@@ -91,16 +93,28 @@ impl GateList {
         self.len.load(ordering("gates.empty.acquire", Ordering::Acquire)) == 0
     }
 
+    /// Whether exactly one is on: a hint.
+    #[inline]
+    pub(crate) fn is_one(&self) -> bool {
+        self.on_len.load(Ordering::Relaxed) == 1
+    }
+
     fn set(&self, index: usize) {
-        self.on
-            .grow_to(index / 64)
-            .fetch_or(1 << (index % 64), ordering("gates.set.release", Ordering::Release));
+        let bit = 1 << (index % 64);
+        let before =
+            self.on.grow_to(index / 64).fetch_or(bit, ordering("gates.set.release", Ordering::Release));
+        if before & bit == 0 {
+            self.on_len.store(self.on_len.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
     }
 
     fn clear(&self, index: usize) {
+        let bit = 1 << (index % 64);
         // Release: pairs with the acquire in `for_each`; what the owner read through this gate lies before.
         let release = ordering("gates.clear.release", Ordering::Release);
-        self.on.grow_to(index / 64).fetch_and(!(1 << (index % 64)), release);
+        if self.on.grow_to(index / 64).fetch_and(!bit, release) & bit != 0 {
+            self.on_len.store(self.on_len.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -337,6 +351,29 @@ impl Free {
 #[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_gate_is_one_however_it_came_about() {
+        let gates = Gates::new();
+        let attach = || gates.attach(Kind::Lossless, || Sequence::new(0)).0;
+        let is_one = || gates.list(Kind::Lossless).is_one();
+        assert!(!is_one(), "none");
+        let first = attach();
+        assert!(is_one());
+        let second = attach();
+        assert!(!is_one(), "two");
+        gates.control().switch_off(second);
+        assert!(is_one(), "the other is covered");
+        gates.detach(Kind::Lossless, second);
+        assert!(is_one(), "it was off already");
+        gates.control().switch_off(first);
+        assert!(!is_one(), "none");
+        gates.control().switch_on(first);
+        gates.control().switch_on(first);
+        assert!(is_one());
+        gates.attach(Kind::Lossy { policy: 0 }, || Sequence::new(0));
+        assert!(is_one(), "a lossy one holds nobody up");
+    }
 
     #[test]
     fn a_pin_that_is_free_is_taken_again_and_engaged() {

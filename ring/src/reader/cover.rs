@@ -18,6 +18,7 @@
 //! middle of a turn it leaves word, as a detacher does: the turn's end may have looked at the cursors already.
 
 use super::gather::Gather;
+use super::lines::take_lines;
 use super::shared::SharedCursor;
 use super::turn::Turn;
 use crate::gating::{Gate, Kind};
@@ -28,9 +29,9 @@ use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-const IDLE: u32 = 0;
+pub(super) const IDLE: u32 = 0;
 const BUSY: u32 = 1;
-const AGAIN: u32 = 2;
+pub(super) const AGAIN: u32 = 2;
 
 /// What a cover shares with those who detach its cursors.
 pub(super) struct CoverShared<T: Send + Sync + 'static, S: Sequencer> {
@@ -38,14 +39,14 @@ pub(super) struct CoverShared<T: Send + Sync + 'static, S: Sequencer> {
     gate: usize,
     /// Whether the gate is on the list. Read and written by whoever holds the turn, which orders it.
     gating: AtomicBool,
-    turn: AtomicU32,
+    pub(super) turn: AtomicU32,
     /// Whether the last turn found nothing. Written when that changes.
-    resting: AtomicBool,
-    cursors: Mutex<Vec<SharedCursor<T, S>>>,
+    pub(super) resting: AtomicBool,
+    pub(super) cursors: Mutex<Vec<SharedCursor<T, S>>>,
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
-    fn gate(&self) -> &Gate {
+    pub(super) fn gate(&self) -> &Gate {
         self.core.gates.list(Kind::Lossless).gate(self.gate)
     }
 
@@ -124,39 +125,6 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
     }
 }
 
-/// What a producer may do for a cover that nobody runs.
-pub(super) trait CatchUp: fmt::Debug + Send + Sync {
-    /// Moves the gate on to where the cursors are, or leaves word to whoever holds the turn, who then does. For a
-    /// `patient` producer only if the last turn found nothing: otherwise there will be another. Returns whether it moved.
-    fn catch_up(&self, patient: bool) -> bool;
-}
-
-impl<T: Send + Sync + 'static, S: Sequencer> CatchUp for CoverShared<T, S> {
-    fn catch_up(&self, patient: bool) -> bool {
-        // Relaxed: a hint. Nobody goes to sleep on it.
-        if patient && !self.resting.load(Ordering::Relaxed) {
-            return false;
-        }
-        if broken("cover.busy_is_not_told") && self.turn.load(Ordering::Relaxed) != IDLE {
-            return false;
-        }
-        // Whoever holds the turn looks once more anyway. A swap though nothing changes, and AcqRel: it is to see what we
-        // saw. (A turn that is merely busy may have looked already, and is left word below.)
-        let swap = ordering("cover.told", Ordering::AcqRel);
-        if self.turn.load(Ordering::Relaxed) == AGAIN
-            && self.turn.compare_exchange(AGAIN, AGAIN, swap, Ordering::Relaxed).is_ok()
-        {
-            return false;
-        }
-        let behind = self.gate().position();
-        if earliest(&lock(&self.cursors)).is_none_or(|position| !behind.is_before(position)) {
-            return false;
-        }
-        self.refresh_for_detached();
-        behind.is_before(self.gate().position())
-    }
-}
-
 impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for CoverShared<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CoverShared").field("gate", &self.gate().position()).finish_non_exhaustive()
@@ -165,7 +133,9 @@ impl<T: Send + Sync + 'static, S: Sequencer> fmt::Debug for CoverShared<T, S> {
 
 /// The position of the live cursor that is furthest behind.
 #[inline]
-fn earliest<T: Send + Sync + 'static, S: Sequencer>(cursors: &[SharedCursor<T, S>]) -> Option<Sequence> {
+pub(super) fn earliest<T: Send + Sync + 'static, S: Sequencer>(
+    cursors: &[SharedCursor<T, S>],
+) -> Option<Sequence> {
     cursors.iter().filter_map(|cursor| cursor.inner.gate().live_position()).reduce(Sequence::earlier)
 }
 
@@ -186,6 +156,8 @@ pub struct Cover<T: Send + Sync + 'static, S: Sequencer> {
     pub(super) padded: Sequence,
     gather: Gather,
     in_turn: bool,
+    /// Where the gate stood when the turn began, if there was something to read.
+    stood: Option<Sequence>,
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
@@ -211,6 +183,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
             padded: start,
             gather: Gather::default(),
             in_turn: false,
+            stood: None,
         }
     }
 
@@ -285,8 +258,25 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
     /// Ends the turn.
     #[inline]
     pub(super) fn end(&mut self) {
-        let Self { shared, cursors, .. } = self;
-        shared.end(|| earliest(cursors));
+        let Self { shared, cursors, available, .. } = self;
+        match self.stood.take() {
+            Some(stood) if !broken("lines.taken_late") => {
+                let mut stood = Some(stood); // the gate has moved on, if the end is to look again
+                shared.end(|| {
+                    let to = earliest(cursors)?;
+                    if let Some(from) = stood.take() {
+                        take_lines(&shared.core, from, to, *available);
+                    }
+                    Some(to)
+                });
+            }
+            late => {
+                shared.end(|| earliest(cursors));
+                if let Some(from) = late {
+                    take_lines(&shared.core, from, shared.gate().position(), *available);
+                }
+            }
+        }
         self.in_turn = false;
     }
 
@@ -317,7 +307,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
     #[inline]
     pub fn turn(&mut self) -> Turn<'_, T, S> {
         self.begin();
-        let Self { shared, available, padded, gather, .. } = self;
+        let Self { shared, available, padded, gather, stood, .. } = self;
         let core = &*shared.core;
         let behind = shared.gate().position();
         let mut look = || {
@@ -331,7 +321,9 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         if shared.resting.load(Ordering::Relaxed) != (ready == 0) {
             shared.resting.store(ready == 0, Ordering::Relaxed);
         }
-        gather.after(ready, end, look);
+        if gather.after(ready, end, look) > 0 {
+            *stood = Some(behind);
+        }
         Turn { cover: self }
     }
 

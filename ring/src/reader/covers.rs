@@ -3,14 +3,49 @@
 //! A cover that nobody runs just now still stands where its cursors were, though other consumers may have moved them since.
 //! A producer that is held up by such a cover moves it on.
 
-use super::cover::CatchUp;
+use super::cover::{AGAIN, CoverShared, IDLE, earliest};
 use crate::gating::{Gates, Kind};
 use crate::sequence::Sequence;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, broken, lock};
+use crate::sequencer::Sequencer;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, broken, lock, ordering};
+use std::fmt;
 use std::sync::Weak;
 
 /// How often a producer finds a cover in its way before it looks after one that seems to be run.
 const PATIENCE: u64 = if crate::sync::MODELLED { 1 } else { 256 };
+
+/// What a producer may do for a cover that nobody runs.
+pub(super) trait CatchUp: fmt::Debug + Send + Sync {
+    /// Moves the gate on to where the cursors are, or leaves word to whoever holds the turn, who then does. For a
+    /// `patient` producer only if the last turn found nothing: otherwise there will be another. Returns whether it moved.
+    fn catch_up(&self, patient: bool) -> bool;
+}
+
+impl<T: Send + Sync + 'static, S: Sequencer> CatchUp for CoverShared<T, S> {
+    fn catch_up(&self, patient: bool) -> bool {
+        // Relaxed: a hint. Nobody goes to sleep on it.
+        if patient && !self.resting.load(Ordering::Relaxed) {
+            return false;
+        }
+        if broken("cover.busy_is_not_told") && self.turn.load(Ordering::Relaxed) != IDLE {
+            return false;
+        }
+        // Whoever holds the turn looks once more anyway. A swap though nothing changes, and AcqRel: it is to see what we
+        // saw. (A turn that is merely busy may have looked already, and is left word below.)
+        let swap = ordering("cover.told", Ordering::AcqRel);
+        if self.turn.load(Ordering::Relaxed) == AGAIN
+            && self.turn.compare_exchange(AGAIN, AGAIN, swap, Ordering::Relaxed).is_ok()
+        {
+            return false;
+        }
+        let behind = self.gate().position();
+        if earliest(&lock(&self.cursors)).is_none_or(|position| !behind.is_before(position)) {
+            return false;
+        }
+        self.refresh_for_detached();
+        behind.is_before(self.gate().position())
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Covers {

@@ -2,6 +2,7 @@
 
 use super::batch::View;
 use super::gather::Gather;
+use super::lines::take_lines;
 use crate::gating::Kind;
 use crate::ring::{Core, Ring};
 use crate::sequence::Sequence;
@@ -167,6 +168,13 @@ impl<T: Send + Sync + 'static, S: Sequencer> Batch<'_, T, S> {
 impl<T: Send + Sync + 'static, S: Sequencer> Drop for Batch<'_, T, S> {
     #[inline]
     fn drop(&mut self) {
+        let Cursor { core, position, available, .. } = &*self.cursor;
+        if broken("lines.taken_late") {
+            let (core, position, available) = (Arc::clone(core), *position, *available);
+            self.cursor.move_to(self.end);
+            return take_lines(&core, position, self.end, available);
+        }
+        take_lines(core, *position, self.end, *available);
         self.cursor.move_to(self.end);
     }
 }

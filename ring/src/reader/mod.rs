@@ -13,6 +13,7 @@ mod covers;
 mod cursor;
 mod gather;
 mod hold;
+mod lines;
 mod lossy;
 mod padding;
 mod push;

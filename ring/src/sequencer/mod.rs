@@ -74,6 +74,11 @@ pub trait Sequencer: sealed::Sealed + Debug + Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn count_values<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence) -> u64;
 
+    /// Writes into each line of the slots `from..to`, which changes nothing but whose line it is. The caller has seen them
+    /// published, and holds producers back from them.
+    #[doc(hidden)]
+    fn take_lines<T>(&self, _slots: &SlotsOf<T, Self>, _from: Sequence, _to: Sequence) {}
+
     /// Whether the published slot with this stamp holds padding: a claim whose holder wrote nothing.
     #[doc(hidden)]
     fn is_padding(stamp: &Self::Stamp) -> bool;

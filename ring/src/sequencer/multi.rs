@@ -101,6 +101,13 @@ impl Sequencer for Multi {
         (0..count).map(|offset| from.plus(offset)).filter(is_value).count() as u64
     }
 
+    #[inline]
+    fn take_lines<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence, to: Sequence) {
+        // Release: for whoever acquires this stamp instead of the claimant's; the caller acquired that one.
+        let release = ordering("multi.taken.release", Ordering::Release);
+        slots.0.for_each_line(from, to, |stamp| stamp.store(stamp.load(Ordering::Relaxed), release));
+    }
+
     #[inline(always)]
     fn is_padding(stamp: &AtomicU64) -> bool {
         // Relaxed: `published` acquired this stamp already, and a gate keeps it as it is.
