@@ -31,6 +31,7 @@ mod lab;
 mod lanes;
 mod leases;
 mod locked;
+mod sharing;
 mod staging;
 mod threads;
 
@@ -57,7 +58,7 @@ struct Arguments {
 /// An experiment's name, its question, and what builds its cases.
 type Experiment = (&'static str, &'static str, fn() -> Vec<lab::Case>);
 
-const EXPERIMENTS: [Experiment; 9] = [
+const EXPERIMENTS: [Experiment; 10] = [
     ("availability", "How do readers learn that a slot of many producers is readable?", availability::cases),
     ("claim", "How do producers get their slots?", claim::cases),
     ("frees", "Who frees a 1 KB payload?", frees::cases),
@@ -70,6 +71,7 @@ const EXPERIMENTS: [Experiment; 9] = [
     ("fences", "Who pays for not losing a wake-up?", fences::cases),
     ("gathering", "Does a reader gain by letting the writer get ahead?", gathering::cases),
     ("fetching", "Does a producer gain by asking for cache lines before it writes them?", fetching::cases),
+    ("sharing", "What does a store cost to a line that the reader's core has a copy of?", sharing::cases),
     ("batcher", "How does enqueue batch without a timer?", batcher::cases),
 ];
 
