@@ -131,6 +131,13 @@ impl Record {
         }
     }
 
+    /// Takes the first line of the buffer over from the publisher, to whom that it is shared costs more. Nothing is read.
+    pub(crate) fn take_line(&self) {
+        if let Some(buffer) = &self.0 {
+            buffer.take_line();
+        }
+    }
+
     /// Whether there is no payload of a caller's in it.
     pub(crate) fn is_plain(&self) -> bool {
         self.0.as_ref().is_none_or(|buffer| buffer.guest().is_none())

@@ -196,7 +196,7 @@ impl TopicInner {
                 .fetch_ahead(FETCH_AHEAD)
                 .start(Sequence::new(start))
                 .wait(self.config.wait)
-                .build(Record::default)?;
+                .build_taking(Record::default, Record::take_line)?;
             let lanes = Lanes::new(&channel);
             Ok(Shard {
                 channel,

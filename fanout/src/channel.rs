@@ -271,4 +271,16 @@ impl ChannelBuilder {
     pub fn build<T: Send + Sync + 'static>(self, value: impl FnMut() -> T) -> Result<Channel<T>, BuildError> {
         Ok(Channel { ring: self.0.multi(value)?, registry: Arc::new(Registry::new()) })
     }
+
+    /// As [`build`](Self::build); `take` takes over the memory that a value refers to: see [`Builder::multi_taking`].
+    ///
+    /// # Errors
+    /// [`BuildError`] when the capacity is not a power of two.
+    pub fn build_taking<T: Send + Sync + 'static>(
+        self,
+        value: impl FnMut() -> T,
+        take: fn(&T),
+    ) -> Result<Channel<T>, BuildError> {
+        Ok(Channel { ring: self.0.multi_taking(value, take)?, registry: Arc::new(Registry::new()) })
+    }
 }

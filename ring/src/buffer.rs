@@ -159,6 +159,15 @@ unsafe impl<H: Send + Sync, G: Send + Sync> Sync for Buffer<H, G> {}
 unsafe impl<H, G> Send for Buffer<H, G> {}
 
 impl<H, G> Buffer<H, G> {
+    /// Writes into the first line, which changes nothing but whose line it is: see [`Builder::multi_taking`].
+    ///
+    /// [`Builder::multi_taking`]: crate::Builder::multi_taking
+    #[inline]
+    pub fn take_line(&self) {
+        // Relaxed: nobody reads it.
+        self.0.head().taken.store(false, Ordering::Relaxed);
+    }
+
     /// The guest, if there is one.
     #[inline]
     #[must_use]

@@ -55,7 +55,22 @@ impl Builder {
         self,
         value: impl FnMut() -> T,
     ) -> Result<Ring<T, Multi>, BuildError> {
-        self.build(value)
+        self.build(value, None)
+    }
+
+    /// As [`multi`](Self::multi), for values that refer to memory of their own, which producers write too. A reader that has
+    /// caught up, and is the only one, takes over the cache lines of the slots that it has read, so that a producer need not ask
+    /// for its copies to be given up; then it calls `take` with each value, to do the same for the line in which that memory
+    /// begins: [`Buffer::take_line`](crate::Buffer::take_line). `take` is quick, and does not panic.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the capacity is not a power of two.
+    pub fn multi_taking<T: Send + Sync + 'static>(
+        self,
+        value: impl FnMut() -> T,
+        take: fn(&T),
+    ) -> Result<Ring<T, Multi>, BuildError> {
+        self.build(value, Some(take))
     }
 
     /// Makes a ring and its only producer; every slot begins with a `value()`.
@@ -66,11 +81,15 @@ impl Builder {
         self,
         value: impl FnMut() -> T,
     ) -> Result<(SingleProducer<T>, Ring<T, Single>), BuildError> {
-        let ring = self.build(value)?;
+        let ring = self.build(value, None)?;
         Ok((SingleProducer::new(&ring), ring))
     }
 
-    fn build<T, S: Sequencer>(self, value: impl FnMut() -> T) -> Result<Ring<T, S>, BuildError> {
+    fn build<T, S: Sequencer>(
+        self,
+        value: impl FnMut() -> T,
+        take: Option<fn(&T)>,
+    ) -> Result<Ring<T, S>, BuildError> {
         if !self.capacity.is_power_of_two() || self.capacity > 1 << 30 {
             return Err(BuildError::Capacity { capacity: self.capacity });
         }
@@ -82,7 +101,7 @@ impl Builder {
             let first = self.start.plus((index.wrapping_sub(begin) & mask) as u64);
             S::unpublished(first, self.capacity as u64)
         };
-        let slots = Slots::new(self.capacity, self.ahead, value, stamp);
+        let slots = Slots::new(self.capacity, self.ahead, value, stamp, take);
         let core = Core::new(slots, self.start, self.wait);
         Ok(Ring { core: Arc::new(core) })
     }

@@ -69,6 +69,8 @@ pub(crate) struct Slots<T, Stamp> {
     mask: usize,
     /// How many slots ahead of what it writes a producer asks for lines.
     ahead: u64,
+    /// What a reader that takes a slot's line over calls with the value.
+    pub(crate) take: Option<fn(&T)>,
 }
 
 // SAFETY: a slot's value is written by one producer, then shared by reference among readers, then taken by another
@@ -85,13 +87,14 @@ impl<T, Stamp> Slots<T, Stamp> {
         ahead: usize,
         mut value: impl FnMut() -> T,
         mut stamp: impl FnMut(usize) -> Stamp,
+        take: Option<fn(&T)>,
     ) -> Self {
         debug_assert!(capacity.is_power_of_two());
         let slots =
             (0..capacity).map(|i| Slot { stamp: stamp(i), value: UnsafeCell::new(value()) }).collect();
         // Not so far that it meets the readers at the end of a lap.
         let ahead = ahead.div_ceil(size_of::<Slot<T, Stamp>>().max(1)).min(capacity / 8) as u64;
-        Self { slots, mask: capacity - 1, ahead }
+        Self { slots, mask: capacity - 1, ahead, take }
     }
 
     #[inline(always)]
@@ -170,7 +173,7 @@ mod tests {
 
     /// Slots of `from..to` that are visited as those of a line, of a ring of 16 that begins `before` the end of the numbers.
     fn lines<T: Default>(before: u64, from: u64, to: u64) -> Vec<usize> {
-        let slots = Slots::new(16, 0, T::default, |index| index);
+        let slots = Slots::new(16, 0, T::default, |index| index, None);
         let zero = Sequence::new(0).minus(before);
         let mut visited = Vec::new();
         slots.for_each_line(zero.plus(from), zero.plus(to), |index| visited.push(*index));

@@ -240,3 +240,20 @@ fn receivers_are_added_while_messages_wait_for_them() {
     while dispatcher.poll() > 0 {}
     assert_eq!(sum.load(Ordering::Relaxed), 3 * 111);
 }
+
+/// What a value refers to is taken over with its slot's line, once, however many receivers read it.
+#[test]
+fn the_only_dispatcher_takes_over_what_its_receivers_have_read() {
+    let take = |value: &Arc<AtomicU64>| _ = value.fetch_add(1, Ordering::Relaxed);
+    let channel = ChannelBuilder::new(8).build_taking(Arc::default, take).unwrap();
+    let mut dispatcher = Dispatcher::new(&channel);
+    for _ in 0..3 {
+        dispatcher.add(channel.receiver(), |_| ()).unwrap();
+    }
+    let values = [(); 3].map(|()| Arc::<AtomicU64>::default());
+    for value in &values {
+        channel.publish(Arc::clone(value)).unwrap();
+    }
+    assert_eq!(dispatcher.poll(), 9);
+    assert_eq!(values.map(|value| value.load(Ordering::Relaxed)), [1; 3]);
+}

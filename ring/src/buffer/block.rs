@@ -6,7 +6,7 @@
 //! to the allocator: many keep a word before each block, and another line would be spent on it.
 
 use crate::prefetch::{LINE, to_write};
-use crate::sync::{AtomicUsize, broken};
+use crate::sync::{AtomicBool, AtomicUsize, broken};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -20,6 +20,8 @@ pub(super) struct Head<H> {
     pub(super) header: H,
     /// Whether a guest lives where the bytes would.
     pub(super) has_guest: bool,
+    /// Written by readers that take the line over, and read by nobody.
+    pub(super) taken: AtomicBool,
 }
 
 /// What the bytes are aligned to, and a guest at most.
@@ -60,7 +62,8 @@ impl<H, G> Block<H, G> {
             // SAFETY: all of what was just allocated. It looks as memory does that somebody else has used before.
             unsafe { memory.write_bytes(0xA5, layout.size()) };
         }
-        let made = Head { references: AtomicUsize::new(1), len: 0, capacity, header, has_guest: false };
+        let (references, taken) = (AtomicUsize::new(1), AtomicBool::new(false));
+        let made = Head { references, len: 0, capacity, header, has_guest: false, taken };
         // SAFETY: freshly allocated with room and alignment for a head. The bytes behind it are zeroed.
         unsafe { head.write(made) };
         Self(head, PhantomData)

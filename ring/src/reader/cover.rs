@@ -156,7 +156,7 @@ pub struct Cover<T: Send + Sync + 'static, S: Sequencer> {
     pub(super) padded: Sequence,
     gather: Gather,
     in_turn: bool,
-    /// Where the gate stood when the turn began, if there was something to read.
+    /// Where the gate stood when the turn began, if lines are to be taken over from there.
     stood: Option<Sequence>,
 }
 
@@ -258,14 +258,14 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
     /// Ends the turn.
     #[inline]
     pub(super) fn end(&mut self) {
-        let Self { shared, cursors, available, .. } = self;
+        let Self { shared, cursors, available, padded, .. } = self;
         match self.stood.take() {
             Some(stood) if !broken("lines.taken_late") => {
                 let mut stood = Some(stood); // the gate has moved on, if the end is to look again
                 shared.end(|| {
                     let to = earliest(cursors)?;
                     if let Some(from) = stood.take() {
-                        take_lines(&shared.core, from, to, *available);
+                        take_lines(&shared.core, from, to, *available, *padded);
                     }
                     Some(to)
                 });
@@ -273,7 +273,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
             late => {
                 shared.end(|| earliest(cursors));
                 if let Some(from) = late {
-                    take_lines(&shared.core, from, shared.gate().position(), *available);
+                    take_lines(&shared.core, from, shared.gate().position(), *available, *padded);
                 }
             }
         }
@@ -321,7 +321,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         if shared.resting.load(Ordering::Relaxed) != (ready == 0) {
             shared.resting.store(ready == 0, Ordering::Relaxed);
         }
-        if gather.after(ready, end, look) > 0 {
+        if gather.after(ready, end, look) > 0 && !gather.waited_long() {
             *stood = Some(behind);
         }
         Turn { cover: self }

@@ -168,13 +168,15 @@ impl<T: Send + Sync + 'static, S: Sequencer> Batch<'_, T, S> {
 impl<T: Send + Sync + 'static, S: Sequencer> Drop for Batch<'_, T, S> {
     #[inline]
     fn drop(&mut self) {
-        let Cursor { core, position, available, .. } = &*self.cursor;
+        let Cursor { core, position, available, padded, gather, .. } = &*self.cursor;
         if broken("lines.taken_late") {
-            let (core, position, available) = (Arc::clone(core), *position, *available);
+            let (core, position, available, padded) = (Arc::clone(core), *position, *available, *padded);
             self.cursor.move_to(self.end);
-            return take_lines(&core, position, self.end, available);
+            return take_lines(&core, position, self.end, available, padded);
         }
-        take_lines(core, *position, self.end, *available);
+        if !gather.waited_long() {
+            take_lines(core, *position, self.end, *available, *padded);
+        }
         self.cursor.move_to(self.end);
     }
 }

@@ -12,7 +12,7 @@
 //! where threads have to take turns, nobody pauses, which would keep the writer from running.
 
 use crate::sync;
-use crate::wait::{now, times_given_way};
+use crate::wait::{now, times_given_way, times_spun_long};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ const REST: u32 = 1 << 9;
 const LONGEST_REST: u32 = 1 << 10;
 /// Looks in vain, one after another, that make a ring idle.
 const IDLE: u32 = 16;
+/// And that make it one on which little is published: a microsecond, or a few.
+const LONG_IDLE: u32 = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -55,6 +57,10 @@ pub(crate) struct Gather {
     next_rest: u32,
     /// Looks in vain since something was found.
     vain: u32,
+    /// Whether what was found last had been waited for for long.
+    waited_long: bool,
+    /// How often the thread had spun for long by then.
+    spun_long: u32,
     /// When the stretch began, and at which message.
     began: Option<(Instant, u64)>,
     /// How often the thread had given way by then.
@@ -70,6 +76,8 @@ impl Default for Gather {
             left: FREE,
             next_rest: REST,
             vain: IDLE,
+            waited_long: false,
+            spun_long: 0,
             began: None,
             given_way: 0,
             free_rate: 0.0,
@@ -87,7 +95,9 @@ impl Gather {
             return 0;
         }
         let idle = self.vain >= IDLE;
-        self.vain = 0;
+        let spun_long = times_spun_long();
+        self.waited_long = self.vain >= LONG_IDLE || spun_long != self.spun_long;
+        (self.spun_long, self.vain) = (spun_long, 0);
         if cfg!(miri) || sync::MODELLED {
             return ready;
         }
@@ -106,6 +116,12 @@ impl Gather {
             Phase::Trial | Phase::Gathering if ready >= NEAR && self.left > 0 => ready,
             _ => self.turn(ready, end, look),
         }
+    }
+
+    /// Whether what was found last had been waited for for long.
+    #[inline]
+    pub(super) fn waited_long(&self) -> bool {
+        self.waited_long
     }
 
     #[cold]

@@ -33,12 +33,23 @@ fn cpus() -> usize {
 std::thread_local! {
     /// How often this thread gave its CPU away.
     static GIVEN_WAY: Cell<u32> = const { Cell::new(0) };
+    /// How often it has spun for `LOOKS` looks in vain.
+    static SPUN_LONG: Cell<u32> = const { Cell::new(0) };
 }
 
 /// How often the calling thread has given its CPU to others while it waited: if that changes, a while has passed of which it
 /// knows nothing.
 pub(crate) fn times_given_way() -> u32 {
     GIVEN_WAY.get()
+}
+
+/// How often the calling thread has spun for a microsecond or so in vain: if that changes, it has waited for what it has found.
+pub(crate) fn times_spun_long() -> u32 {
+    SPUN_LONG.get()
+}
+
+fn spun_long() {
+    SPUN_LONG.set(SPUN_LONG.get().wrapping_add(1));
 }
 
 fn yield_now() {
@@ -107,6 +118,7 @@ fn spin_on(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
             }
             sync::spin_hint();
         }
+        spun_long();
         if Spinner::crowded() {
             yield_now();
         }
@@ -139,6 +151,7 @@ fn spin_briefly(mut ready: impl FnMut() -> bool) -> bool {
             }
             sync::spin_hint();
         }
+        spun_long();
         if now().duration_since(start) >= SPIN_FOR {
             return false;
         }

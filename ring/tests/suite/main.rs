@@ -3,6 +3,7 @@
 
 mod claims;
 mod covers;
+mod lines;
 mod lossy;
 mod padding;
 mod pairs;
