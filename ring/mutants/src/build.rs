@@ -44,8 +44,8 @@ pub(crate) const RING: Subject = Subject {
     crates: &["ring"],
     programs: &[],
     modules: &[
-        "slab", "claims", "ring", "padding", "covers", "views", "peek", "stalled", "waiting", "try_lock",
-        "readers", "lossy",
+        "slab", "claims", "ring", "padding", "covers", "lines", "views", "peek", "stalled", "waiting",
+        "try_lock", "readers", "lossy",
     ],
 };
 pub(crate) const ENGINE: Subject = Subject {
