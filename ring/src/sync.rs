@@ -28,7 +28,6 @@ use shuttle as backend;
 #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 use std as backend;
 
-use backend::sync::atomic;
 pub use backend::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -44,7 +43,7 @@ fn full_fence(_: Ordering) {
     ALL.fetch_add(0, Ordering::SeqCst);
 }
 #[cfg(not(ringmain_sanitize))]
-use atomic::fence as full_fence;
+use backend::sync::atomic::fence as full_fence;
 
 /// The ordering of an access whose other half is a fence behind it, which ThreadSanitizer does not see: for it, the
 /// access does both.
@@ -114,7 +113,7 @@ pub fn fence(name: &str, ordering: Ordering) {
 #[inline(always)]
 pub(crate) fn compiler_fence(name: &str) {
     if !broken(name) {
-        atomic::compiler_fence(Ordering::SeqCst);
+        backend::sync::atomic::compiler_fence(Ordering::SeqCst);
     }
 }
 
