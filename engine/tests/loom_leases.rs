@@ -20,7 +20,8 @@ fn small() -> (Engine, ManualClock, Arc<Publisher>, Subscription) {
     small_that(WaitStrategy::Park, SubscriptionConfig::default())
 }
 
-/// As [`small`], by this strategy, and with such a subscription. (Under `Spin` nobody notifies, and so fewer fences hide what the orderings do.)
+/// As [`small`], by this strategy, and with such a subscription. (Under `Spin` nobody notifies, and so fewer fences hide
+/// what the orderings do.)
 fn small_that(
     waits: WaitStrategy,
     config: SubscriptionConfig,

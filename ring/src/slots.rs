@@ -139,7 +139,8 @@ impl<T, Stamp> Slots<T, Stamp> {
         }
     }
 
-    /// Calls `visit` with the stamp of one slot in each cache line of `from..to`: of those that share a line, the last.
+    /// Calls `visit` with the stamp of one slot in each cache line of `from..to`: of as many as a line has, the last. (By
+    /// number. Where in a line the first slot lies is the allocator's, so this one may lie at the beginning of the next.)
     #[inline]
     pub(crate) fn for_each_line(&self, from: Sequence, to: Sequence, mut visit: impl FnMut(&Stamp)) {
         // (A model's atomics are of any size; it is to see every slot visited.)
