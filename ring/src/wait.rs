@@ -10,7 +10,7 @@
 mod spin;
 
 pub use spin::spin_until;
-pub(crate) use spin::{times_given_way, times_spun_long};
+pub(crate) use spin::{spin_pausing, times_given_way, times_spun_long};
 
 use crate::sync::{self, AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering, thread};
 use crossbeam_utils::CachePadded;

@@ -14,8 +14,8 @@ const SPIN_FOR: Duration = Duration::from_micros(50);
 /// threads than CPUs, whoever gives way comes back to find much to do, and neither sleeps nor has to be woken
 /// (measured: docs/decisions/0009).
 const YIELDS: u32 = 16;
-/// Looks between two readings of the clock.
-const LOOKS: u32 = 64;
+/// Spin hints between two readings of the clock.
+const HINTS: u32 = 64;
 
 #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 static SPINNERS: std::sync::LazyLock<sync::AtomicUsize> =
@@ -33,7 +33,7 @@ fn cpus() -> usize {
 std::thread_local! {
     /// How often this thread gave its CPU away.
     static GIVEN_WAY: Cell<u32> = const { Cell::new(0) };
-    /// How often it has spun for `LOOKS` looks in vain.
+    /// How often it has spun for `HINTS` hints in vain.
     static SPUN_LONG: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -86,9 +86,16 @@ impl Drop for Spinner {
 /// Spins until `ready`, as far as `strategy` spins at all and no longer than to `deadline`. Returns what `ready`
 /// said last; `false` means that it is time to sleep (or, past the deadline, to give up).
 #[inline]
-pub fn spin_until(
+pub fn spin_until(strategy: WaitStrategy, deadline: Option<Instant>, ready: impl FnMut() -> bool) -> bool {
+    spin_pausing(strategy, deadline, 1, ready)
+}
+
+/// As [`spin_until`], with a pause of so many spin hints between two looks: where a look disturbs those who are waited for.
+#[inline]
+pub(crate) fn spin_pausing(
     strategy: WaitStrategy,
     deadline: Option<Instant>,
+    pause: u32,
     mut ready: impl FnMut() -> bool,
 ) -> bool {
     if ready() {
@@ -101,22 +108,22 @@ pub fn spin_until(
         WaitStrategy::Park => give_way(&mut ready),
         WaitStrategy::Spin => {
             let _spinner = Spinner::enter();
-            spin_on(deadline, ready)
+            spin_on(deadline, pause, ready)
         }
         WaitStrategy::SpinThenPark => {
             let _spinner = Spinner::enter();
-            spin_briefly(ready)
+            spin_briefly(pause, ready)
         }
     }
 }
 
-fn spin_on(deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
+fn spin_on(deadline: Option<Instant>, pause: u32, mut ready: impl FnMut() -> bool) -> bool {
     loop {
-        for _ in 0..LOOKS {
+        for _ in 0..HINTS / pause {
             if ready() {
                 return true;
             }
-            sync::spin_hint();
+            (0..pause).for_each(|_| sync::spin_hint());
         }
         spun_long();
         if Spinner::crowded() {
@@ -139,21 +146,40 @@ fn give_way(ready: &mut dyn FnMut() -> bool) -> bool {
     })
 }
 
-fn spin_briefly(mut ready: impl FnMut() -> bool) -> bool {
+fn spin_briefly(pause: u32, mut ready: impl FnMut() -> bool) -> bool {
     let start = now();
     loop {
-        for _ in 0..LOOKS {
+        for _ in 0..HINTS / pause {
             if ready() {
                 return true;
             }
             if Spinner::crowded() {
                 return give_way(&mut ready);
             }
-            sync::spin_hint();
+            (0..pause).for_each(|_| sync::spin_hint());
         }
         spun_long();
         if now().duration_since(start) >= SPIN_FOR {
             return false;
         }
+    }
+}
+
+#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_pauses_looks_less_often_in_the_same_time() {
+        let looks_until_the_clock_is_read = |pause| {
+            let mut looks = 0;
+            let found = spin_pausing(WaitStrategy::Spin, Some(now()), pause, || {
+                looks += 1;
+                false
+            });
+            assert!(!found, "the deadline has passed");
+            looks - 1 // the first is before it spins
+        };
+        assert_eq!([1, 16, HINTS].map(looks_until_the_clock_is_read), [64, 4, 1]);
     }
 }
