@@ -32,7 +32,7 @@ impl<T: Send + Sync + 'static> Channel<T> {
     ///
     /// # Errors
     /// [`Closed`] with the value.
-    #[inline]
+    #[inline(always)]
     pub fn publish(&self, value: T) -> Result<Sequence, Closed<T>> {
         self.ring.publish(value)
     }
@@ -41,7 +41,7 @@ impl<T: Send + Sync + 'static> Channel<T> {
     ///
     /// # Errors
     /// [`TryPublishError`] with the value.
-    #[inline]
+    #[inline(always)]
     pub fn try_publish(&self, value: T) -> Result<Sequence, TryPublishError<T>> {
         self.ring.try_publish(value)
     }
@@ -50,7 +50,7 @@ impl<T: Send + Sync + 'static> Channel<T> {
     ///
     /// # Errors
     /// [`Closed`] with the value.
-    #[inline]
+    #[inline(always)]
     pub fn exchange(&self, value: T) -> Result<(Sequence, T), Closed<T>> {
         self.ring.exchange(value)
     }
@@ -59,7 +59,7 @@ impl<T: Send + Sync + 'static> Channel<T> {
     ///
     /// # Errors
     /// [`TryPublishError`] with the value.
-    #[inline]
+    #[inline(always)]
     pub fn try_exchange(&self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
         self.ring.try_exchange(value)
     }
@@ -69,7 +69,7 @@ impl<T: Send + Sync + 'static> Channel<T> {
     ///
     /// # Errors
     /// [`TryPublishError`] with the value.
-    #[inline]
+    #[inline(always)]
     pub fn exchange_or_wait(&self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
         self.ring.exchange_or_wait(value)
     }

@@ -27,19 +27,33 @@ pub(crate) fn this_thread() -> u64 {
     }
     #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
     {
-        use std::cell::Cell;
-        thread_local!(static ID: Cell<u64> = const { Cell::new(0) });
         let id = ID.get();
-        if id != 0 { id } else { new_id(|id| ID.set(id)) }
+        if id != UNNUMBERED { id } else { new_id() }
     }
 }
 
+/// As [`this_thread`], without a call: a number that is nobody's while the thread has none.
+#[inline(always)]
+fn this_thread_so_far() -> u64 {
+    #[cfg(any(ringmain_loom, ringmain_shuttle))]
+    return this_thread();
+    #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
+    ID.get()
+}
+
+/// Neither a thread's number nor "nobody yet".
+#[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
+const UNNUMBERED: u64 = 1;
+
+#[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
+thread_local!(static ID: std::cell::Cell<u64> = const { std::cell::Cell::new(UNNUMBERED) });
+
 #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 #[cold]
-fn new_id(keep: impl FnOnce(u64)) -> u64 {
+fn new_id() -> u64 {
     static NEXT: std::sync::LazyLock<AtomicU64> = std::sync::LazyLock::new(|| AtomicU64::new(2));
     let id = NEXT.fetch_add(2, Ordering::Relaxed);
-    keep(id);
+    ID.set(id);
     id
 }
 
@@ -145,22 +159,27 @@ const REVOKED: u64 = u64::MAX;
 /// Somebody is waiting for the owner to notice.
 const REVOKING: u64 = u64::MAX - 2;
 
+/// Announced by an owner that has noticed: no end of a claim.
+const NOWHERE: u64 = u64::MAX;
+
 /// Which thread may claim with plain stores.
 #[derive(Debug)]
 pub(crate) struct Bias {
     owner: CachePadded<AtomicU64>,
 }
 
-/// The claim cursor, and whether the biased owner is moving it just now: both its own, in one line.
+/// The claim cursor, and where the biased owner is about to move it: both its own, in one line.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     pub(crate) claimed: AtomicU64,
-    moving: AtomicBool,
+    /// What `claimed` is, but for the few instructions in which the owner moves it. (A flag would be one store a message
+    /// more: it would have to be set and taken back.)
+    announced: AtomicU64,
 }
 
 impl Cursor {
     pub(crate) fn new(start: u64) -> Self {
-        Self { claimed: AtomicU64::new(start), moving: AtomicBool::new(false) }
+        Self { claimed: AtomicU64::new(start), announced: AtomicU64::new(start) }
     }
 }
 
@@ -180,6 +199,13 @@ impl Bias {
             return false;
         }
         owner == this_thread() || self.is_mine_now(cursor)
+    }
+
+    /// Whether the calling thread is the owner already: [`is_mine`](Self::is_mine) of nearly every message, without a call.
+    #[inline(always)]
+    pub(crate) fn is_mine_already(&self) -> bool {
+        // Relaxed: only this thread ever writes this thread's number, so it reads what it wrote itself.
+        self.owner.load(Ordering::Relaxed) == this_thread_so_far()
     }
 
     #[cold]
@@ -223,10 +249,14 @@ impl Bias {
             return;
         }
         heavy_fence("bias.revoke.no_fence"); // pairs with the light fence in `store`
-        // Acquire: pairs with the release store in `store`: the cursor is where the owner left it.
-        while cursor.moving.load(ordering("bias.moving.acquire", Ordering::Acquire))
-            && !broken("bias.no_wait")
-        {
+        // Acquire: pairs with the release store in `store`: the cursor is where the owner left it. (If the owner was in time,
+        // the fences show what it has announced, and that the cursor is there is what is waited for.)
+        let acquire = ordering("bias.announced.acquire", Ordering::Acquire);
+        let is_moving = || match cursor.announced.load(acquire) {
+            NOWHERE => false,
+            end => end != cursor.claimed.load(Ordering::Relaxed),
+        };
+        while is_moving() && !broken("bias.no_wait") {
             thread::yield_now();
         }
         // Release: pairs with the acquire load in `is_mine`.
@@ -234,17 +264,20 @@ impl Bias {
     }
 
     /// Moves the cursor to `end`, by the owner, who alone moves it; or returns false, since it was revoked.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn store(&self, cursor: &Cursor, end: u64) -> bool {
-        cursor.moving.store(true, Ordering::Relaxed);
+        cursor.announced.store(end, Ordering::Relaxed);
         light_fence("bias.store.no_fence"); // pairs with the heavy fence in `revoke`
         let owner = self.owner.load(Ordering::Relaxed);
         let mine = owner != REVOKING && owner != REVOKED;
         if mine {
+            // Relaxed: who revokes reads this word itself, and passes on that it has.
             cursor.claimed.store(end, Ordering::Relaxed);
+        } else if !broken("bias.not_told") {
+            // Not back to where the cursor is: we swap it like the others from now on, without waiting for the revoker.
+            // Release: pairs with the acquire load in `revoke`.
+            cursor.announced.store(NOWHERE, ordering("bias.nowhere.release", Ordering::Release));
         }
-        // Release: pairs with the acquire load in `revoke`.
-        cursor.moving.store(false, ordering("bias.moving.release", Ordering::Release));
         mine
     }
 }
@@ -286,14 +319,15 @@ mod tests {
     fn the_first_thread_is_biased_until_another_comes() {
         let (bias, cursor) = bias();
         for end in [12, 14] {
-            assert!(bias.is_mine(&cursor) && bias.store(&cursor, end));
+            assert!(bias.is_mine(&cursor) && bias.is_mine_already());
+            assert!(bias.store(&cursor, end));
             assert_eq!(cursor.claimed.load(Ordering::Relaxed), end);
         }
         assert!(!elsewhere(|| bias.is_mine(&cursor)), "it revokes, and is not biased itself");
         assert_eq!(bias.owner.load(Ordering::Relaxed), REVOKED);
-        assert!(!bias.store(&cursor, 99) && !bias.is_mine(&cursor));
+        assert!(!bias.store(&cursor, 99) && !bias.is_mine(&cursor) && !bias.is_mine_already());
         assert_eq!(cursor.claimed.load(Ordering::Relaxed), 14, "what came too late was not stored");
-        assert!(!cursor.moving.load(Ordering::Relaxed));
+        assert_eq!(cursor.announced.load(Ordering::Relaxed), NOWHERE, "and is not waited for");
         bias.owner.store(REVOKING, Ordering::Relaxed);
         assert!(!bias.store(&cursor, 99), "nor while somebody revokes it");
     }
@@ -314,18 +348,26 @@ mod tests {
 
     #[test]
     fn who_revokes_waits_for_a_move_under_way() {
-        let (bias, cursor) = bias();
-        assert!(bias.is_mine(&cursor));
-        cursor.moving.store(true, Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            let other = scope.spawn(|| bias.is_mine(&cursor));
-            while bias.owner.load(Ordering::Acquire) != REVOKING {
-                thread::yield_now();
-            }
-            (0..100).for_each(|_| thread::yield_now());
-            assert!(!other.is_finished(), "the owner may yet store");
-            cursor.moving.store(false, Ordering::Release);
-            assert!(!other.join().unwrap());
-        });
+        for noticed in [false, true] {
+            let (bias, cursor) = bias();
+            assert!(bias.is_mine(&cursor));
+            cursor.announced.store(12, Ordering::Relaxed);
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| bias.is_mine(&cursor));
+                while bias.owner.load(Ordering::Acquire) != REVOKING {
+                    thread::yield_now();
+                }
+                (0..100).for_each(|_| thread::yield_now());
+                assert!(!other.is_finished(), "the owner may yet store");
+                if noticed {
+                    assert!(!bias.store(&cursor, 12));
+                    // As it goes on: it swaps like the others.
+                    cursor.claimed.store(14, Ordering::Relaxed);
+                } else {
+                    cursor.claimed.store(12, Ordering::Relaxed);
+                }
+                assert!(!other.join().unwrap());
+            });
+        }
     }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 model!(
     /// The first producer goes on while the second revokes its bias: no sequence is claimed twice.
-    bias_revoked, broken by ["bias.revoke.no_fence", "bias.store.no_fence", "bias.no_wait"], {
+    bias_revoked,
+    broken by ["bias.revoke.no_fence", "bias.store.no_fence", "bias.no_wait", "bias.not_told"], {
         let ring = spinning(4);
         let mut cursor = ring.cursor();
         ring.try_publish(1).unwrap();
@@ -40,6 +41,22 @@ model!(
         let mut seen = rest(&mut cursor);
         seen.sort_unstable();
         assert_eq!(seen, [1, 2, 3, 4]);
+    }
+);
+
+model!(
+    /// A lone producer comes round to a slot that is being read.
+    alone_lap_of_one_slot, broken by ["alone.gate.ignored"], {
+        let ring = spinning(1);
+        let mut cursor = ring.cursor();
+        let producer = spawn(move || {
+            ring.try_publish(1).unwrap();
+            ring.try_publish(2).is_ok()
+        });
+        let mut seen = rest(&mut cursor);
+        let lapped = producer.join().unwrap();
+        seen.extend(rest(&mut cursor));
+        assert_eq!(seen, if lapped { vec![1, 2] } else { vec![1] });
     }
 );
 

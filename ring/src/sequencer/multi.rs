@@ -123,7 +123,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     ///
     /// # Errors
     /// [`TryPublishError::Full`] or [`TryPublishError::Closed`], with the value.
-    #[inline]
+    #[inline(always)]
     pub fn try_publish(&self, value: T) -> Result<Sequence, TryPublishError<T>> {
         self.try_exchange(value).map(|(sequence, _old)| sequence)
     }
@@ -132,7 +132,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     ///
     /// # Errors
     /// As [`try_publish`](Self::try_publish).
-    #[inline]
+    #[inline(always)]
     pub fn try_exchange(&self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
         self.exchange_once(value, false)
     }
@@ -142,33 +142,59 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     ///
     /// # Errors
     /// As [`try_publish`](Self::try_publish).
-    #[inline]
+    #[inline(always)]
     pub fn exchange_or_wait(&self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
         self.exchange_once(value, true)
     }
 
-    #[inline]
+    #[inline(always)]
     fn exchange_once(&self, value: T, patient: bool) -> Result<(Sequence, T), TryPublishError<T>> {
+        self.exchange_alone(value).or_else(|value| self.exchange_among_others(value, patient))
+    }
+
+    /// Publishes `value` by the lone producer where that takes nothing but a few plain stores; else gives it back.
+    ///
+    /// Part of the caller, and calls nothing: its lines are with the readers, and a core waits for as many lines at a time
+    /// as it has stores to remember, among which what a call saves on the stack is most (measured: docs/decisions/0023).
+    #[inline(always)]
+    fn exchange_alone(&self, value: T) -> Result<(Sequence, T), T> {
+        let Some(sequence) = self.claim_alone(1) else { return Err(value) };
+        self.core.slots.0.fetch_ahead(sequence);
+        Ok((sequence, self.put(sequence, value)))
+    }
+
+    /// As [`exchange_once`](Self::exchange_once), whoever else publishes.
+    #[inline(never)]
+    fn exchange_among_others(&self, value: T, patient: bool) -> Result<(Sequence, T), TryPublishError<T>> {
+        self.exchange_in_turn(value, patient)
+    }
+
+    #[inline(always)]
+    fn exchange_in_turn(&self, value: T, patient: bool) -> Result<(Sequence, T), TryPublishError<T>> {
         let sequence = match self.claim_range(1, patient) {
             Ok(sequence) => sequence,
             Err(ClaimError::Closed) => return Err(TryPublishError::Closed(value)),
             Err(_) => return Err(TryPublishError::Full(value)),
         };
-        let slots = &self.core.slots.0;
-        slots.fetch_ahead(sequence);
-        let slot = slots.slot(sequence);
-        // SAFETY: `claim_range` gave this sequence to us alone and acquired a gate past its slot's last lap.
-        let old = unsafe { slot.replace(value) };
+        self.core.slots.0.fetch_ahead(sequence);
+        Ok((sequence, self.put(sequence, value)))
+    }
+
+    /// Puts `value` into the slot of `sequence`, which the caller has claimed alone, and publishes it; returns what was there.
+    #[inline(always)]
+    fn put(&self, sequence: Sequence, value: T) -> T {
+        // SAFETY: the claim gave this sequence to the caller alone and acquired a gate past its slot's last lap.
+        let old = unsafe { self.core.slots.0.slot(sequence).replace(value) };
         self.stamp(sequence, 0);
         self.core.notify_readers();
-        Ok((sequence, old))
+        old
     }
 
     /// Publishes `value`, waiting for room by the ring's wait strategy.
     ///
     /// # Errors
     /// [`Closed`] with the value when the ring is closed.
-    #[inline]
+    #[inline(always)]
     pub fn publish(&self, value: T) -> Result<Sequence, Closed<T>> {
         self.exchange(value).map(|(sequence, _old)| sequence)
     }
@@ -177,11 +203,15 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
-    #[inline]
+    #[inline(always)]
     pub fn exchange(&self, value: T) -> Result<(Sequence, T), Closed<T>> {
-        let mut value = value;
+        self.exchange_alone(value).or_else(|value| self.exchange_waiting(value))
+    }
+
+    #[inline(never)]
+    fn exchange_waiting(&self, mut value: T) -> Result<(Sequence, T), Closed<T>> {
         loop {
-            match self.exchange_or_wait(value) {
+            match self.exchange_in_turn(value, true) {
                 Ok(published) => return Ok(published),
                 Err(TryPublishError::Closed(back)) => return Err(Closed(back)),
                 Err(TryPublishError::Full(back)) => value = back,
@@ -196,13 +226,21 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     /// [`ClaimError::Closed`], or [`ClaimError::TooLarge`] for more than the ring has.
     #[inline]
     pub fn claim(&self, count: u64) -> Result<Claim<T, &Self>, ClaimError> {
+        let start = match self.claim_alone(count) {
+            Some(start) => start,
+            None => self.claim_waiting(count)?,
+        };
+        Ok(Claim::new(self, start, count))
+    }
+
+    #[inline(never)]
+    fn claim_waiting(&self, count: u64) -> Result<Sequence, ClaimError> {
         loop {
             match self.claim_range(count, true) {
-                Ok(start) => return Ok(Claim::new(self, start, count)),
                 Err(ClaimError::Full) => {
                     let _room = self.core.wait_for_room(self.core.sequencer.tail().plus(count), None);
                 }
-                Err(error) => return Err(error),
+                claimed_or_refused => return claimed_or_refused,
             }
         }
     }
@@ -213,7 +251,11 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     /// As [`claim`](Self::claim), and [`ClaimError::Full`].
     #[inline]
     pub fn try_claim(&self, count: u64) -> Result<Claim<T, &Self>, ClaimError> {
-        self.claim_range(count, false).map(|start| Claim::new(self, start, count))
+        let start = match self.claim_alone(count) {
+            Some(start) => start,
+            None => self.claim_range(count, false)?,
+        };
+        Ok(Claim::new(self, start, count))
     }
 
     /// The first sequence that is claimed and not yet published: readers wait there. For a moment that is usual; for
@@ -232,6 +274,21 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
             Sequence::from_raw(stamp).is_before(*sequence) && !broken("unpublished.unseen")
         };
         (0..end.distance_from(start).max(0).unsigned_abs()).map(|offset| start.plus(offset)).find(is_stale)
+    }
+
+    /// As [`claim_range`](Self::claim_range), if the caller is the lone producer and there is room as far as it knows.
+    #[inline(always)]
+    fn claim_alone(&self, count: u64) -> Option<Sequence> {
+        let Multi { cursor, bias } = &self.core.sequencer;
+        if !bias.is_mine_already() {
+            return None;
+        }
+        // Relaxed: as in `claim_range`. (A tag need not be looked for: before a ring is closed, the bias is ended.)
+        let start = Sequence::from_raw(cursor.claimed.load(Ordering::Relaxed));
+        let end = start.plus(count);
+        // Signed: more than the ring has is never within it.
+        let has_room = end.minus(self.core.capacity()).distance_from(self.core.cached_gate()) <= 0;
+        ((has_room || broken("alone.gate.ignored")) && bias.store(cursor, end.raw())).then_some(start)
     }
 
     /// Claims `count` sequences for the caller alone, and acquires a gate past the last lap of their slots.
