@@ -193,7 +193,7 @@ impl<T, S: Sequencer> Core<T, S> {
 }
 
 /// How often a producer looks for room before it gives way, each time after a longer pause.
-const LOOKS_FOR_ROOM: u32 = 8;
+const LOOKS_FOR_ROOM: u32 = 5;
 /// Spin hints between two looks for room, at most. Each look takes lines from the readers, and they are who makes the room:
 /// without a pause they are a quarter slower (measured: docs/decisions/0023).
 const PAUSE: u32 = 16;
