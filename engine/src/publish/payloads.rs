@@ -142,7 +142,8 @@ impl Shard {
             if padded > lap || self.room(false) < lap.min(distance + slots) {
                 break Err(ClaimError::Full);
             }
-            let chunk = distance.min(CHUNK);
+            // Further than a lap, if it was published after we had looked at the tail: no more than a ring has can be claimed.
+            let chunk = distance.min(lap).min(CHUNK);
             if let Err(error) = self.pad(chunk) {
                 break Err(error);
             }
@@ -253,5 +254,25 @@ impl Drop for Counted<'_> {
         if self.bytes > 0 {
             self.shard.uncount(self.bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Engine, SubscriptionConfig};
+
+    /// A claim of more than the ring has is refused as too large, which nobody waits for.
+    #[test]
+    fn what_was_published_after_the_tail_was_looked_at_is_waited_for() {
+        let engine = Engine::new();
+        let config = TopicConfig::default().ring_slots(4).ring_bytes(8 * 1_000);
+        let topic = engine.create_topic("topic", config).unwrap();
+        let _subscription = topic.create_subscription("subscription", SubscriptionConfig::default()).unwrap();
+        let shard = topic.inner().shard(0);
+        assert_eq!(shard.count(4_000, 1), Ok(()));
+        // As it looks to whoever has the tail of before.
+        shard.keep_places(std::iter::once((shard.channel.tail(), 4_000)));
+        assert_eq!(shard.count(4_000, 1), Err(ClaimError::Full));
     }
 }

@@ -287,11 +287,11 @@ fn under_load_the_bound_holds_all_the_time() {
                 })
             })
             .collect();
-        publishes.into_iter().for_each(|thread| thread.join().unwrap());
+        let published: Vec<_> = publishes.into_iter().map(thread::ScopedJoinHandle::join).collect();
         done.store(true, Ordering::Relaxed);
-        let most = watches.join().unwrap();
-        engine.delete_topic("topic").unwrap(); // which lets the others go
-        most
+        engine.delete_topic("topic").unwrap(); // which lets the others go, whatever has failed
+        published.into_iter().for_each(Result::unwrap);
+        watches.join().unwrap()
     });
     // On the ring; in the hands of publishers, coming and going; staged; and in two deliveries.
     let hands = 2 * (2 * MOST + 20 * KIB) + 2 * MOST;
