@@ -285,9 +285,9 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
         }
         // Relaxed: as in `claim_range`. (A tag need not be looked for: before a ring is closed, the bias is ended.)
         let start = Sequence::from_raw(cursor.claimed.load(Ordering::Relaxed));
-        let end = start.plus(count);
-        // Signed: more than the ring has is never within it.
-        let has_room = end.minus(self.core.capacity()).distance_from(self.core.cached_gate()) <= 0;
+        let (end, capacity) = (start.plus(count), self.core.capacity());
+        // (More than the ring has, by far, may come round to where there seems to be room.)
+        let has_room = count <= capacity && end.minus(capacity).distance_from(self.core.cached_gate()) <= 0;
         ((has_room || broken("alone.gate.ignored")) && bias.store(cursor, end.raw())).then_some(start)
     }
 

@@ -3,6 +3,8 @@
 
 use ringmain_ring::{Builder, Claim, ClaimError, Cursor, Ring, Sequence, Sequencer, Single, SingleProducer};
 use ringmain_ring::{Multi, TryPublishError};
+use std::fmt::Debug;
+use std::mem::ManuallyDrop;
 
 /// Starts from which a claim crosses the end of the slots, and of the numbers.
 const STARTS: [u64; 4] = [0, 3, (1 << 62) - 3, (1 << 63) - 2];
@@ -91,6 +93,30 @@ fn publish_tells_how_many_were_written_and_the_others_are_no_messages() {
             assert_eq!(producer.try_publish(9), Ok(Sequence::new(start).plus(written)), "the next slot");
             assert_eq!(rest(&mut cursor), (0..written).chain([9]).collect::<Vec<_>>());
         }
+    }
+}
+
+/// Why a claim was refused. (One that was not is not dropped: it would be published, all of it.)
+fn refused<C: Debug>(claim: Result<C, ClaimError>) -> ClaimError {
+    claim.map(ManuallyDrop::new).unwrap_err()
+}
+
+/// Beyond what the distance of two sequences can say; also by a lone producer, who looks at less.
+#[test]
+fn a_claim_far_too_large_is_told_so_and_claims_nothing() {
+    for start in STARTS {
+        let (mut producer, _ring) = single(start);
+        let ring = multi(start);
+        let before = [producer.try_publish(1).unwrap(), ring.try_publish(1).unwrap()];
+        for count in [1 << 62, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, u64::MAX - 3, u64::MAX] {
+            let too_large = ClaimError::TooLarge { count, capacity: 4 };
+            assert_eq!(refused(producer.try_claim(count)), too_large);
+            assert_eq!(refused(producer.claim(count)), too_large);
+            assert_eq!(refused(ring.try_claim(count)), too_large);
+            assert_eq!(refused(ring.claim(count)), too_large);
+        }
+        let after = [producer.try_publish(2).unwrap(), ring.try_publish(2).unwrap()];
+        assert_eq!(after, before.map(|sequence| sequence.plus(1)));
     }
 }
 
