@@ -169,7 +169,7 @@ impl<T, S: Sequencer> Core<T, S> {
                 if ready() {
                     return true;
                 }
-                (0..PAUSE.min(1 << look)).for_each(|_| crate::sync::spin_hint());
+                (0..1 << look).for_each(|_| crate::sync::spin_hint());
             }
             thread::yield_now();
         }
@@ -192,9 +192,9 @@ impl<T, S: Sequencer> Core<T, S> {
     }
 }
 
-/// How often a producer looks for room before it gives way, each time after a longer pause.
-const LOOKS_FOR_ROOM: u32 = 5;
-/// Spin hints between two looks for room, at most. Each look takes lines from the readers, and they are who makes the room:
+/// How often a producer looks for room before it gives way, with a pause that doubles each time, up to [`PAUSE`].
+const LOOKS_FOR_ROOM: u32 = PAUSE.ilog2() + 1;
+/// Spin hints between two looks for room, in the long run. Each look takes lines from the readers, and they are who makes the room:
 /// without a pause they are a quarter slower (measured: docs/decisions/0023).
 const PAUSE: u32 = 16;
 

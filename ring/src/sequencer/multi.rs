@@ -159,16 +159,16 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
     #[inline(always)]
     fn exchange_alone(&self, value: T) -> Result<(Sequence, T), T> {
         let Some(sequence) = self.claim_alone(1) else { return Err(value) };
-        self.core.slots.0.fetch_ahead(sequence);
         Ok((sequence, self.put(sequence, value)))
     }
 
-    /// As [`exchange_once`](Self::exchange_once), whoever else publishes.
+    /// As [`exchange_once`](Self::exchange_once), whoever else publishes: out of line, lest every caller has all of it.
     #[inline(never)]
     fn exchange_among_others(&self, value: T, patient: bool) -> Result<(Sequence, T), TryPublishError<T>> {
         self.exchange_in_turn(value, patient)
     }
 
+    /// The same inside the caller, which is out of line itself.
     #[inline(always)]
     fn exchange_in_turn(&self, value: T, patient: bool) -> Result<(Sequence, T), TryPublishError<T>> {
         let sequence = match self.claim_range(1, patient) {
@@ -176,15 +176,16 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
             Err(ClaimError::Closed) => return Err(TryPublishError::Closed(value)),
             Err(_) => return Err(TryPublishError::Full(value)),
         };
-        self.core.slots.0.fetch_ahead(sequence);
         Ok((sequence, self.put(sequence, value)))
     }
 
     /// Puts `value` into the slot of `sequence`, which the caller has claimed alone, and publishes it; returns what was there.
     #[inline(always)]
     fn put(&self, sequence: Sequence, value: T) -> T {
+        let slots = &self.core.slots.0;
+        slots.fetch_ahead(sequence);
         // SAFETY: the claim gave this sequence to the caller alone and acquired a gate past its slot's last lap.
-        let old = unsafe { self.core.slots.0.slot(sequence).replace(value) };
+        let old = unsafe { slots.slot(sequence).replace(value) };
         self.stamp(sequence, 0);
         self.core.notify_readers();
         old
