@@ -98,7 +98,7 @@ fn publish_tells_how_many_were_written_and_the_others_are_no_messages() {
 
 /// Why a claim was refused. (One that was not is not dropped: it would be published, all of it.)
 fn refused<C: Debug>(claim: Result<C, ClaimError>) -> ClaimError {
-    claim.map(ManuallyDrop::new).unwrap_err()
+    claim.map(ManuallyDrop::new).expect_err("more than the ring has is refused")
 }
 
 /// Beyond what the distance of two sequences can say; also by a lone producer, who looks at less.
