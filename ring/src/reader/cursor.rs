@@ -40,25 +40,46 @@ pub struct Cursor<T: Send + Sync + 'static, S: Sequencer> {
     core: Arc<Core<T, S>>,
     gate: usize,
     position: Sequence,
-    /// How far the ring was seen to be published.
+    seen: Seen,
+}
+
+/// What a cursor has seen of its ring.
+#[derive(Debug)]
+struct Seen {
+    /// How far the ring is published.
     available: Sequence,
-    /// The end of the last padding that was seen.
+    /// The end of the last padding.
     padded: Sequence,
     gather: Gather,
+}
+
+impl Seen {
+    /// Whether there is anything to read at `position`, by what was seen or else by a look.
+    #[inline]
+    fn is_ready<T, S: Sequencer>(&mut self, core: &Core<T, S>, position: Sequence) -> bool {
+        self.available != position || self.look(core, position)
+    }
+
+    /// Looks how far the ring is published from `position` on; whether there is anything to read.
+    #[inline]
+    fn look<T, S: Sequencer>(&mut self, core: &Core<T, S>, position: Sequence) -> bool {
+        let Self { available, padded, gather } = self;
+        let capacity = core.capacity();
+        let mut look = || {
+            *available = core.sequencer.look(&core.slots, position, capacity, padded);
+            (position.until(*available), available.number())
+        };
+        let (ready, end) = look();
+        gather.after(ready, end, look) > 0
+    }
 }
 
 impl<T: Send + Sync + 'static, S: Sequencer> Cursor<T, S> {
     pub(crate) fn attach(core: &Arc<Core<T, S>>) -> Self {
         let (gate, position) = core.gates.attach(Kind::Lossless, || core.sequencer.tail());
         core.notify_attached();
-        Self {
-            core: Arc::clone(core),
-            gate,
-            position,
-            available: position,
-            padded: position,
-            gather: Gather::default(),
-        }
+        let seen = Seen { available: position, padded: position, gather: Gather::default() };
+        Self { core: Arc::clone(core), gate, position, seen }
     }
 
     /// The position: the sequence that is read next.
@@ -81,36 +102,23 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cursor<T, S> {
     /// The next at most `limit` slots, if any is ready. The cursor moves past them when the batch is dropped.
     #[inline]
     pub fn batch(&mut self, limit: usize) -> Option<Batch<'_, T, S>> {
-        if self.available == self.position && !self.look() {
+        if !self.seen.is_ready(&self.core, self.position) {
             return None;
         }
         let limit = self.core.capacity().min(limit as u64);
-        let end = self.available.earlier(self.position.plus(limit));
+        let end = self.seen.available.earlier(self.position.plus(limit));
         (end != self.position).then_some(Batch { cursor: self, end })
-    }
-
-    /// Looks how far the ring is published; whether there is anything to read.
-    #[inline]
-    fn look(&mut self) -> bool {
-        let Self { core, position, available, padded, gather, .. } = self;
-        let capacity = core.capacity();
-        let mut look = || {
-            *available = core.sequencer.look(&core.slots, *position, capacity, padded);
-            (position.until(*available), available.number())
-        };
-        let (ready, end) = look();
-        gather.after(ready, end, look) > 0
     }
 
     /// Waits until there is something to read (`true`), or the ring is closed and read to its end, or `deadline` has
     /// passed (`false`).
     pub fn wait(&mut self, deadline: Option<Instant>) -> bool {
-        let core = Arc::clone(&self.core);
-        let mut ready = || self.available != self.position || self.look() || core.is_at_end(self.position);
+        let Self { core, position, seen, .. } = self;
+        let mut ready = || seen.is_ready(core, *position) || core.is_at_end(*position);
         if !spin_until(core.wait_strategy(), deadline, &mut ready) {
             core.data().wait_until(deadline, ready);
         }
-        self.available != self.position || self.look()
+        seen.is_ready(core, *position)
     }
 
     /// The ring that this reads.
@@ -154,8 +162,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> Batch<'_, T, S> {
     #[must_use]
     pub fn view(&self) -> View<'_, T, S> {
         // Published and acquired by the cursor's look; gated by its position until the drop.
-        let Cursor { core, position, padded, .. } = &*self.cursor;
-        View::new(&core.slots, *position, self.end, position.is_before(*padded))
+        let Cursor { core, position, seen, .. } = &*self.cursor;
+        View::new(&core.slots, *position, self.end, position.is_before(seen.padded))
     }
 
     /// Calls `read` with each value and its sequence; returns how many there were.
@@ -168,7 +176,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> Batch<'_, T, S> {
 impl<T: Send + Sync + 'static, S: Sequencer> Drop for Batch<'_, T, S> {
     #[inline]
     fn drop(&mut self) {
-        let Cursor { core, position, available, padded, gather, .. } = &*self.cursor;
+        let Cursor { core, position, seen, .. } = &*self.cursor;
+        let Seen { available, padded, gather } = seen;
         if broken("lines.taken_late") {
             let (core, position, available, padded) = (Arc::clone(core), *position, *available, *padded);
             self.cursor.move_to(self.end);

@@ -1,18 +1,18 @@
 //! One producer: a published cursor, stored with release once per publish or batch.
 //!
-//! What the producer needs per message it keeps to itself (the next sequence, the last gate that it saw), so that in
-//! the steady state it writes one shared line, the cursor's, and reads none. An unfinished claim is simply not
-//! published: the next claim takes the same slots, and no padding is ever needed.
+//! In the steady state the producer writes one shared line, the cursor's, and reads none: the last gate that it saw it keeps.
+//! An unfinished claim is simply not published: the next claim takes the same slots, and no padding is ever needed.
 //!
 //! Each claim is announced in a line that nobody else reads until the ring is closed; then readers stay until the last
-//! announced claim is published, or taken back. (The light fence in between is free where the system has `membarrier`, and
+//! announced claim is published, or taken back. What is announced is also where the next claim begins: a word for that would
+//! be one store a message more, of the few that a core remembers (docs/decisions/0023). (The light fence in between is free where the system has `membarrier`, and
 //! costs a full one elsewhere.)
 
 use super::{Sequencer, SlotsOf, sealed::Sealed};
 use crate::claim::{Claim, Claimant};
 use crate::error::{ClaimError, Closed, TryPublishError};
 use crate::ring::{Core, Ring};
-use crate::sequence::Sequence;
+use crate::sequence::{Sequence, TAG};
 use crate::sync::{AtomicBool, AtomicU64, Ordering, broken, heavy_fence, light_fence, ordering};
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Single {
 /// What the producer writes and reads per claim, and everybody else when the ring is closed.
 #[derive(Debug)]
 struct Own {
-    /// The end of the last claim, announced before `sealed` is looked at: either the producer sees the seal, or whoever
+    /// The end of the last claim (tagged while a [`Claim`] of it is out), announced before `sealed` is looked at: either the producer sees the seal, or whoever
     /// sealed sees the claim.
     claimed: AtomicU64,
     sealed: AtomicBool,
@@ -91,15 +91,13 @@ impl Sequencer for Single {
 #[derive(Debug)]
 pub struct SingleProducer<T: Send + Sync + 'static> {
     core: Arc<Core<T, Single>>,
-    next: Sequence,
     /// A gate seen some time ago. Gates only move forward, so it is never too far.
     gate: Sequence,
 }
 
 impl<T: Send + Sync + 'static> SingleProducer<T> {
     pub(crate) fn new(ring: &Ring<T, Single>) -> Self {
-        let next = ring.core.sequencer.tail();
-        Self { core: Arc::clone(&ring.core), next, gate: next }
+        Self { core: Arc::clone(&ring.core), gate: ring.core.sequencer.tail() }
     }
 
     /// Publishes `value` if there is room; returns its sequence.
@@ -119,12 +117,11 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     /// As [`try_publish`](Self::try_publish).
     #[inline(always)]
     pub fn try_exchange(&mut self, value: T) -> Result<(Sequence, T), TryPublishError<T>> {
-        match self.reserve(1) {
-            Ok(()) => {}
+        let sequence = match self.reserve(1, 0) {
+            Ok(sequence) => sequence,
             Err(ClaimError::Closed) => return Err(TryPublishError::Closed(value)),
             Err(_) => return Err(TryPublishError::Full(value)),
-        }
-        let sequence = self.next;
+        };
         self.core.slots.0.fetch_ahead_in_row(sequence);
         // SAFETY: we are the only producer, and `reserve` acquired a gate past the last lap of this slot.
         let old = unsafe { self.core.slots.0.slot(sequence).replace(value) };
@@ -148,7 +145,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     #[cold]
     fn publish_waiting(&mut self, mut value: T) -> Result<Sequence, Closed<T>> {
         loop {
-            let _room = self.core.wait_for_room(self.next.plus(1), None);
+            let _room = self.core.wait_for_room(self.next().plus(1), None);
             match self.try_publish(value) {
                 Ok(sequence) => return Ok(sequence),
                 Err(TryPublishError::Closed(back)) => return Err(Closed(back)),
@@ -163,15 +160,15 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     /// [`ClaimError::Closed`], or [`ClaimError::TooLarge`] for more than the ring has.
     #[inline]
     pub fn claim(&mut self, count: u64) -> Result<Claim<T, &mut Self>, ClaimError> {
-        while let Err(error) = self.reserve(count) {
-            match error {
-                ClaimError::Full => {
-                    let _room = self.core.wait_for_room(self.next.plus(count), None);
+        let start = loop {
+            match self.reserve(count, TAG) {
+                Ok(start) => break start,
+                Err(ClaimError::Full) => {
+                    let _room = self.core.wait_for_room(self.next().plus(count), None);
                 }
-                error => return Err(error),
+                Err(error) => return Err(error),
             }
-        }
-        let start = self.next;
+        };
         Ok(Claim::new(self, start, count))
     }
 
@@ -181,8 +178,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
     /// As [`claim`](Self::claim), and [`ClaimError::Full`].
     #[inline]
     pub fn try_claim(&mut self, count: u64) -> Result<Claim<T, &mut Self>, ClaimError> {
-        self.reserve(count)?;
-        let start = self.next;
+        let start = self.reserve(count, TAG)?;
         Ok(Claim::new(self, start, count))
     }
 
@@ -192,31 +188,42 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
         Ring { core: Arc::clone(&self.core) }
     }
 
-    /// Makes the next `count` slots ours to write; `publish_to` or `take_back` follows.
+    /// Where the next claim begins, unless a [`Claim`] is out.
     #[inline(always)]
-    fn reserve(&mut self, count: u64) -> Result<(), ClaimError> {
-        let capacity = self.core.slots.0.capacity();
-        let end = self.next.plus(count);
+    fn next(&self) -> Sequence {
+        self.core.sequencer.end_of_claims()
+    }
+
+    /// Makes the next `count` slots ours to write, and returns the first; `publish_to` or `take_back` follows. With `TAG` for
+    /// a [`Claim`], until it comes back.
+    #[inline(always)]
+    fn reserve(&mut self, count: u64, tag: u64) -> Result<Sequence, ClaimError> {
+        let own = &self.core.sequencer.own;
+        if own.claimed.load(Ordering::Relaxed) & TAG != 0 {
+            self.take_back(); // it was forgotten
+        }
+        let (start, capacity) = (self.next(), self.core.slots.0.capacity());
+        let end = start.plus(count);
         if count > capacity || end.minus(capacity).distance_from(self.gate) > 0 {
             self.look_for_room(count)?;
         }
         let own = &self.core.sequencer.own;
         if !broken("single.claim.unannounced") {
-            own.claimed.store(end.raw(), Ordering::Relaxed);
+            own.claimed.store(end.raw() | tag, Ordering::Relaxed);
         }
         light_fence("single.claim.no_fence"); // pairs with the heavy fence in `Single::seal`
         if own.sealed.load(Ordering::Relaxed) {
             self.take_back();
             return Err(ClaimError::Closed);
         }
-        Ok(())
+        Ok(start)
     }
 
     /// Ends a claim at what is published of it, and tells readers, who may be waiting for the rest.
     #[cold]
     fn take_back(&self) {
         if !broken("single.claim.not_taken_back") {
-            self.core.sequencer.own.claimed.store(self.next.raw(), Ordering::Relaxed);
+            self.core.sequencer.own.claimed.store(self.core.sequencer.tail().raw(), Ordering::Relaxed);
         }
         self.core.notify_readers();
     }
@@ -230,14 +237,13 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
         if count > capacity {
             return Err(ClaimError::TooLarge { count, capacity });
         }
-        let end = self.next.plus(count);
+        let end = self.next().plus(count);
         self.gate = self.core.reread_gate(end, false);
         if end.minus(capacity).distance_from(self.gate) <= 0 { Ok(()) } else { Err(ClaimError::Full) }
     }
 
     #[inline]
     fn publish_to(&mut self, end: Sequence) {
-        self.next = end;
         // Release: pairs with the acquire load in `Single::published`; the values go with it.
         let release = ordering("single.published.release", Ordering::Release);
         self.core.sequencer.published.store(end.raw(), release);
@@ -262,7 +268,9 @@ impl<T: Send + Sync + 'static> Claimant<T> for &mut SingleProducer<T> {
         if written > 0 {
             self.publish_to(start.plus(written));
         }
-        if written < count {
+        if written == count {
+            self.core.sequencer.own.claimed.store(start.plus(count).raw(), Ordering::Relaxed);
+        } else {
             self.take_back();
         }
     }

@@ -141,6 +141,29 @@ fn a_claim_of_one_producer_that_is_too_large_or_finds_no_room_is_told_so() {
 }
 
 #[test]
+fn a_claim_that_the_one_producer_forgot_is_taken_back_by_its_next() {
+    #![expect(clippy::mem_forget, reason = "as a careless user might")]
+    for start in STARTS {
+        let (mut producer, ring) = single(start);
+        let mut cursor = ring.cursor();
+        let mut forgotten = producer.try_claim(3).unwrap();
+        forgotten.push(7).unwrap();
+        std::mem::forget(forgotten);
+        assert_eq!(producer.try_publish(1), Ok(Sequence::new(start)), "the same slot again");
+        std::mem::forget(producer.try_claim(3).unwrap());
+        producer.claim(2).unwrap().swap_all(&mut [2, 3]);
+        std::mem::forget(producer.try_claim(1).unwrap());
+        assert_eq!(producer.try_claim(2).unwrap_err(), ClaimError::Full);
+        assert_eq!(rest(&mut cursor), [1, 2, 3]);
+        std::mem::forget(producer.try_claim(4).unwrap());
+        ring.close();
+        assert!(!ring.is_at_end(cursor.position()), "who claimed it may still publish it");
+        assert!(matches!(producer.try_publish(4), Err(TryPublishError::Closed(4))));
+        assert!(ring.is_at_end(cursor.position()), "nothing more will come");
+    }
+}
+
+#[test]
 fn a_value_comes_out_of_its_error() {
     let ring: Ring<u64, Multi> = multi(0);
     let _cursor = ring.cursor();
