@@ -90,6 +90,14 @@ impl<T: Send + Sync + 'static> Position<T> {
         }
     }
 
+    /// As [`detach`](Self::detach); says how much it leaves behind.
+    pub(crate) fn detach_counting(&self) -> u64 {
+        match self {
+            Self::Lossless(cursor) => cursor.detach_counting().unwrap_or(0),
+            Self::Lossy { cursor, .. } => cursor.detach_counting(),
+        }
+    }
+
     pub(crate) fn is_detached(&self) -> bool {
         match self {
             Self::Lossless(cursor) => cursor.is_detached(),

@@ -116,6 +116,13 @@ impl<T: Send + Sync + 'static> Receiver<T> {
         self.position.detach();
     }
 
+    /// As [`detach`](Self::detach). Returns how many messages were claimed, and neither read nor lost; if a publisher has detached
+    /// the position before, by the overflow policy, that includes what was claimed since. Costs a look at each.
+    #[expect(clippy::must_use_candidate, reason = "the effect is the point")]
+    pub fn detach_counting(&self) -> u64 {
+        self.position.detach_counting()
+    }
+
     /// The channel that this reads.
     #[must_use]
     pub fn channel(&self) -> &Channel<T> {

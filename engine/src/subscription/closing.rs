@@ -21,8 +21,8 @@ impl SubscriptionInner {
         // Detached first: then nobody takes any more, and what lies behind the position stays unread.
         let mut unread = 0;
         for receiver in &self.receivers {
-            receiver.detach();
-            unread += receiver.backlog() + receiver.unread(); // what was lost and not told
+            unread += receiver.detach_counting();
+            unread += receiver.unread(); // what was lost and not told
         }
         add(&self.given_up, unread);
         self.note_skipped();

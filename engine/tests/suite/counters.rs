@@ -1,10 +1,10 @@
 //! Counters: each counts what it says; ages, backlogs and who is slowest are told while things go on.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
 
-use crate::common::{assert_balanced, manual, message, single, subscribe, topic};
+use crate::common::{assert_balanced, manual, message, receive_all, single, subscribe, topic};
 use ringmain::{
-    Dispatcher, Engine, ManualClock, Overflow, Publisher, Subscription, SubscriptionConfig, TopicConfig,
-    Verdict,
+    Close, Dispatcher, Engine, ManualClock, Overflow, Publisher, Subscription, SubscriptionConfig,
+    TopicConfig, Verdict,
 };
 use ringmain_ring::sync::{AtomicBool, Ordering};
 use std::thread;
@@ -50,7 +50,7 @@ fn the_oldest_unacked_is_the_oldest_leased_or_held() {
     engine.tick();
     assert_eq!((subscription.stats().held, age(&subscription)), (2, Some(14)), "expired");
     drop(out);
-    crate::common::receive_all(&subscription);
+    receive_all(&subscription);
     assert_eq!(age(&subscription), None);
 }
 
@@ -128,7 +128,7 @@ fn the_oldest_unacked_may_be_on_the_ring_of_any_shard() {
         let some = subscription.pull(2).unwrap();
         assert_eq!(age(&subscription), Some(5), "leased or unread");
         some.into_iter().for_each(|delivery| delivery.ack().unwrap());
-        crate::common::receive_all(&subscription);
+        receive_all(&subscription);
         assert_eq!(age(&subscription), None);
     }
 }
@@ -151,7 +151,7 @@ fn the_backlog_is_what_is_unread_and_what_is_held() {
     let out = subscription.pull(1).unwrap();
     assert_eq!((backlog(), bytes(&subscription)), ((5, 2, 3), (24, 8)));
     out.into_iter().for_each(|delivery| delivery.ack().unwrap());
-    assert_eq!(crate::common::receive_all(&subscription).len(), 5);
+    assert_eq!(receive_all(&subscription).len(), 5);
     assert_eq!((backlog(), bytes(&subscription)), ((0, 0, 0), (0, 0)));
     // What is staged was accepted, and counts.
     (0..3).for_each(|number| _ = publisher.publish(message(number)).unwrap());
@@ -205,9 +205,9 @@ fn the_slowest_of_all_shards_is_named() {
     for (publisher, count) in publishers.iter().zip([3, 9, 5]) {
         (0..count).for_each(|number| _ = publisher.publish(message(number)).unwrap());
     }
-    crate::common::receive_all(&two);
+    receive_all(&two);
     assert_eq!(slowest(&engine), Some(("one".into(), 9)));
-    crate::common::receive_all(&one);
+    receive_all(&one);
     assert_eq!(slowest(&engine).map(|(_, behind)| behind), Some(0));
 }
 
@@ -285,5 +285,33 @@ fn counters_are_read_while_everything_goes_on() {
     for subscription in [&leased, &in_place] {
         assert_eq!(subscription.stats().acked, 20_000);
         assert_balanced(subscription);
+    }
+}
+
+#[test]
+fn who_leaves_counts_what_it_has_not_read_and_no_padding() {
+    for (overflow, closes) in [Overflow::Block, Overflow::DropOldest, Overflow::Detach]
+        .into_iter()
+        .flat_map(|way| [(way, false), (way, true)])
+    {
+        let (engine, _clock) = manual();
+        let topic = topic(&engine, 64);
+        let (publisher, quick) = (topic.publisher(), subscribe(&topic, "quick"));
+        let config = SubscriptionConfig::default().overflow(overflow);
+        let slow = topic.create_subscription("slow", config).unwrap();
+        let publish = |count| (0..count).for_each(|_| _ = publisher.publish(message(0)).unwrap());
+        publish(32);
+        assert_eq!([&quick, &slow].map(|one| receive_all(one).len()), [32, 32]);
+        publish(5);
+        assert_eq!(receive_all(&quick).len(), 5);
+        assert!(topic.trim() > 0, "by padding, behind what the slow one has to read");
+        publish(2);
+        if closes {
+            assert_eq!(engine.close(Close::Now).unread, 7 + 2);
+        } else {
+            slow.detach();
+        }
+        assert_eq!((slow.stats().accepted, slow.stats().discarded), (32 + 7, 7), "{overflow:?}");
+        assert_balanced(&slow);
     }
 }

@@ -222,6 +222,25 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
         self.leave(LEAVES);
     }
 
+    /// As [`detach`](Self::detach). Returns how many values were claimed and neither read nor lost. If a producer has detached the
+    /// cursor before, that includes what was claimed since, and padding that is more than a ring behind. Costs a look at each.
+    pub fn detach_counting(&self) -> u64 {
+        let count = || self.core.sequencer.count_claimed(&self.core.slots, self.position());
+        match self.hold("lossy.leave_held") {
+            Ok(hold) => {
+                let count = count(); // while the slots are held
+                hold.leave(LEAVES);
+                count
+            }
+            Err(denied) => {
+                if matches!(denied, Denied::Mine) {
+                    mark(self.gate(), LEAVES);
+                }
+                count()
+            }
+        }
+    }
+
     /// Detaches the cursor, and does what else `marks` say, now or at the end of this thread's own hold. Returns false if
     /// the cursor was detached before.
     fn leave(&self, marks: u64) -> bool {

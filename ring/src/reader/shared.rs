@@ -123,10 +123,15 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
     /// Shows the next unread value to `show`, if there is one, without moving the cursor: others may take it meanwhile.
     /// Producers wait for `show` if they come round to it. Never waits; lock-free.
     pub fn peek<R>(&self, show: impl FnOnce(Sequence, &T) -> R) -> Option<R> {
+        let pinned = self.pin(self.ready()?)?;
+        show_first(pinned.core, pinned.from, show)
+    }
+
+    /// Pins the cursor's position, which may be `from`: nothing is taken, and producers wait all the same.
+    fn pin(&self, mut from: Sequence) -> Option<PinnedBatch<'_, T, S>> {
         let Inner { core, .. } = &*self.inner;
         let gate = self.inner.gate();
-        let mut from = self.ready()?;
-        let pinned = PinnedBatch { core, pin: Some(core.gates.pin(from)), from, to: from, padded: from };
+        let mut pinned = PinnedBatch { core, pin: Some(core.gates.pin(from)), from, to: from, padded: from };
         // Swapped though nothing changes: whoever moves the cursor on from here acquires our swap, and so whoever goes by
         // where it stands then sees the pin. To look whether it still stands here would not do.
         let still_here = |from| match broken("shared.peek.unswapped") {
@@ -140,7 +145,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
                 core.notify_producers(); // as in `claim`
             }
         }
-        show_first(core, from, show)
+        (pinned.from, pinned.to) = (from, from);
+        Some(pinned)
     }
 
     /// Gives up the position: nothing more can be taken, and no producer waits for it any longer. Ranges already taken
@@ -163,6 +169,15 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
         // Consumers that wait for this cursor must notice as well.
         core.notify_readers();
         true
+    }
+
+    /// As [`detach`](Self::detach). Returns how many values were claimed and not taken, or `None` if it was detached before.
+    /// Costs a look at each.
+    pub fn detach_counting(&self) -> Option<u64> {
+        let Inner { core, .. } = &*self.inner;
+        // Until they are counted: from the detach on, producers may use the slots again.
+        let _pinned = self.pin(self.inner.gate().live_position()?)?;
+        self.detach().then(|| core.sequencer.count_claimed(&core.slots, self.position()))
     }
 }
 

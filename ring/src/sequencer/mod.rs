@@ -74,6 +74,10 @@ pub trait Sequencer: sealed::Sealed + Debug + Send + Sync + Sized + 'static {
     #[doc(hidden)]
     fn count_values<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence) -> u64;
 
+    /// As [`count_values`](Self::count_values), with what is claimed and not yet published: that may become padding yet.
+    #[doc(hidden)]
+    fn count_claimed<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence) -> u64;
+
     /// Writes into each line of the slots `from..to`, which changes nothing but whose line it is. The caller has seen them
     /// published, and holds producers back from them.
     #[doc(hidden)]

@@ -93,12 +93,12 @@ impl Sequencer for Multi {
     }
 
     fn count_values<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence) -> u64 {
-        let count = from.until(self.tail()).min(slots.0.capacity());
-        let is_value = |sequence: &Sequence| {
-            // Relaxed: a count that is exact at rest only.
-            slots.0.slot(*sequence).stamp.load(Ordering::Relaxed) == sequence.raw()
-        };
-        (0..count).map(|offset| from.plus(offset)).filter(is_value).count() as u64
+        count_stamped(slots, from, self.tail(), 0)
+    }
+
+    fn count_claimed<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence) -> u64 {
+        let tail = self.tail();
+        from.until(tail) - count_stamped(slots, from, tail, TAG)
     }
 
     #[inline]
@@ -113,6 +113,15 @@ impl Sequencer for Multi {
         // Relaxed: `published` acquired this stamp already, and a gate keeps it as it is.
         stamp.load(Ordering::Relaxed) & TAG != 0 && !broken("padding.is_read")
     }
+}
+
+/// How many slots of `from..to` have their sequence for a stamp, with this tag.
+fn count_stamped<T>(slots: &SlotsOf<T, Multi>, from: Sequence, to: Sequence, tag: u64) -> u64 {
+    let last_lap = from.later(to.minus(slots.0.capacity()));
+    let sequences = (0..last_lap.until(to)).map(|offset| last_lap.plus(offset));
+    // Relaxed: a count that is exact at rest only.
+    let stamp = |sequence: Sequence| slots.0.slot(sequence).stamp.load(Ordering::Relaxed);
+    sequences.filter(|sequence| stamp(*sequence) == sequence.raw() | tag).count() as u64
 }
 
 impl<T: Send + Sync + 'static> Ring<T, Multi> {

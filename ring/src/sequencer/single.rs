@@ -81,6 +81,10 @@ impl Sequencer for Single {
         from.until(self.tail())
     }
 
+    fn count_claimed<T>(&self, slots: &SlotsOf<T, Self>, from: Sequence) -> u64 {
+        self.count_values(slots, from)
+    }
+
     #[inline(always)]
     fn is_padding((): &()) -> bool {
         false

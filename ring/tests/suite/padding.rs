@@ -35,6 +35,28 @@ fn a_claim_given_up_changes_what_its_slots_held_and_no_reader_is_shown_it() {
     assert_eq!((0..4).map(|_| ring.try_exchange(7).unwrap().1).collect::<Vec<_>>(), [4, 10, 0, 0]);
 }
 
+#[test]
+fn who_detaches_leaves_values_behind_and_no_padding() {
+    let plan = [Some(1), None, None, Some(2), None, Some(3)];
+    for read in 0..=plan.len() as u64 {
+        let values = |plan: &[Option<u64>]| plan.iter().flatten().count() as u64;
+        let left = |read: u64| values(&plan[usize::try_from(read).expect("six")..]);
+        let ring = ring(8);
+        let (shared, lossy) = (ring.shared_cursor(), ring.lossy_cursor(OnFull::Detach));
+        let overrun = ring.lossy_cursor(OnFull::Detach);
+        publish(&ring, &plan);
+        for slots in (0..read).map(|_| 1) {
+            assert!(shared.claim(slots).is_some());
+            assert!(matches!(lossy.read(slots, |_, _| ()), LossyRead::Read(_)));
+        }
+        assert_eq!((shared.detach_counting(), lossy.detach_counting()), (Some(left(read)), left(read)));
+        assert_eq!(shared.detach_counting(), None, "it is detached");
+        publish(&ring, &[None, Some(4), Some(5)]);
+        assert!(overrun.is_detached(), "a ring behind");
+        assert_eq!(overrun.detach_counting(), 3 + 2, "and what came since");
+    }
+}
+
 /// Publishes what `plan` says, slot by slot: a value, or padding.
 fn publish(ring: &Ring<u64>, plan: &[Option<u64>]) {
     for value in plan {
