@@ -14,7 +14,7 @@ use ringmain_ring::sync::{AtomicBool, Mutex, Ordering, lock};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// By name. In what order it is gone through, for a tick or a close, is random, unless the engine has a
 /// [seed](EngineBuilder::seed).
@@ -82,6 +82,27 @@ impl EngineInner {
         topic.inner().close();
     }
 
+    /// Closes each of `topics` as soon as what is staged on it, which was accepted, is published; those that are left at the
+    /// deadline then. None waits for another's room.
+    fn close_as_flushed(&self, mut topics: Vec<Topic>, deadline: Option<Instant>) {
+        while !topics.is_empty() {
+            let late = deadline.is_some_and(|deadline| now() >= deadline);
+            topics.retain(|topic| {
+                topic.inner().flush(Some(now()));
+                let waits = topic.inner().has_staged() && !late && !serving::is(topic.inner());
+                if !waits {
+                    self.close_topic(topic);
+                }
+                waits
+            });
+            // For a moment, since there is no telling which of several comes next; one by itself is waited for.
+            let soon = now() + Duration::from_millis(1);
+            if let Some(first) = topics.first() {
+                first.inner().flush(if topics.len() == 1 { deadline } else { Some(soon) });
+            }
+        }
+    }
+
     fn close(&self, how: Close) -> CloseReport {
         let (again, topics): (bool, Vec<_>) = {
             let topics = lock(&self.topics);
@@ -89,15 +110,18 @@ impl EngineInner {
             (self.closed.swap(true, Ordering::Relaxed), topics.values().cloned().collect())
         };
         let deadline = match how {
-            Close::Drain(timeout) => now().checked_add(timeout),
-            Close::Now => None,
-        };
-        for topic in &topics {
-            if matches!(how, Close::Drain(_)) {
-                topic.inner().flush(deadline); // what is staged was accepted
+            // Of two handlers that close, each would wait for what the other one has to handle.
+            Close::Drain(_) if again && serving::any() => return CloseReport::default(),
+            Close::Drain(timeout) => {
+                let deadline = now().checked_add(timeout);
+                self.close_as_flushed(topics, deadline);
+                deadline
             }
-            self.close_topic(topic);
-        }
+            Close::Now => {
+                topics.iter().for_each(|topic| self.close_topic(topic));
+                None
+            }
+        };
         let subscriptions: Vec<_> = lock(&self.subscriptions).values().cloned().collect();
         if matches!(how, Close::Drain(_)) {
             // A handler that closes would wait for itself: for its own batch, and for what only it may handle.
@@ -124,7 +148,8 @@ impl EngineInner {
 #[non_exhaustive]
 pub enum Close {
     /// Refuse new messages, and wait, at most this long, until everything accepted is delivered and acked. Inside a
-    /// handler the subscriptions of its topic are not waited for, since that would be for the handler itself.
+    /// handler the subscriptions of the topics that its dispatcher serves are not waited for, since that would be for the
+    /// handler itself; and if the engine is being closed already, it returns at once, and the report is the other call's.
     Drain(Duration),
     /// Refuse new messages, nack what is outstanding, and give up what is left.
     Now,

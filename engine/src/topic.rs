@@ -248,6 +248,11 @@ impl TopicInner {
         }
     }
 
+    /// Whether a message is staged, by whichever publisher.
+    pub(crate) fn has_staged(&self) -> bool {
+        self.shards().unwrap_or(&[]).iter().any(|shard| shard.lanes.has_staged())
+    }
+
     /// A subscription was detached or dropped.
     pub(crate) fn release(&self) {
         self.active.fetch_sub(1, Ordering::Relaxed);

@@ -7,12 +7,15 @@
 use super::handle::Subscription;
 use super::in_place::{Handler, Verdict};
 use super::inner::SubscriptionInner;
+use super::serving::ServingAll;
+use super::stop_handle::StopHandle;
 use super::turns::Turns;
 use crate::error::RecvError;
 use crate::record::{Held, InPlace, Received, Record};
 use crate::stats::add;
+use crate::topic::TopicInner;
 use ringmain_fanout::{CursorSet, Event, Receiver, WaitStrategy};
-use ringmain_ring::sync::{AtomicBool, Ordering, lock};
+use ringmain_ring::sync::lock;
 use ringmain_ring::{Notify, spin_until, wait_any};
 use std::fmt;
 use std::sync::Arc;
@@ -49,6 +52,7 @@ const LOOKS: u32 = 16;
 pub struct Dispatcher {
     sets: Vec<Set>,
     served: Vec<Served>,
+    topics: Vec<Arc<TopicInner>>,
     stop: StopHandle,
     turns: Arc<Turns>,
     limit: Option<usize>,
@@ -78,9 +82,15 @@ impl Dispatcher {
     /// Serves nobody yet.
     #[must_use]
     pub fn new() -> Self {
-        let stop =
-            StopHandle { inner: Arc::new(Stop { stopped: AtomicBool::new(false), notify: Notify::new() }) };
-        Self { sets: Vec::new(), served: Vec::new(), stop, turns: Arc::default(), limit: None }
+        let stop = StopHandle::new();
+        Self {
+            sets: Vec::new(),
+            served: Vec::new(),
+            topics: Vec::new(),
+            stop,
+            turns: Arc::default(),
+            limit: None,
+        }
     }
 
     /// Slots that a subscription gets in one turn: unless set, 128, or 512 if it is the only one.
@@ -136,6 +146,9 @@ impl Dispatcher {
             debug_assert!(added.is_ok(), "the set was chosen by the receiver's channel");
             set.members.push(Member { served: index, subscription: Arc::clone(&subscription) });
         }
+        if !self.topics.iter().any(|topic| Arc::ptr_eq(topic, &subscription.topic)) {
+            self.topics.push(Arc::clone(&subscription.topic));
+        }
         self.served.push(Served { subscription, handler, lagged, taken: Vec::new() });
         self
     }
@@ -144,9 +157,10 @@ impl Dispatcher {
     /// redeliveries were handled. Never waits.
     #[inline]
     pub fn poll(&mut self) -> usize {
-        let Self { sets, served, limit, turns, .. } = self;
+        let Self { sets, served, topics, limit, turns, .. } = self;
         let limit = limit.unwrap_or(if served.len() == 1 { TURN_ALONE } else { TURN });
         let _turn = turns.begin();
+        let _serving = (topics.len() > 1).then(|| ServingAll::enter(topics));
         let mut count = 0;
         for served in served.iter_mut() {
             count += served.again();
@@ -252,7 +266,7 @@ impl Dispatcher {
                 || served.iter().any(|served| served.subscription.has_unhandled(stuck))
                 || served.iter().all(|served| served.subscription.is_finished())
         };
-        let mut notifies: Vec<&Notify> = vec![&stop.inner.notify];
+        let mut notifies: Vec<&Notify> = vec![stop.notify()];
         for set in sets {
             notifies.push(set.cursors.channel().data());
             if stuck {
@@ -366,30 +380,5 @@ impl Default for Dispatcher {
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher").field("subscriptions", &self.served.len()).finish_non_exhaustive()
-    }
-}
-
-/// Ends the [`run`](Dispatcher::run) of a [`Dispatcher`], after its turn and for good.
-#[derive(Debug, Clone)]
-pub struct StopHandle {
-    inner: Arc<Stop>,
-}
-
-#[derive(Debug)]
-struct Stop {
-    stopped: AtomicBool,
-    notify: Notify,
-}
-
-impl StopHandle {
-    /// Stops the dispatcher.
-    pub fn stop(&self) {
-        // Relaxed: the notification orders it for a dispatcher that sleeps; one that polls will see it soon.
-        self.inner.stopped.store(true, Ordering::Relaxed);
-        self.inner.notify.notify();
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.inner.stopped.load(Ordering::Relaxed)
     }
 }

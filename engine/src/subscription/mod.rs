@@ -2,7 +2,8 @@
 //!
 //! [`inner`] is the subscription itself, and how one waits for it; [`receiving`] what it takes from the rings; [`settling`]
 //! how a delivery ends; [`closing`] how the subscription does. [`handle`] is what users call to receive leased, and
-//! [`stream`] the same without a thread; [`dispatcher`] is in-place processing, for one subscription or many. [`held`]
+//! [`stream`] the same without a thread; [`dispatcher`] is in-place processing, for one subscription or many,
+//! until its [`stop_handle`] says so. [`held`]
 //! keeps what is off the ring and not leased, [`parked`] of it the dead letters that nobody takes; [`dead_letter`] forwards
 //! what failed too often, [`credit`] bounds what is leased, and [`housekeeper`] is the thread that expires leases when
 //! nobody polls.
@@ -21,15 +22,17 @@ mod parked;
 mod receiving;
 pub(crate) mod serving;
 mod settling;
+mod stop_handle;
 #[cfg(feature = "async")]
 mod stream;
 mod turns;
 
 pub use delivery::{AckId, Delivery};
-pub use dispatcher::{Dispatcher, StopHandle};
+pub use dispatcher::Dispatcher;
 pub use handle::{Deliveries, Subscription};
 pub(crate) use housekeeper::Housekeeper;
 pub use in_place::Verdict;
 pub(crate) use inner::SubscriptionInner;
+pub use stop_handle::StopHandle;
 #[cfg(feature = "async")]
 pub use stream::DeliveryStream;

@@ -2,11 +2,12 @@
 
 use crate::topic::TopicInner;
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 thread_local! {
     /// The innermost.
     static TOPIC: Cell<usize> = const { Cell::new(0) };
-    /// Those around it: a handler may run a dispatcher of its own.
+    /// Those around it, as a handler may run a dispatcher of its own; and all that a dispatcher serves, if it serves several.
     static OUTER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -14,7 +15,13 @@ fn address(topic: &TopicInner) -> usize {
     std::ptr::from_ref(topic).addr()
 }
 
-/// Whether the calling thread is inside a handler of a subscription of `topic`.
+/// Whether the calling thread is inside a handler, of whichever topic.
+pub(crate) fn any() -> bool {
+    TOPIC.get() != 0
+}
+
+/// Whether the calling thread is inside a handler of a dispatcher that serves `topic`: of its messages or of another's, since
+/// while the one waits the other is not handled.
 pub(crate) fn is(topic: &TopicInner) -> bool {
     let (innermost, topic) = (TOPIC.get(), address(topic));
     innermost == topic || (innermost != 0 && OUTER.with_borrow(|outer| outer.contains(&topic)))
@@ -43,5 +50,26 @@ impl Drop for Serving {
         if self.outer != 0 {
             OUTER.with_borrow_mut(Vec::pop);
         }
+    }
+}
+
+/// Marks the calling thread, in its handlers, as one that serves all of several topics, until dropped.
+pub(super) struct ServingAll {
+    outer: usize,
+}
+
+impl ServingAll {
+    pub(super) fn enter(topics: &[Arc<TopicInner>]) -> Self {
+        OUTER.with_borrow_mut(|all| {
+            let outer = all.len();
+            all.extend(topics.iter().map(|topic| address(topic)));
+            Self { outer }
+        })
+    }
+}
+
+impl Drop for ServingAll {
+    fn drop(&mut self) {
+        OUTER.with_borrow_mut(|all| all.truncate(self.outer));
     }
 }

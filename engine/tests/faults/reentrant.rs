@@ -1,8 +1,11 @@
 //! Handlers that call back into the engine: each call does what it does elsewhere, or says why not. None waits for itself.
 
-use super::common::{assert_balanced, manual, message, number, receive_all, subscribe, topic};
-use ringmain::{Close, Dispatcher, Engine, Overflow, PublishError, RecvError, SubscriptionConfig, Verdict};
-use std::sync::{Arc, Mutex, mpsc};
+use super::common::{assert_balanced, manual, message, number, receive_all, subscribe, topic, until};
+use ringmain::{
+    Close, Dispatcher, Engine, Overflow, PublishError, Publisher, RecvError, SubscriptionConfig, TopicConfig,
+    Verdict,
+};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
 
 /// Has `call` made inside a handler of the first of ten messages, on a ring of sixteen slots.
@@ -156,4 +159,95 @@ fn a_dispatcher_is_run_and_stopped_within_a_handler() {
     });
     assert_eq!((handled, inner), (10, 1));
     assert_eq!(dispatcher.run_until_idle(), 1);
+}
+
+/// Two topics that one dispatcher serves: what the handler of the first does, given the second's publisher, and whether it
+/// was still waiting a while later.
+fn in_a_pipeline<R: Send + 'static>(
+    call: impl FnOnce(&Engine, &Publisher) -> R + Send + 'static,
+) -> (Engine, Dispatcher, R) {
+    let (engine, _clock) = manual();
+    let (first, second) = (topic(&engine, 16), engine.create_topic("second", small()).expect("a new topic"));
+    let (source, sink) = (subscribe(&first, "source"), subscribe(&second, "sink"));
+    first.publisher().publish(message(0)).expect("room");
+    let (tell, told) = mpsc::channel();
+    let (mut call, inner) = (Some(call), engine.clone());
+    let mut dispatcher = Dispatcher::new()
+        .add(&source, move |_| {
+            if let Some(call) = call.take() {
+                tell.send(call(&inner, &second.publisher())).expect("somebody listens");
+            }
+            Verdict::Ack
+        })
+        .add(&sink, |_| Verdict::Ack);
+    let polled = std::thread::spawn(move || {
+        dispatcher.poll();
+        dispatcher
+    });
+    let result = told.recv_timeout(Duration::from_secs(20)).expect("it does not wait for itself");
+    (engine, polled.join().expect("no panic"), result)
+}
+
+fn small() -> TopicConfig {
+    TopicConfig::default().ring_slots(16)
+}
+
+#[test]
+fn a_pipeline_publishes_to_where_it_would_wait_for_itself() {
+    let (engine, mut dispatcher, (published, back, batch)) = in_a_pipeline(|_, publisher| {
+        let mut published = 0;
+        let back = loop {
+            match publisher.publish(message(published)) {
+                Ok(_) => published += 1,
+                Err(error) => break error,
+            }
+        };
+        (published, back, publisher.publish_batch(vec![message(1), message(2)]))
+    });
+    assert_eq!(published, 16);
+    assert!(matches!(back, PublishError::WouldDeadlock(_)), "{back}");
+    assert!(matches!(batch.expect_err("no room").error, PublishError::WouldDeadlock(_)));
+    dispatcher.run_until_idle();
+    assert_balanced(&engine.subscription("sink").expect("there"));
+}
+
+#[test]
+fn a_pipeline_that_closes_with_a_drain_does_not_wait_for_its_other_end() {
+    let (_engine, mut dispatcher, report) = in_a_pipeline(|engine, publisher| {
+        publisher.publish(message(1)).expect("room");
+        engine.close(Close::Drain(Duration::MAX))
+    });
+    assert_eq!((report.unread, report.unacked), (1, 0), "what only it would handle");
+    dispatcher.run();
+}
+
+/// Each would wait for what the other one has to handle.
+#[test]
+fn of_two_handlers_that_close_with_a_drain_the_second_leaves_it_to_the_first() {
+    let (engine, _clock) = manual();
+    let (first, second) = (topic(&engine, 16), engine.create_topic("second", small()).expect("a new topic"));
+    let (tell, told) = mpsc::channel();
+    let both = Arc::new(Barrier::new(2));
+    let served =
+        [(subscribe(&first, "one"), first), (subscribe(&second, "two"), second)].map(|(one, topic)| {
+            (0..3).for_each(|number| _ = topic.publisher().publish(message(number)).expect("room"));
+            let (engine, tell, both) = (engine.clone(), tell.clone(), Arc::clone(&both));
+            let mut closes = true;
+            let mut dispatcher = Dispatcher::new().add(&one, move |_| {
+                if std::mem::take(&mut closes) {
+                    both.wait();
+                    tell.send(engine.close(Close::Drain(Duration::MAX))).expect("somebody listens");
+                }
+                Verdict::Ack
+            });
+            std::thread::spawn(move || dispatcher.run());
+            one
+        });
+    for _ in &served {
+        let report = told.recv_timeout(Duration::from_secs(20)).expect("neither waits for the other");
+        assert_eq!((report.unread, report.unacked), (0, 0), "all is handled");
+    }
+    for subscription in &served {
+        until(|| subscription.stats().acked == 3);
+    }
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
 
-use crate::common::{assert_balanced, for_a_while, manual, message, number, subscribe, topic, until};
+use crate::common::{
+    assert_balanced, for_a_while, manual, message, number, receive_all, subscribe, topic, until,
+};
 use ringmain::{
     Close, CloseReport, Delivery, Dispatcher, Engine, Overflow, PublishError, Publisher, Subscription,
     SubscriptionConfig, TopicConfig, Verdict,
@@ -194,6 +196,34 @@ fn drain_waits_for_a_handler_and_for_what_it_nacks() {
         });
         assert_eq!((subscription.stats().acked, subscription.stats().nacked), (2, 2));
         assert_balanced(&subscription);
+    }
+}
+
+/// On a topic whose ring is full something is staged; the others are not to wait for it.
+#[test]
+fn a_drain_closes_every_topic_that_has_nothing_staged_at_once() {
+    for round in 0..8 {
+        let engine = Engine::builder().seed(round).build();
+        let small = TopicConfig::default().ring_slots(16);
+        let make = |name| engine.create_topic(name, small.clone()).unwrap();
+        let [stuck, free] = ["stuck", "free"].map(make);
+        let [stuck_sub, free_sub] = [subscribe(&stuck, "stuck-sub"), subscribe(&free, "free-sub")];
+        let (publisher, other) = (stuck.publisher(), free.publisher());
+        (0..16).for_each(|number| _ = publisher.try_publish(message(number)).unwrap());
+        let staged = publisher.enqueue(message(16)).unwrap();
+        thread::scope(|scope| {
+            let closing = scope.spawn(|| engine.close(Close::Drain(Duration::from_mins(1))));
+            until(|| matches!(other.try_publish(message(0)), Err(PublishError::Closed(_))));
+            assert!(!closing.is_finished(), "it waits for the stuck one");
+            receive_all(&free_sub);
+            until(|| {
+                receive_all(&stuck_sub);
+                closing.is_finished()
+            });
+            assert_eq!(closing.join().unwrap(), CloseReport::default());
+        });
+        staged.wait().unwrap();
+        assert_eq!(stuck_sub.stats().acked, 17);
     }
 }
 
