@@ -3,7 +3,7 @@
 //! Dropping the claim publishes what was written. What was not written becomes padding that readers skip (many
 //! producers) or is simply claimed again next time (one producer), so a claim that is given up, or whose holder
 //! panics, strands nobody. A claim that is *forgotten* (`mem::forget`) is memory-safe, but stops the ring: readers wait
-//! for it, even when the ring is closed.
+//! for it, even when the ring is closed. (One producer takes it back with its next claim.)
 
 use crate::error::ClaimError;
 use crate::ring::Core;

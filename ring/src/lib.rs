@@ -18,9 +18,10 @@
 //! * [`Buffer`] and [`UniqueBuffer`], byte buffers that slots hand back for reuse; [`Slab`], a generation-checked table
 //!   for leases; [`TryLock`], state that one thread uses nearly always.
 //!
-//! "Lock-free" is said here of single operations: a `try_publish` or a `poll` never waits for another thread. It is
-//! not said of visibility: readers go in order, so a value published behind a claim whose owner was preempted is seen
-//! when that owner goes on.
+//! "Lock-free" is said here of single operations: a `try_publish` or a `poll` never waits for another thread. (But once
+//! a ring: its second producer waits until the first, which was alone until then, has noticed.) It is not said of
+//! visibility: readers go in order, so a value published behind a claim whose owner was preempted is seen when that owner
+//! goes on.
 //!
 //! All of Ringmain's `unsafe` is in this crate, and every atomic comes from [`sync`].
 

@@ -42,7 +42,7 @@ pub(crate) fn prepare() {
 
 pub(crate) fn heavy() {
     prepare();
-    // On either side of the system call: it orders the others, the fence orders us.
+    // Besides the system call: that orders the others, the fence orders us.
     fence("membarrier.heavy.no_fence", Ordering::SeqCst);
     // Acquire: as in `is_light`.
     if MODE.load(ordering("membarrier.heavy.acquire", Ordering::Acquire)) == KERNEL

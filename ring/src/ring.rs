@@ -66,7 +66,7 @@ impl<T, S: Sequencer> Core<T, S> {
     /// The gate as last scanned.
     #[inline(always)]
     pub(crate) fn cached_gate(&self) -> Sequence {
-        // Acquire: pairs with the release store in `reread_gate`: the scanner's acquired reads become ours.
+        // Acquire: pairs with the release in `cache_gate`: the scanner's acquired reads become ours.
         Sequence::from_raw(self.gate.seen.load(ordering("gate.cached.acquire", Ordering::Acquire)))
     }
 
@@ -100,7 +100,8 @@ impl<T, S: Sequencer> Core<T, S> {
         let needed = end.minus(self.capacity());
         let mut patience = None;
         loop {
-            let seen = self.cached_gate();
+            // Where the walk over published slots begins; with one producer there is none.
+            let seen = if S::ALONE { self.sequencer.tail() } else { self.cached_gate() };
             let lossless = self.gates.scan(|| self.sequencer.published(&self.slots, seen, self.capacity()));
             let gate = if self.gates.lossy.is_empty() {
                 lossless
@@ -117,12 +118,11 @@ impl<T, S: Sequencer> Core<T, S> {
     }
 
     /// Remembers a scan's result, unless a faster scan got further: the cache must not go back, for the walk over
-    /// published slots starts at it, and would stop at once at a slot that has been used again since. (With one producer
-    /// there is no walk, and a swap would wait for the stores of the batch before it.)
+    /// published slots starts at it, and would stop at once at a slot that has been used again since. (A lone producer for
+    /// good keeps the gate from its own scan, and nobody else asks.)
     fn cache_gate(&self, gate: Sequence) {
         if S::ALONE {
-            // Relaxed: who publishes has the gate from its own scan.
-            return self.gate.seen.store(gate.raw(), Ordering::Relaxed);
+            return;
         }
         let mut seen = self.gate.seen.load(Ordering::Relaxed);
         while Sequence::from_raw(seen).is_before(gate) || broken("gate.cache.backwards") {

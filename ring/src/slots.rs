@@ -126,7 +126,7 @@ impl<T, Stamp> Slots<T, Stamp> {
     /// guess, which costs more than to ask.)
     #[inline(always)]
     pub(crate) fn fetch_ahead_in_row(&self, sequence: Sequence) {
-        if sequence.raw().is_multiple_of(slots_in_a_line(size_of::<Slot<T, Stamp>>())) {
+        if sequence.number().is_multiple_of(slots_in_a_line(size_of::<Slot<T, Stamp>>())) {
             self.fetch_ahead(sequence);
         }
     }

@@ -130,7 +130,8 @@ pub fn light_fence(name: &str) {
     }
 }
 
-/// The dear half: a system call of 0.3-11 us where `membarrier` exists. Called only before a thread parks.
+/// The dear half: a system call of 0.3-11 us where `membarrier` exists. Called where it is rare: before a thread parks, where cursors
+/// come, where a ring is closed, and where a lone producer is no longer alone.
 #[inline(always)]
 pub fn heavy_fence(name: &str) {
     if !broken(name) {

@@ -69,32 +69,38 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
     /// Ends the turn, moving the gate to what `earliest` says; again, if a cursor was detached meanwhile.
     #[inline]
     fn end(&self, mut earliest: impl FnMut() -> Option<Sequence>) {
+        let mut moved = false;
         loop {
-            match earliest() {
+            moved |= match earliest() {
                 Some(position) => self.move_gate(position),
                 None => self.leave(),
-            }
+            };
             // Release: pairs with the acquire in `begin`. Fails when there was a detach.
             let release = ordering("cover.end.release", Ordering::Release);
             if self.turn.compare_exchange(BUSY, IDLE, release, Ordering::Relaxed).is_ok() {
-                return;
+                break;
             }
             // A swap, not a store: yet another detacher may have come by, and the next look must see its mark too.
             if broken("cover.end.stores") {
                 self.turn.store(IDLE, ordering("twin", Ordering::Release));
-                return;
+                break;
             }
             self.turn.swap(BUSY, ordering("cover.again.acquire", Ordering::Acquire));
         }
+        // Last: who is woken where it sleeps may want the turn.
+        if moved {
+            self.core.notify_producers();
+        }
     }
 
-    /// Takes the gate off the list, since no cursor is left to stand for.
-    fn leave(&self) {
+    /// Takes the gate off the list, since no cursor is left to stand for. Says whether producers are to be notified.
+    fn leave(&self) -> bool {
         if self.gating.load(Ordering::Relaxed) && !broken("cover.stays") {
             self.gating.store(false, Ordering::Relaxed);
             self.core.gates.control().switch_off(self.gate);
-            self.core.notify_producers();
+            return true;
         }
+        false
     }
 
     /// One of the cursors was detached: see that its position no longer counts.
@@ -116,12 +122,13 @@ impl<T: Send + Sync + 'static, S: Sequencer> CoverShared<T, S> {
         self.end(|| earliest(&lock(&self.cursors)));
     }
 
-    /// Moves the gate to `position`, which no cursor is behind.
-    pub(super) fn move_gate(&self, position: Sequence) {
-        if self.gate().position() != position {
+    /// Moves the gate to `position`, which no cursor is behind. Says whether that is elsewhere.
+    pub(super) fn move_gate(&self, position: Sequence) -> bool {
+        let moves = self.gate().position() != position;
+        if moves {
             self.gate().move_to(position);
-            self.core.notify_producers();
         }
+        moves
     }
 }
 
@@ -321,7 +328,9 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         if shared.resting.load(Ordering::Relaxed) != (ready == 0) {
             shared.resting.store(ready == 0, Ordering::Relaxed);
         }
-        if gather.after(ready, end, look) > 0 && !gather.waited_long() {
+        // (A gate that is not on the list holds nobody back from what is behind it.)
+        let gated = shared.gating.load(Ordering::Relaxed) || broken("lines.taken_ungated");
+        if gather.after(ready, end, look) > 0 && gated && !gather.waited_long() {
             *stood = Some(behind);
         }
         Turn { cover: self }
@@ -332,7 +341,9 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
     #[must_use]
     pub fn has_news(&self) -> bool {
         let core = &*self.shared.core;
-        core.sequencer.published(&core.slots, self.available, 1) != self.available
+        // (Where others read on, the gate may have been moved past what we saw.)
+        let next = self.available.later(self.shared.gate().position());
+        core.sequencer.published(&core.slots, next, 1) != next
     }
 
     /// Whether a turn would find something to read. Used before sleeping.
@@ -346,10 +357,10 @@ impl<T: Send + Sync + 'static, S: Sequencer> Drop for Cover<T, S> {
     fn drop(&mut self) {
         self.begin();
         lock(&self.shared.cursors).clear();
-        for cursor in std::mem::take(&mut self.cursors) {
-            self.release(&cursor);
-        }
-        // The gate is given back with the last handle on `shared`; off the list from here on.
+        let cursors = std::mem::take(&mut self.cursors);
+        cursors.iter().for_each(|cursor| self.release(cursor));
+        // The gate is given back with the last handle on `shared`; off the list from here on. And the cursors come last, if these
+        // are the last handles: that wakes producers, and so runs code of others.
         self.end();
     }
 }

@@ -47,7 +47,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Turn<'_, T, S> {
             // The cover's gate stands at or before every one of its cursors, and does not move during the turn; what
             // lies before `available` was acquired by `turn`.
             if broken("cover.gate_first") {
-                self.cover.shared.move_gate(to);
+                let _ = self.cover.shared.move_gate(to);
             }
             if gate.advance(from, to) {
                 let padded = from.is_before(self.cover.padded);

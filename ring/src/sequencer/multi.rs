@@ -338,11 +338,12 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
                 return Ok(start);
             }
             if alone {
-                // While the bias is ours, nobody else moves the cursor: it still stands at `start`.
-                if bias.store(cursor, end.raw()) {
+                // While the bias is ours, no other thread moves the cursor; but a scan runs wakers and the like, which may publish.
+                let moved = claimed.load(Ordering::Relaxed) != seen && !broken("alone.unaware");
+                if !moved && bias.store(cursor, end.raw()) {
                     return Ok(start);
                 }
-                alone = false;
+                alone = moved;
                 seen = claimed.load(Ordering::Relaxed);
                 continue;
             }
@@ -362,7 +363,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
         {
             crate::sync::spin_hint();
         }
-        // Release: pairs with the acquire load in `Multi::published`; the value goes with it.
+        // Release: pairs with the acquire load in `Multi::look`; the value goes with it.
         let release = ordering("multi.stamp.release", Ordering::Release);
         self.core.slots.0.slot(sequence).stamp.store(sequence.raw() | tag, release);
     }

@@ -248,7 +248,7 @@ impl<T: Send + Sync + 'static> SingleProducer<T> {
 
     #[inline]
     fn publish_to(&mut self, end: Sequence) {
-        // Release: pairs with the acquire load in `Single::published`; the values go with it.
+        // Release: pairs with the acquire load in `Single::look`; the values go with it.
         let release = ordering("single.published.release", Ordering::Release);
         self.core.sequencer.published.store(end.raw(), release);
         self.core.notify_readers();
@@ -277,5 +277,32 @@ impl<T: Send + Sync + 'static> Claimant<T> for &mut SingleProducer<T> {
         } else {
             self.take_back();
         }
+    }
+}
+
+#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::gating::Kind;
+    use std::cell::{Cell, RefCell};
+
+    /// Until it stands where it begins, its gate stands where the ring was when it came.
+    #[test]
+    fn a_reader_that_attaches_while_laps_go_by_leaves_room_for_the_next() {
+        let (producer, ring) = Ring::single(4, || 0u64).unwrap();
+        let (producer, stands) = (RefCell::new(producer), Cell::new(false));
+        let room = || producer.borrow_mut().try_publish(0).is_ok();
+        let (_gate, start) = ring.core.gates.attach(Kind::Lossless, || {
+            let tail = ring.core.sequencer.tail();
+            if stands.replace(true) {
+                assert!(!room(), "it is held back from five laps ago");
+            } else {
+                (0..20).for_each(|_| assert!(room(), "nobody reads yet"));
+            }
+            tail
+        });
+        assert_eq!(start.number(), 20);
+        (0..4).for_each(|_| assert!(room(), "as far as the reader lets it"));
+        assert!(!room());
     }
 }

@@ -117,3 +117,15 @@ fn a_cover_takes_over_what_all_of_its_cursors_have_read_and_padding_never() {
         "the other cursor has two to read"
     );
 }
+
+/// The cover's gate held nobody back from them.
+#[test]
+fn a_forgotten_turn_of_a_cover_without_cursors_takes_nothing_from_who_comes_next() {
+    let ring = ring();
+    let mut cover = ring.cover();
+    publish(&ring, 3);
+    #[expect(clippy::mem_forget, reason = "as a careless user might")]
+    std::mem::forget(cover.turn());
+    cover.add(ring.shared_cursor()).unwrap();
+    assert_eq!(lap(&ring), 0);
+}

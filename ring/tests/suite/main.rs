@@ -15,3 +15,4 @@ mod stalled;
 mod try_lock;
 mod views;
 mod waiting;
+mod within;
