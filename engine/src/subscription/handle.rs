@@ -129,6 +129,9 @@ impl Subscription {
 
     /// Every message, as it comes, for any executor. Cancel-safe: a message is delivered when the stream yields it, and
     /// not before. Ends as [`iter`](Self::iter) does.
+    ///
+    /// On a topic whose [`WaitStrategy`](crate::WaitStrategy) never parks, a stream that waits has itself polled all the
+    /// time.
     #[cfg(feature = "async")]
     pub fn stream(&self) -> DeliveryStream {
         DeliveryStream::new(self.clone())

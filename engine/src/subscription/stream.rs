@@ -68,10 +68,12 @@ impl Stream for DeliveryStream {
         // Once more: what came before the task was registered woke nobody.
         match self.subscription.try_recv() {
             Ok(None) => {
-                // What is there and was not received was in another call's hands for a moment: its credit, or the lock of
-                // a publisher's lane.
                 let inner = self.subscription.inner();
-                if inner.has_credit() && inner.has_work(inner.has_staged()) {
+                // Where nobody parks, nobody is told of what comes. Elsewhere, what is there and was not received was in
+                // another call's hands for a moment: its credit, or the lock of a publisher's lane.
+                if !inner.topic.config.wait.parks()
+                    || (inner.has_credit() && inner.has_work(inner.has_staged()))
+                {
                     context.waker().wake_by_ref();
                 }
                 Poll::Pending

@@ -2,11 +2,12 @@
 
 use crate::common::{assert_balanced, manual, message, number, receive_all, single, subscribe};
 use crate::{ByHand, DEADLINE, config, stuck, with};
-use futures_util::Stream;
-use ringmain::{DeliveryStream, Dispatcher, Publisher, TopicConfig, Verdict};
+use futures_util::{Stream, StreamExt};
+use ringmain::{DeliveryStream, Dispatcher, Publisher, TopicConfig, Verdict, WaitStrategy};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -28,6 +29,27 @@ fn every_way_to_publish() {
         way(&publisher);
         stream.woken_to_yield().ack().unwrap();
     }
+}
+
+/// There a publish notifies nobody, so a stream that waited for that would wait for ever.
+#[test]
+fn where_nobody_parks_a_stream_has_itself_polled() {
+    let (engine, _clock) = manual();
+    let settings = TopicConfig::default().ring_slots(8).wait(WaitStrategy::Spin);
+    let topic = engine.create_topic("topic", settings).unwrap();
+    let subscription = subscribe(&topic, "sub");
+    let mut stream = ByHand::new(&subscription);
+    for _ in 0..3 {
+        stream.sleeps();
+        stream.is_woken();
+    }
+    let mut stream = stream.inner;
+    thread::scope(|scope| {
+        let receives = scope.spawn(|| futures_executor::block_on(stream.next()));
+        topic.publisher().publish(message(1)).unwrap();
+        let received = receives.join().unwrap();
+        assert_eq!(number(received.unwrap().unwrap().data()), 1);
+    });
 }
 
 /// The stream has a backlog, so `enqueue` stages; another subscription holds the ring full, so what is staged cannot be
