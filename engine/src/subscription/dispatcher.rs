@@ -357,12 +357,6 @@ impl SubscriptionInner {
         !self.is_shut() && self.has_work(stuck)
     }
 
-    /// How many more messages may be held, all of which a handler may nack at once.
-    #[inline]
-    fn room_to_hold(&self) -> usize {
-        if self.holds_enough() { 0 } else { self.config.max_held_messages - self.held.len() }
-    }
-
     /// A dispatcher whose turns these are handles messages of this.
     fn is_served_by(&self, turns: &Arc<Turns>) {
         let mut dispatchers = lock(&self.dispatchers);

@@ -225,9 +225,20 @@ impl SubscriptionInner {
 
     /// Whether so much is held that nothing more is taken from the rings.
     pub(super) fn holds_enough(&self) -> bool {
-        !broken("held.unbounded")
-            && (self.held.len() >= self.config.max_held_messages
-                || self.held.bytes() >= self.config.max_held_bytes)
+        self.room_to_hold() == 0
+    }
+
+    /// How many more messages may be held, all of which a handler may nack at once.
+    #[inline]
+    pub(super) fn room_to_hold(&self) -> usize {
+        let Self { config, held, .. } = self;
+        if broken("held.unbounded") {
+            usize::MAX
+        } else if held.bytes() >= config.max_held_bytes {
+            0
+        } else {
+            config.max_held_messages.saturating_sub(held.len()) // more may be held: leases end as they like
+        }
     }
 
     /// How many messages may be taken at once, when `coming` may be held as well: with message ordering, all of them may

@@ -1,6 +1,8 @@
 //! In-place processing: `process` and dispatchers, verdicts, panics, and how they end.
 
-use crate::common::{assert_balanced, manual, message, number, receive_all, single, subscribe, topic, until};
+use crate::common::{
+    assert_balanced, manual, message, number, receive_all, single, single_with, subscribe, topic, until,
+};
 use ringmain::{Dispatcher, Overflow, RecvError, SubscriptionConfig, TopicConfig, Verdict};
 use ringmain_ring::sync::{AtomicU64, AtomicUsize, Ordering};
 use std::panic::resume_unwind;
@@ -249,4 +251,25 @@ fn a_turn_is_longer_for_a_subscription_that_is_alone() {
     assert_eq!((alone.poll(), alone.poll(), alone.poll()), (512, 1_000 - 128 - 512, 0));
     let mut as_told = Dispatcher::new().turn_limit(7).add(&other, |_| Verdict::Ack);
     assert_eq!(as_told.poll(), 7);
+}
+
+/// A consumer under lease, who has credit for one of the messages that he takes, has the others held at once: more than may
+/// be held, just when the dispatcher asks how many more that is.
+#[test]
+fn what_is_held_meanwhile_leaves_no_room_to_hold() {
+    let config = SubscriptionConfig::default().max_held_messages(1).max_outstanding_bytes(8);
+    let (engine, _clock, publisher, subscription) = single_with(8, config);
+    let mut dispatcher = Dispatcher::new().add(&subscription, |_| Verdict::Ack);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..20_000 {
+                publisher.publish_batch([number; 4].map(message)).unwrap();
+                subscription.pull(4).unwrap().into_iter().for_each(|delivery| delivery.ack().unwrap());
+                receive_all(&subscription);
+            }
+            engine.delete_topic("topic").unwrap();
+        });
+        dispatcher.run();
+    });
+    assert_balanced(&subscription);
 }
