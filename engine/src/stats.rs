@@ -57,7 +57,7 @@ pub struct SubscriptionStats {
     pub dropped: u64,
     /// Messages given up by a detach or a close.
     pub discarded: u64,
-    /// Handlers that panicked.
+    /// Handlers that panicked, of messages or of [gaps](crate::Dispatcher::add_lossy).
     pub panics: u64,
     /// Leased and not yet ended.
     pub outstanding: u64,

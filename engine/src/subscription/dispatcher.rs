@@ -7,10 +7,11 @@
 use super::handle::Subscription;
 use super::in_place::{Handler, Verdict};
 use super::inner::SubscriptionInner;
-use super::serving::ServingAll;
+use super::serving::{Serving, ServingAll};
 use super::stop_handle::StopHandle;
 use super::turns::Turns;
 use crate::error::RecvError;
+use crate::external::caught;
 use crate::record::{Held, InPlace, Received, Record};
 use crate::stats::add;
 use crate::topic::TopicInner;
@@ -113,7 +114,7 @@ impl Dispatcher {
     }
 
     /// As [`add`](Self::add), and tells `lagged` how many messages the overflow policy dropped, exactly, between the
-    /// messages that it dropped them from.
+    /// messages that it dropped them from. A panic in `lagged` is counted as one of the handler, and stops nothing.
     #[must_use]
     pub fn add_lossy(
         self,
@@ -332,7 +333,8 @@ impl Served {
 
     fn tell_lagged(&mut self, lost: u64) {
         if let Some(lagged) = &mut self.lagged {
-            lagged(lost);
+            let _serving = Serving::enter(&self.subscription.topic);
+            caught(|| lagged(lost)).unwrap_or_else(|| add(&self.subscription.counters.panics, 1));
         }
     }
 

@@ -144,3 +144,27 @@ fn a_panic_that_panics_when_it_is_dropped_is_a_nack_as_any_other() {
     assert_eq!((stats.acked, stats.panics, stats.delivered), (5, 10, 15), "{stats:?}");
     assert_balanced(&subscription);
 }
+
+/// What is told of a gap is code of the caller's as the handler is; with message ordering it is told on another way.
+#[test]
+fn a_panic_while_a_gap_is_told_is_counted_and_stops_nothing() {
+    for ordered in [false, true] {
+        let (engine, _clock) = manual();
+        let topic = topic(&engine, 4);
+        let mut config = SubscriptionConfig::default().overflow(Overflow::DropOldest);
+        config.message_ordering = ordered;
+        let lossy = topic.create_subscription("lossy", config).expect("a new subscription");
+        let other = engine.create_topic("other", TopicConfig::default()).expect("a new topic");
+        let well = subscribe(&other, "well");
+        (0..10).for_each(|number| _ = topic.publisher().publish(message(number)).expect("room"));
+        let mut dispatcher = Dispatcher::new()
+            .add_lossy(&lossy, |_| Verdict::Ack, |lost| resume_unwind(Box::new(lost)))
+            .add(&well, |_| Verdict::Ack);
+        other.publisher().publish(message(0)).expect("room");
+        dispatcher.run_until_idle();
+        let stats = lossy.stats();
+        assert_eq!((stats.acked, stats.dropped, stats.panics), (4, 6, 1), "{stats:?}");
+        assert_eq!(well.stats().acked, 1);
+        assert_balanced(&lossy);
+    }
+}

@@ -251,3 +251,36 @@ fn of_two_handlers_that_close_with_a_drain_the_second_leaves_it_to_the_first() {
         until(|| subscription.stats().acked == 3);
     }
 }
+
+/// The same dispatcher serves a subscription that publishers wait for, and would have to make room.
+#[test]
+fn publishing_while_a_gap_is_told_goes_on_to_where_it_would_wait_for_itself() {
+    let (engine, _clock) = manual();
+    let topic = topic(&engine, 4);
+    let block = subscribe(&topic, "block");
+    let config = SubscriptionConfig::default().overflow(Overflow::DropOldest);
+    let lossy = topic.create_subscription("lossy", config).expect("a new name");
+    for number in 0..8 {
+        topic.publisher().publish(message(number)).expect("room");
+        if number < 4 {
+            block.recv().expect("not closed").ack().expect("in time");
+        }
+    }
+    let (tell, told) = mpsc::channel();
+    let mut publisher = Some(topic.publisher()); // the first time only: it makes another gap
+    let publish = move |_| {
+        let Some(publisher) = publisher.take() else { return };
+        let publish = |number| publisher.publish_timeout(message(number), Duration::from_millis(100));
+        let refused = (0..9).find_map(|number| publish(number).err().map(|error| (number, error)));
+        tell.send(refused).expect("somebody listens");
+    };
+    let mut dispatcher =
+        Dispatcher::new().add(&block, |_| Verdict::Ack).add_lossy(&lossy, |_| Verdict::Ack, publish);
+    dispatcher.poll();
+    let (number, error) = told.try_recv().expect("a gap was told").expect("there is not so much room");
+    assert_eq!((number, error), (4, PublishError::WouldDeadlock(message(4))));
+    dispatcher.run_until_idle();
+    assert_eq!(lossy.stats().acked, 4);
+    assert_balanced(&block);
+    assert_balanced(&lossy);
+}
