@@ -23,7 +23,7 @@ pub struct TopicConfig {
     pub wait: WaitStrategy,
     /// Messages that [`enqueue`](crate::Publisher::enqueue) gathers at most. 100.
     pub batch_messages: usize,
-    /// Bytes that [`enqueue`](crate::Publisher::enqueue) gathers at most. 1 MiB.
+    /// Bytes, of data and attributes, that [`enqueue`](crate::Publisher::enqueue) gathers at most. 1 MiB.
     pub batch_bytes: usize,
     /// Payload bytes that each ring holds at most, read or not. 64 MiB. (Beside it, a topic with leased deliveries keeps
     /// spare buffers of up to half as much, until it is [trimmed](crate::Topic::trim).)

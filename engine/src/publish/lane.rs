@@ -148,7 +148,7 @@ impl Lane {
         weight: W,
     ) -> Result<Receipt, (Refusal, Message)> {
         let shard = topic.shard(self.shard);
-        let bytes = message.data.len();
+        let bytes = message.size();
         let large = shard.payloads.large(weight.size());
         let mut staged = loop {
             let staged = self.staged.lock();

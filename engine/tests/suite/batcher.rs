@@ -137,6 +137,10 @@ fn b4_a_batch_is_bounded_by_count_and_by_bytes() {
     assert_eq!(enqueue(12), 9, "by bytes, exactly");
     assert_eq!(enqueue(50), 10, "larger than a batch: alone");
     assert_eq!([enqueue(1), enqueue(50)], [10, 12]);
+    assert_eq!(enqueue(1), 12);
+    let attribute = ringmain::Message::new(vec![1; 2]).attribute("key", "x".repeat(15));
+    drop(publisher.enqueue(attribute).unwrap());
+    assert_eq!(topic.stats().published, 14, "attributes count: it overflows the batch, and fills the next");
 }
 
 #[test]
