@@ -71,6 +71,9 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The end of a manual clock's time: what is to be a deadline, days later at most, or a wall time, is a number still.
+const LAST: u64 = u64::MAX / 2;
+
 /// A clock that moves when told to, for testing what happens in time without waiting for it.
 ///
 /// ```
@@ -104,8 +107,10 @@ impl ManualClock {
     }
 
     /// Moves time forward. What is due by then happens at the next poll, or on [`Engine::tick`](crate::Engine::tick).
+    /// After 292 years in all, time stands still.
     pub fn advance(&self, by: Duration) {
-        self.now.fetch_add(nanos(by), Ordering::Relaxed);
+        let later = |now: u64| Some(now.saturating_add(nanos(by)).min(LAST));
+        let _before = self.now.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
     }
 
     /// The clock to give to an engine.

@@ -52,6 +52,31 @@ fn a_backoff_is_over_after_a_jump_and_a_close_with_it_counts_what_is_left() {
     assert_balanced(&subscription);
 }
 
+/// At the end of time it stands still, and deadlines and backoffs that would end later are no trouble.
+#[test]
+fn a_clock_that_is_advanced_too_far_stops_and_does_not_go_back() {
+    let (_engine, clock, publisher, _) = single(8);
+    let config = SubscriptionConfig::default().retry(Duration::from_secs(600), Duration::from_secs(600));
+    let subscription = publisher.topic().create_subscription("second", config).expect("a new name");
+    let receive = || {
+        publisher.publish(message(0)).expect("room");
+        let delivery = subscription.recv().expect("not closed");
+        delivery.modify_ack_deadline(Duration::from_secs(600)).expect("in time");
+        delivery
+    };
+    let times = [Duration::ZERO, CENTURY, Duration::MAX, Duration::MAX].map(|by| {
+        clock.advance(by);
+        let delivery = receive();
+        let time = delivery.publish_time();
+        delivery.ack().expect("in time");
+        time
+    });
+    assert!(times.is_sorted() && times[1] < times[2] && times[2] == times[3], "{times:?}");
+    receive().nack().expect("in time");
+    assert_eq!(subscription.stats().held, 1);
+    assert_balanced(&subscription);
+}
+
 /// How long this process has run on any CPU, however busy the machine is with others: where that can be known.
 fn cpu_time() -> Option<Duration> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
