@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What happens when a receiver is a whole ring behind and a publisher needs the room.
+/// What happens when a receiver is a whole ring behind and a publisher needs the room. (Whoever
+/// claims many slots at once needs room for all of them, and so sooner.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -68,7 +68,8 @@ pub struct SubscriptionConfig {
     /// Which messages are delivered; all when there is none. The others count as acked. See
     /// [`filter`](SubscriptionConfig::filter).
     pub filter: Option<String>,
-    /// What happens when the subscription is a whole ring behind.
+    /// What happens when the subscription is a whole ring behind, or has not read the large payloads that use up
+    /// [`ring_bytes`](crate::TopicConfig::ring_bytes), be they few.
     pub overflow: Overflow,
     /// Leased deliveries outstanding at most. 1,000.
     pub max_outstanding_messages: usize,
@@ -144,7 +145,8 @@ impl SubscriptionConfig {
         self
     }
 
-    /// Sets what happens when the subscription is a whole ring behind.
+    /// Sets what happens when the subscription is a whole ring behind, or has not read the large payloads that use up
+    /// [`ring_bytes`](crate::TopicConfig::ring_bytes), be they few.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self

@@ -27,6 +27,11 @@ pub struct TopicConfig {
     pub batch_bytes: usize,
     /// Payload bytes that each ring holds at most, read or not. 64 MiB. (Beside it, a topic with leased deliveries keeps
     /// spare buffers of up to half as much, until it is [trimmed](crate::Topic::trim).)
+    ///
+    /// Messages larger than `ring_bytes / (2 * ring_slots)` may have half of it. When it is used up, the next one needs the
+    /// slot of the oldest: for a subscription that has not read that, and all before it, this is as if the ring were full,
+    /// however few they are. Its [overflow policy](crate::SubscriptionConfig::overflow) applies: the publisher waits for
+    /// it, or it loses them, or is detached.
     pub ring_bytes: usize,
 }
 

@@ -7,7 +7,9 @@
 //!
 //! When the budget is used up, payloads that everybody has read are got at by using their slots again. Where the large
 //! ones are is known, so a publisher sees how far it has to go. If no reader is in the way, it claims the slots up to
-//! there, takes out what they held, and publishes them as padding, a chunk at a time. Otherwise it waits, as for room.
+//! there, takes out what they held, and publishes them as padding, a chunk at a time. Otherwise it waits, as for room. (A
+//! lossy reader is in nobody's way, however little it is behind: it loses what the oldest large payloads stand among, and
+//! no more than has to go. To spare it would be to wait for it.)
 //!
 //! Padding takes room from those who need slots, so nobody rests before it: see [`padding`](super::padding).
 

@@ -1,7 +1,9 @@
 //! Overflow policies of subscriptions: exact gaps, a detach that is told, and bounds on what is held.
 
 use crate::common::{assert_balanced, manual, message, number, receive_all, single, single_with};
-use ringmain::{Dispatcher, Overflow, RecvError, SubscriptionConfig, TopicConfig, Verdict};
+use ringmain::{
+    Dispatcher, Message, Overflow, PublishError, RecvError, SubscriptionConfig, TopicConfig, Verdict,
+};
 use std::sync::{Arc, Mutex};
 
 type Log<T> = Arc<Mutex<Vec<T>>>;
@@ -10,6 +12,33 @@ type Log<T> = Arc<Mutex<Vec<T>>>;
 fn log<T>() -> (Log<T>, Log<T>) {
     let log = Arc::new(Mutex::new(Vec::new()));
     (Arc::clone(&log), log)
+}
+
+#[test]
+fn what_is_unread_and_large_is_given_up_for_ring_bytes_by_its_policy_long_before_the_ring_is_full() {
+    for overflow in [Overflow::Block, Overflow::DropOldest, Overflow::Detach] {
+        let (engine, _clock) = manual();
+        let config = TopicConfig::default().ring_slots(64).ring_bytes(2 * 2_000);
+        let topic = engine.create_topic("topic", config).unwrap();
+        let config = SubscriptionConfig::default().overflow(overflow);
+        let subscription = topic.create_subscription("sub", config).unwrap();
+        // Large are those above 31 bytes, and there may be 2,000 of them together.
+        let publish = || topic.publisher().try_publish(Message::new(vec![7; 1_000]));
+        (0..2).for_each(|_| _ = publish().unwrap());
+        let third = publish();
+        let received = subscription.try_recv();
+        match overflow {
+            Overflow::Block => assert!(matches!(third, Err(PublishError::Full(_)))),
+            Overflow::DropOldest => {
+                // The first for its bytes; and the slot after it, the second's, is the next one.
+                assert!(matches!(received, Err(RecvError::Lagged(2))), "{received:?}");
+                assert_eq!(subscription.pull(9).unwrap().len(), 1);
+            }
+            _ => assert!(matches!(received, Err(RecvError::Detached))),
+        }
+        drop(received);
+        assert_balanced(&subscription);
+    }
 }
 
 #[test]
