@@ -122,9 +122,11 @@ pub enum PublishError<M> {
     /// The engine, or the topic, was closed or deleted.
     #[error("the topic is closed")]
     Closed(M),
-    /// The topic is full, and the caller is the handler that would have to make room.
+    /// The topic is full, or the publisher's credit waits for room there, and the caller is inside a handler of one of the
+    /// topic's subscriptions. It is told so at once, instead of waiting, whichever subscription has to make the room: that
+    /// may be the handler's own, or another that the same thread serves. Try again later, or publish from another thread.
     #[error(
-        "the topic is full, and waiting inside a handler of one of its own subscriptions would never end"
+        "the topic is full, and waiting inside a handler of one of its own subscriptions might never end; return, and publish later"
     )]
     WouldDeadlock(M),
     /// A publish of this ordering key failed before.

@@ -23,7 +23,7 @@ use std::task::{Context, Poll};
 /// Resolves to the id of a message when it is readable; see [`Publisher::publish_async`].
 ///
 /// Cancel-safe: dropped before it is ready, it has published nothing. Errors come with the message. It keeps no place for
-/// room, which goes to whoever finds it, but one for credit.
+/// room, which goes to whoever finds it, but one for credit, until it is ready or dropped.
 ///
 /// # Panics
 /// When it is polled after it was ready.

@@ -24,6 +24,9 @@ use std::time::Duration;
 ///
 /// Messages without an ordering key that one publisher publishes stay on one shard, in order.
 ///
+/// Inside a handler of one of the topic's subscriptions nobody waits for room, not even up to a deadline: whatever would
+/// returns [`PublishError::WouldDeadlock`] at once, whichever subscription has to make the room.
+///
 /// # Limits
 /// A publisher made by [`Topic::publisher_with`] limits what it has *outstanding*: the messages, and their bytes, in calls
 /// that have not returned, receipts that have not resolved, and futures that were polled and are not ready. At the limit a
@@ -160,7 +163,8 @@ impl Publisher {
 
     /// Publishes `message`, waiting for credit and room without a thread. Nothing happens before the future is polled;
     /// dropped before it is ready, it has published nothing and holds no credit. Of several futures that wait for credit,
-    /// the one polled first goes first.
+    /// the one polled first goes first: it holds its place until it is ready, so one that is kept and not polled again holds up
+    /// all behind it, threads among them. Poll it or drop it.
     ///
     /// On a topic whose [`WaitStrategy`](crate::WaitStrategy) never parks, a future that waits for room has itself polled
     /// all the time.

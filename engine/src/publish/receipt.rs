@@ -93,7 +93,7 @@ impl Receipt {
     ///
     /// # Errors
     /// [`PublishError::Closed`] when the topic was closed before the message was published;
-    /// [`PublishError::WouldDeadlock`] inside a handler of the topic, when the message waits for that handler's room.
+    /// [`PublishError::WouldDeadlock`] inside a handler of the topic, when there is no room for the message yet.
     pub fn wait(self) -> Result<MessageId, PublishError<()>> {
         if let Some(outcome) = self.outcome() {
             return outcome;

@@ -192,7 +192,9 @@ impl Subscription {
         self.inner.modify_ack_deadline(self.lease(id)?, from_now)
     }
 
-    /// Whether the topic was deleted: what is there is still delivered, and nothing new comes.
+    /// Whether the topic was deleted, or the engine closed, in whichever way: nothing new comes. What is there is still
+    /// delivered, unless the engine was closed: that has ended the subscription, at the latest when the drain was over.
+    /// ([`Topic::is_deleted`] tells a deleted topic only.)
     #[must_use]
     pub fn is_topic_deleted(&self) -> bool {
         self.inner.topic.is_closed()
