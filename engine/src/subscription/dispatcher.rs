@@ -182,6 +182,7 @@ impl Dispatcher {
                 let shard = first.subscription.topic.shard(*shard);
                 if handled == 0 && shard.lanes.run_dry(shard) {
                     handled = turn(); // what publishers had staged
+                    members.iter().for_each(|member| member.subscription.notice_detached());
                 }
                 if handled > 0 {
                     shard.lanes.run_busy();
@@ -295,9 +296,7 @@ impl Served {
     #[inline]
     fn again(&mut self) -> usize {
         self.subscription.expire_due();
-        if self.subscription.holds_enough() && self.subscription.receivers.iter().any(Receiver::is_detached) {
-            self.subscription.shut(); // by its overflow policy: with no room to hold more, no turn would tell
-        }
+        self.subscription.notice_detached();
         if let Some(lost) = self.subscription.take_lagged() {
             self.tell_lagged(lost);
         }
@@ -357,6 +356,13 @@ impl SubscriptionInner {
     /// Whether there is something for an in-place reader.
     fn has_unhandled(&self, stuck: bool) -> bool {
         !self.is_shut() && self.has_work(stuck)
+    }
+
+    /// Ends the subscription if its overflow policy has, and there is no room to hold more, so that no turn would tell.
+    fn notice_detached(&self) {
+        if self.holds_enough() && self.receivers.iter().any(Receiver::is_detached) {
+            self.shut();
+        }
     }
 
     /// A dispatcher whose turns these are handles messages of this.
