@@ -33,6 +33,7 @@ mod claim;
 mod cpus;
 mod error;
 mod gating;
+mod guarded;
 #[cfg(all(target_os = "linux", not(any(miri, ringmain_loom, ringmain_shuttle, ringmain_sanitize))))]
 mod membarrier;
 mod owner;

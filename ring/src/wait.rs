@@ -12,10 +12,10 @@ mod spin;
 pub use spin::spin_until;
 pub(crate) use spin::{spin_pausing, times_given_way, times_spun_long};
 
+use crate::guarded::guarded;
 use crate::sync::{self, AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering, thread};
 use crossbeam_utils::CachePadded;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -126,7 +126,8 @@ impl Notify {
         Self::default()
     }
 
-    /// Wakes everybody who is registered. Call it *after* making true what they wait for. One load when nobody is.
+    /// Wakes everybody who is registered. Call it *after* making true what they wait for. One load when nobody is. A
+    /// waker that panics does so in vain: the panic ends here.
     #[inline]
     pub fn notify(&self) {
         sync::light_fence("notify.no_fence");
@@ -153,15 +154,11 @@ impl Notify {
             std::mem::take(&mut *list)
         };
         let count = if broken("notify.wakes_one") { 1 } else { usize::MAX };
-        let mut panicked = None;
-        for sleeper in woken.iter().take(count) {
-            // A waker is somebody else's code. Whatever it does, the others are woken.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| sleeper.wake())) {
-                panicked = Some(panic);
-            }
-        }
-        if let Some(panic) = panicked {
-            resume_unwind(panic);
+        for sleeper in woken.into_iter().take(count) {
+            // A waker is somebody else's code. Whatever it does, the others are woken, and the caller, who may be in the
+            // midst of something, goes on.
+            guarded((), || sleeper.wake());
+            guarded((), || drop(sleeper));
         }
     }
 

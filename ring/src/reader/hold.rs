@@ -14,12 +14,12 @@
 
 use crate::gating::predicate::Predicate;
 use crate::gating::{DETACHED, GONE, Gate, Kind, LEAVES, NOBODY, held_by};
+use crate::guarded::guarded;
 use crate::owner::this_thread;
 use crate::ring::Core;
 use crate::sequencer::Sequencer;
 use crate::sync::{Ordering, broken, ordering, spin_hint, thread};
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Why a gate cannot be held.
 #[derive(Debug)]
@@ -139,17 +139,6 @@ impl<T, S: Sequencer> Drop for Hold<'_, T, S> {
         // Release: pairs with the acquire of the next holder.
         self.gate.holder.store(NOBODY, ordering("lossy.holder.release", Ordering::Release));
         self.notify_producers();
-    }
-}
-
-/// Runs a cursor's predicate, or drops it, on the thread of a producer that has nothing to do with it, which does not
-/// suffer if that panics: then this is `otherwise`.
-pub(super) fn guarded<R>(otherwise: R, run: impl FnOnce() -> R) -> R {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(result) => result,
-        // A model checker that has found something must be heard.
-        Err(panic) if crate::sync::MODELLED => resume_unwind(panic),
-        Err(_) => otherwise,
     }
 }
 

@@ -4,8 +4,9 @@
 //! their slots still stand: the cursor's own position keeps every producer off them until it moves.
 
 use super::batch::View;
-use super::hold::{Hold, guarded};
+use super::hold::Hold;
 use crate::gating::{DETACHED, DETACHES, FILTERS, Gate, LEAVES};
+use crate::guarded::guarded;
 use crate::ring::Core;
 use crate::sequence::Sequence;
 use crate::sequencer::Sequencer;
