@@ -88,8 +88,8 @@ impl EngineInner {
         while !topics.is_empty() {
             let late = deadline.is_some_and(|deadline| now() >= deadline);
             topics.retain(|topic| {
-                topic.inner().flush(Some(now()));
-                let waits = topic.inner().has_staged() && !late && !serving::is(topic.inner());
+                let flushed = topic.inner().flush(Some(now()));
+                let waits = !flushed && !late && !serving::is(topic.inner());
                 if !waits {
                     self.close_topic(topic);
                 }
@@ -98,7 +98,7 @@ impl EngineInner {
             // For a moment, since there is no telling which of several comes next; one by itself is waited for.
             let soon = now() + Duration::from_millis(1);
             if let Some(first) = topics.first() {
-                first.inner().flush(if topics.len() == 1 { deadline } else { Some(soon) });
+                let _ = first.inner().flush(if topics.len() == 1 { deadline } else { Some(soon) });
             }
         }
     }

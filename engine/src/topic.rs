@@ -241,16 +241,11 @@ impl TopicInner {
         self.ended.get_or_init(Box::default)
     }
 
-    /// Publishes what is staged, waiting for room no longer than to `deadline`.
-    pub(crate) fn flush(&self, deadline: Option<Instant>) {
-        for shard in self.shards().unwrap_or(&[]) {
-            shard.lanes.flush(self, deadline);
-        }
-    }
-
-    /// Whether a message is staged, by whichever publisher.
-    pub(crate) fn has_staged(&self) -> bool {
-        self.shards().unwrap_or(&[]).iter().any(|shard| shard.lanes.has_staged())
+    /// Publishes what is staged, waiting for room no longer than to `deadline`. Says whether nothing is staged then.
+    pub(crate) fn flush(&self, deadline: Option<Instant>) -> bool {
+        let shards = self.shards().unwrap_or(&[]);
+        shards.iter().for_each(|shard| shard.lanes.flush(self, deadline));
+        !shards.iter().any(|shard| shard.lanes.has_staged())
     }
 
     /// A subscription was detached or dropped.

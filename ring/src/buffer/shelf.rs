@@ -205,18 +205,24 @@ mod tests {
         const EACH: u64 = if cfg!(miri) { 100 } else { 100_000 };
         let shelf = Shelf::new(16);
         let (sum, given_back, taken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let all_put = AtomicU64::new(0);
         std::thread::scope(|scope| {
             for thread in 0..2 {
                 let (shelf, given_back, sum, taken) = (&shelf, &given_back, &sum, &taken);
+                let all_put = &all_put;
                 scope.spawn(move || {
                     for number in 0..EACH {
                         if let Err(back) = shelf.put(numbered(2 * number + thread)) {
                             given_back.fetch_add(*back, Ordering::Relaxed);
                         }
                     }
+                    all_put.fetch_add(1, Ordering::Relaxed);
                 });
                 scope.spawn(move || {
-                    for _ in 0..EACH {
+                    // (Once more at the least: they may all have been put before this thread ran.)
+                    let mut ends = false;
+                    while !ends {
+                        ends = all_put.load(Ordering::Relaxed) == 2;
                         if let Some(buffer) = shelf.take() {
                             taken.fetch_add(1, Ordering::Relaxed);
                             sum.fetch_add(*buffer, Ordering::Relaxed);
