@@ -121,12 +121,13 @@ impl<T, Stamp> Slots<T, Stamp> {
         }
     }
 
-    /// As [`fetch_ahead`](Self::fetch_ahead), for the only producer: slots that share a line ask for it once. (Among several
+    /// As [`fetch_ahead`](Self::fetch_ahead), for the only producer: slots that share a line ask for it once or twice, since a raw
+    /// sequence counts by two. (Among several
     /// producers, whoever asked may not be the one who writes; and what lies between two publishes makes the branch a bad
     /// guess, which costs more than to ask.)
     #[inline(always)]
     pub(crate) fn fetch_ahead_in_row(&self, sequence: Sequence) {
-        if sequence.number().is_multiple_of(slots_in_a_line(size_of::<Slot<T, Stamp>>())) {
+        if sequence.raw().is_multiple_of(slots_in_a_line(size_of::<Slot<T, Stamp>>())) {
             self.fetch_ahead(sequence);
         }
     }
