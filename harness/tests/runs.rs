@@ -50,8 +50,12 @@ fn a_quick_saturation_run_has_a_row_per_level_in_the_order_given() {
     // On a busy machine a level may fail; the result must be whole all the same.
     assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
     let result = only_result(directory.path());
+    let Some(levels) = result["metrics"]["levels"].as_array() else {
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("no rate held") && result["success"] == false, "{text}");
+        return; // so busy is the machine that there is nothing to take a percentage of
+    };
     assert_common_fields(&result, "saturation");
-    let levels = result["metrics"]["levels"].as_array().unwrap();
     let percents: Vec<f64> = levels.iter().map(|level| level["percent"].as_f64().unwrap()).collect();
     assert_eq!(percents, [90.0, 50.0, 125.0]);
     for level in levels {
