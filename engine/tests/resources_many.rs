@@ -198,7 +198,8 @@ fn ten_thousand_subscriptions_on_one_topic() {
 #[test]
 fn some_hundreds_of_each() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    (topics(300, 1), subscriptions(300)); // what there is once a process, and of the size that it comes to
+    // What there is once a process, and of the size that it comes to.
+    let _before = (topics(300, 1), subscriptions(300));
     let (kept, _) = measured("all and everything", 300, || topics(300, 1));
     assert!(kept <= 8, "{kept} bytes a topic are left");
     let (kept, _) = measured("all and everything", 300, || subscriptions(300));
