@@ -9,8 +9,8 @@ use crate::subscription::{Housekeeper, Subscription, SubscriptionInner, serving}
 use crate::topic::Topic;
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
-use ringmain_ring::now;
 use ringmain_ring::sync::{AtomicBool, Mutex, Ordering, lock};
+use ringmain_ring::{WakeLater, now};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ impl EngineInner {
         name: &str,
         make: impl FnOnce(&Directory<Arc<SubscriptionInner>>) -> Result<Arc<SubscriptionInner>, Error>,
     ) -> Result<Subscription, Error> {
+        // To attach is to notify, and whoever is woken may come for the directory.
+        let _later = WakeLater::begin();
         let mut subscriptions = lock(&self.subscriptions);
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);

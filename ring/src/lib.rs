@@ -60,4 +60,6 @@ pub use sequence::Sequence;
 pub use sequencer::{Multi, Sequencer, Single, SingleProducer};
 pub use slab::{LeaseId, Slab, StaleLease};
 pub use try_lock::{TryLock, TryLockGuard};
-pub use wait::{Notify, Registration, Sleeper, WaitStrategy, before_sleep, now, spin_until, wait_any};
+pub use wait::{
+    Notify, Registration, Sleeper, WaitStrategy, WakeLater, before_sleep, now, spin_until, wait_any,
+};

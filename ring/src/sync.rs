@@ -32,6 +32,7 @@ pub use backend::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
+pub(crate) use backend::thread_local;
 pub use cell::UnsafeCell;
 use std::time::Instant;
 

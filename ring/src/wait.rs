@@ -7,12 +7,13 @@
 //!
 //! A sleeper is a parked thread or an async task's waker; one can be registered with several `Notify`s at once.
 
+mod later;
 mod spin;
 
+pub use later::WakeLater;
 pub use spin::spin_until;
 pub(crate) use spin::{spin_pausing, times_given_way, times_spun_long};
 
-use crate::guarded::guarded;
 use crate::sync::{self, AtomicBool, AtomicU32, Mutex, Ordering, broken, lock, ordering, thread};
 use crossbeam_utils::CachePadded;
 use std::fmt;
@@ -127,7 +128,7 @@ impl Notify {
     }
 
     /// Wakes everybody who is registered. Call it *after* making true what they wait for. One load when nobody is. A
-    /// waker that panics does so in vain: the panic ends here.
+    /// waker that panics does so in vain: the panic ends here. Under a lock, call it within a [`WakeLater`].
     #[inline]
     pub fn notify(&self) {
         sync::light_fence("notify.no_fence");
@@ -154,12 +155,7 @@ impl Notify {
             std::mem::take(&mut *list)
         };
         let count = if broken("notify.wakes_one") { 1 } else { usize::MAX };
-        for sleeper in woken.into_iter().take(count) {
-            // A waker is somebody else's code. Whatever it does, the others are woken, and the caller, who may be in the
-            // midst of something, goes on.
-            guarded((), || sleeper.wake());
-            guarded((), || drop(sleeper));
-        }
+        woken.into_iter().take(count).for_each(later::wake);
     }
 
     /// Adds a sleeper. It must then call [`before_sleep`], look again at what it waits for, and only then park.

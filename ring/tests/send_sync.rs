@@ -35,6 +35,7 @@ fn every_type_says_whether_it_crosses_threads() {
         Notify => Send Sync;
         Sleeper => Send Sync;
         Registration<'static> => Send Sync;
+        WakeLater => - -; // what it puts off is its thread's
         // Buffers: clones share the header, and the last one drops it.
         Buffer<u64> => Send Sync;
         UniqueBuffer<u64> => Send Sync;

@@ -14,7 +14,7 @@ use crate::record::Record;
 use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::ClaimError;
 use ringmain_ring::sync::{AtomicUsize, Ordering, broken, ordering};
-use ringmain_ring::{TryLock, TryLockGuard};
+use ringmain_ring::{TryLock, TryLockGuard, WakeLater};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -241,7 +241,10 @@ impl Lane {
     }
 
     /// Publishes everything staged in one claim, if there is room for all of it.
-    fn drain(&self, mut staged: TryLockGuard<'_, Staged>, shard: &Shard) -> Drained {
+    fn drain(&self, staged: TryLockGuard<'_, Staged>, shard: &Shard) -> Drained {
+        // Whoever is woken may enqueue here at once: so not before the lane is given free, which is first.
+        let _later = WakeLater::begin();
+        let mut staged = staged;
         let Staged { records, large, counted, spares, .. } = &mut *staged;
         if records.is_empty() {
             return Drained::Everything;

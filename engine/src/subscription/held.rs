@@ -12,6 +12,7 @@
 //! A message here is rare, so a mutex will do; whether there is any is one load.
 
 use crate::record::{Held, Received};
+use ringmain_ring::WakeLater;
 use ringmain_ring::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, broken, lock, ordering};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -218,6 +219,8 @@ impl HeldMessages {
 
     /// Takes messages from the ring while nobody else does, for their keys' sake.
     pub(crate) fn in_order<R>(&self, take: impl FnOnce(&mut Store) -> R) -> R {
+        // What is taken makes room, and whoever is woken by that may come to receive.
+        let _later = WakeLater::begin();
         let (result, queued) = self.locked(|store| {
             let before = store.behind;
             let result = take(store);

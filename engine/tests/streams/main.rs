@@ -2,12 +2,14 @@
 //!
 //! By hand, a test says exactly when a stream goes to sleep, and everything that gives it something to yield must wake
 //! it: a wake-up that is forgotten shows at once, and not as a hang. Time moves by hand, too. [`yielding`] is about what
-//! a stream yields and when it ends, [`waking`] about all that wakes it, [`bounds`] about what sleeping costs,
-//! [`receipts`] about the futures that `enqueue` returns, and [`executors`] about two real ones.
+//! a stream yields and when it ends, [`waking`] about all that wakes it, [`eager`] about wakers that poll it at
+//! once, [`bounds`] about what sleeping costs, [`receipts`] about the futures that `enqueue` returns, and [`executors`]
+//! about two real ones.
 
 mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
+mod eager;
 mod executors;
 mod receipts;
 mod waking;

@@ -2,11 +2,9 @@
 
 use crate::common::{assert_balanced, manual, message, number, receive_all, single, subscribe};
 use crate::{ByHand, DEADLINE, config, stuck, with};
-use futures_util::{Stream, StreamExt};
-use ringmain::{DeliveryStream, Dispatcher, Publisher, TopicConfig, Verdict, WaitStrategy};
-use std::pin::Pin;
+use futures_util::StreamExt;
+use ringmain::{Dispatcher, Publisher, TopicConfig, Verdict, WaitStrategy};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -265,44 +263,6 @@ fn an_ordering_key_whose_message_was_handled_in_place() {
     drop(dispatcher); // it will not come back for the other one
     let mut stream = stream.lock().unwrap();
     assert_eq!(number(stream.woken_to_yield().data()), 1);
-}
-
-/// Polls at once, where it is woken: while a lease expires, inside a publish.
-struct Eager {
-    stream: Mutex<Option<DeliveryStream>>,
-    numbers: Mutex<Vec<u64>>,
-}
-
-impl Wake for Eager {
-    fn wake(self: Arc<Self>) {
-        // A wake-up while it polls finds no stream here, and is none.
-        let Some(mut stream) = self.stream.lock().expect("no panic").take() else { return };
-        let waker = Waker::from(Arc::clone(&self));
-        let mut context = Context::from_waker(&waker);
-        while let Poll::Ready(Some(Ok(delivery))) = Pin::new(&mut stream).poll_next(&mut context) {
-            self.numbers.lock().expect("no panic").push(number(delivery.data()));
-            delivery.ack().expect("in time");
-        }
-        *self.stream.lock().expect("no panic") = Some(stream);
-    }
-}
-
-#[test]
-fn a_waker_that_polls_where_it_is_woken() {
-    let (engine, clock, publisher, subscription) = with(config());
-    let stream = Mutex::new(Some(subscription.stream()));
-    let eager = Arc::new(Eager { stream, numbers: Mutex::default() });
-    publisher.publish(message(0)).unwrap();
-    let lease = subscription.recv().unwrap();
-    Arc::clone(&eager).wake();
-    clock.advance(DEADLINE);
-    engine.tick();
-    publisher.publish(message(1)).unwrap();
-    drop(publisher.enqueue(message(2)).unwrap());
-    assert_eq!(*eager.numbers.lock().unwrap(), [0, 1, 2]);
-    assert!(lease.ack().is_err());
-    engine.delete_topic("topic").unwrap();
-    assert_balanced(&subscription);
 }
 
 /// Two dead letters are parked, and that is all that may be held: nothing is taken from the ring until there is less.

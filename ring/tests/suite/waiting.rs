@@ -3,8 +3,8 @@
 
 use ringmain_ring::sync::{AtomicUsize, Ordering, thread};
 use ringmain_ring::{
-    Builder, LossyRead, Notify, OnFull, Ring, Sequence, Single, Sleeper, WaitStrategy, now, spin_until,
-    wait_any,
+    Builder, LossyRead, Notify, OnFull, Ring, Sequence, Single, Sleeper, WaitStrategy, WakeLater, now,
+    spin_until, wait_any,
 };
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -56,6 +56,34 @@ fn a_sleeper_is_in_the_list_until_it_is_taken_out_or_woken() {
     assert!(!notify.has_sleepers());
     notify.notify();
     assert_eq!(count.0.load(Ordering::Relaxed), 2, "once");
+}
+
+#[test]
+fn who_is_woken_later_is_woken_at_the_end_of_the_outermost() {
+    let (notify, (count, waker)) = (Notify::new(), waker());
+    let is_woken_by_now = |sleepers: &[Arc<Sleeper>]| sleepers.iter().filter(|one| one.is_woken()).count();
+    let sleepers = [0; 3].map(|_| Sleeper::task(&waker));
+    let outer = WakeLater::begin();
+    for sleeper in &sleepers {
+        notify.register(sleeper).stay();
+        let inner = WakeLater::begin();
+        notify.notify();
+        drop(inner);
+        assert!(!notify.has_sleepers() && is_woken_by_now(&sleepers) == 0);
+    }
+    // On this thread only.
+    let other = Sleeper::task(&waker);
+    notify.register(&other).stay();
+    std::thread::scope(|scope| drop(scope.spawn(|| notify.notify())));
+    assert!(other.is_woken());
+    drop(outer);
+    assert_eq!((is_woken_by_now(&sleepers), count.0.load(Ordering::Relaxed)), (3, 4));
+    // And now at once again, as when nobody was to be woken.
+    drop(WakeLater::begin());
+    let last = Sleeper::task(&waker);
+    notify.register(&last).stay();
+    notify.notify();
+    assert!(last.is_woken());
 }
 
 #[test]

@@ -1,0 +1,147 @@
+//! Wakers that run their task where they are woken: inside whatever call it is that gives it something to do. What the task
+//! then calls must not find a lock held by that call, for it would wait for its own thread.
+
+use crate::common::{assert_balanced, message, number, ordering, receive_all, single, single_with};
+use crate::{DEADLINE, config, stuck, with};
+use futures_util::{Stream, StreamExt};
+use ringmain::{DeliveryStream, LimitExceeded, PublisherConfig};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Polls at once, where it is woken: while a lease expires, inside a publish.
+struct Eager {
+    stream: Mutex<Option<DeliveryStream>>,
+    numbers: Mutex<Vec<u64>>,
+}
+
+impl Wake for Eager {
+    fn wake(self: Arc<Self>) {
+        // A wake-up while it polls finds no stream here, and is none.
+        let Some(mut stream) = self.stream.lock().expect("no panic").take() else { return };
+        let waker = Waker::from(Arc::clone(&self));
+        let mut context = Context::from_waker(&waker);
+        while let Poll::Ready(Some(Ok(delivery))) = Pin::new(&mut stream).poll_next(&mut context) {
+            self.numbers.lock().expect("no panic").push(number(delivery.data()));
+            delivery.ack().expect("in time");
+        }
+        *self.stream.lock().expect("no panic") = Some(stream);
+    }
+}
+
+#[test]
+fn a_waker_that_polls_where_it_is_woken() {
+    let (engine, clock, publisher, subscription) = with(config());
+    let stream = Mutex::new(Some(subscription.stream()));
+    let eager = Arc::new(Eager { stream, numbers: Mutex::default() });
+    publisher.publish(message(0)).unwrap();
+    let lease = subscription.recv().unwrap();
+    Arc::clone(&eager).wake();
+    clock.advance(DEADLINE);
+    engine.tick();
+    publisher.publish(message(1)).unwrap();
+    drop(publisher.enqueue(message(2)).unwrap());
+    assert_eq!(*eager.numbers.lock().unwrap(), [0, 1, 2]);
+    assert!(lease.ack().is_err());
+    engine.delete_topic("topic").unwrap();
+    assert_balanced(&subscription);
+}
+
+/// Does this, once, where it is woken; nothing before it is told what.
+#[derive(Default)]
+struct Task(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        let next = self.0.lock().expect("no panic").take();
+        if let Some(next) = next {
+            next();
+        }
+    }
+}
+
+impl Task {
+    #[track_caller]
+    fn sleeps_on<F: Future>(self: &Arc<Self>, future: Pin<&mut F>) {
+        let waker = Waker::from(Arc::clone(self));
+        assert!(future.poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+
+    fn is_to(&self, next: impl FnOnce() + Send + 'static) {
+        *self.0.lock().expect("no panic") = Some(Box::new(next));
+    }
+
+    #[track_caller]
+    fn was_woken(&self) {
+        assert!(self.0.lock().expect("no panic").is_none(), "it was not woken");
+    }
+}
+
+/// One sleeps for data, for a receipt, or for credit; and enqueues, to the lane that is just being emptied.
+#[test]
+fn what_a_lane_wakes_enqueues_to_it() {
+    for what in ["data", "receipt", "credit"] {
+        let (_engine, _clock, publisher, quick) = single(8);
+        let slow = stuck(&quick);
+        let limits =
+            PublisherConfig::default().max_outstanding_messages(2).limit_exceeded(LimitExceeded::Block);
+        let publisher = Arc::new(if what == "credit" {
+            quick.topic().publisher_with(limits).unwrap()
+        } else {
+            publisher
+        });
+        let mut receipt = publisher.enqueue(message(8)).unwrap();
+        drop(publisher.enqueue(message(9)).unwrap());
+        let task = Arc::new(Task::default());
+        let mut stream = quick.stream();
+        let mut waiting = pin!(publisher.publish_async(message(10)));
+        match what {
+            "data" => {
+                assert_eq!(receive_all(&quick).len(), 7);
+                task.sleeps_on(pin!(stream.next()));
+            }
+            "receipt" => task.sleeps_on(pin!(&mut receipt)),
+            _ => task.sleeps_on(waiting.as_mut()),
+        }
+        // Room, and yet a backlog.
+        for subscription in [&quick, &slow] {
+            subscription.pull(4).unwrap().into_iter().for_each(|delivery| delivery.ack().unwrap());
+        }
+        let again = Arc::clone(&publisher);
+        task.is_to(move || drop(again.enqueue(message(11)).unwrap()));
+        publisher.flush().unwrap();
+        task.was_woken();
+        if what == "credit" {
+            assert!(waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        }
+        let received = receive_all(&slow);
+        let of_credit: &[_] = if what == "credit" { &[11, 10] } else { &[11] };
+        assert_eq!((&received[4..6], &received[6..]), (&[8, 9][..], of_credit), "{what}");
+        drop(receipt);
+    }
+}
+
+/// A subscription that comes tells of room, as may be; so does one that takes from a full ring, with message ordering while
+/// nobody else may take.
+#[test]
+fn what_room_wakes_subscribes_and_receives() {
+    for ordered in [false, true] {
+        let (_engine, _clock, publisher, subscription) =
+            single_with(1, if ordered { ordering() } else { config() });
+        publisher.publish(message(0)).unwrap();
+        let task = Arc::new(Task::default());
+        let mut waiting = pin!(publisher.publish_async(message(1)));
+        task.sleeps_on(waiting.as_mut());
+        let topic = subscription.topic();
+        if ordered {
+            let other = subscription.clone();
+            task.is_to(move || assert!(other.try_recv().unwrap().is_none()));
+            subscription.recv().unwrap().ack().unwrap();
+        } else {
+            let again = topic.clone();
+            task.is_to(move || drop(again.create_subscription("other", config()).unwrap()));
+            topic.create_subscription("one", config()).unwrap().detach();
+        }
+        task.was_woken();
+    }
+}
