@@ -87,10 +87,11 @@ struct Staged {
     spares: Spares,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Drained {
     Everything,
-    NoRoom,
+    /// What is staged is of this batch.
+    NoRoom(Arc<BatchState>),
     Closed,
 }
 
@@ -201,38 +202,53 @@ impl Lane {
 
     /// Publishes everything staged if there is room now.
     pub(super) fn try_drain(&self, topic: &TopicInner) -> Result<(), Refusal> {
+        self.begin_drain(topic).and_then(|waiting| waiting.map_or(Ok(()), |_| Err(Refusal::Full)))
+    }
+
+    /// Publishes everything staged if there is room now. Else it is of the batch that this returns, for
+    /// [`end_drain`](Self::end_drain).
+    pub(super) fn begin_drain(&self, topic: &TopicInner) -> Result<Option<Arc<BatchState>>, Refusal> {
         match self.drain(self.staged.lock(), topic.shard(self.shard)) {
-            Drained::Everything => Ok(()),
-            Drained::NoRoom => Err(Refusal::Full),
+            Drained::Everything => Ok(None),
+            Drained::NoRoom(batch) => Ok(Some(batch)),
             Drained::Closed => Err(Refusal::Closed),
         }
     }
 
-    /// Publishes everything staged, waiting for room no longer than to `deadline`. Waits without the lock, since a
-    /// consumer may drain the lane meanwhile. The caller has credit for so many messages that are not staged.
+    /// Publishes everything staged, waiting for room no longer than to `deadline`; but not for what is staged meanwhile. The
+    /// caller has credit for so many messages that are not staged.
     pub(super) fn drain_until(
         &self,
         topic: &TopicInner,
         deadline: Option<Instant>,
         messages: u64,
     ) -> Result<(), Refusal> {
-        let mut outcome = self.try_drain(topic);
-        if matches!(outcome, Err(Refusal::Full)) {
-            let batch = Arc::clone(&self.staged.lock().batch);
-            wait_on_room(topic, self.shard, deadline, self.flow.as_deref(), messages, || {
-                outcome = self.try_drain(topic);
-                !matches!(outcome, Err(Refusal::Full))
-            })?;
-            if batch.is_refused() {
-                return Err(Refusal::Closed); // by whoever closed the topic, meanwhile
-            }
+        match self.begin_drain(topic)? {
+            Some(batch) => self.end_drain(topic, &batch, deadline, messages),
+            None => Ok(()),
         }
-        outcome
+    }
+
+    /// Waits until this batch of the lane is published, by whomever. Waits without the lock, since a consumer may drain the
+    /// lane meanwhile, and others may stage what is of the next batch.
+    pub(super) fn end_drain(
+        &self,
+        topic: &TopicInner,
+        batch: &BatchState,
+        deadline: Option<Instant>,
+        messages: u64,
+    ) -> Result<(), Refusal> {
+        // In this order: whoever has drained the lane before us has resolved the batch by then.
+        let done = || !matches!(self.try_drain(topic), Err(Refusal::Full)) || batch.outcome().is_some();
+        if !done() {
+            wait_on_room(topic, self.shard, deadline, self.flow.as_deref(), messages, done)?;
+        }
+        batch.outcome().unwrap_or(Err(Refusal::Full)).map(drop)
     }
 
     /// Publishes everything staged, if there is room; says whether. `None`: somebody else is at it.
     pub(super) fn drain_if_room(&self, shard: &Shard) -> Option<bool> {
-        self.staged.try_lock().map(|staged| self.drain(staged, shard) == Drained::Everything)
+        self.staged.try_lock().map(|staged| matches!(self.drain(staged, shard), Drained::Everything))
     }
 
     /// The channel is closed: refuses what is still staged.
@@ -265,7 +281,7 @@ impl Lane {
                 self.refuse(&mut staged, shard);
                 return Drained::Closed;
             }
-            Err(_) => return Drained::NoRoom,
+            Err(_) => return Drained::NoRoom(Arc::clone(&staged.batch)),
         };
         let first = claim.start();
         claim.swap_all(records);

@@ -264,8 +264,7 @@ impl Publisher {
     /// [`PublishError::Closed`] when the topic was closed before; [`PublishError::WouldDeadlock`] inside a handler of the
     /// topic when there is no room.
     pub fn flush(&self) -> Result<(), PublishError<()>> {
-        let flush = |shard| self.flush_lane(shard, Wait::Forever, 0);
-        (0..self.lanes.len()).try_for_each(flush).map_err(|refusal| refusal.of(()))
+        self.flush_lanes().map_err(|refusal| refusal.of(()))
     }
 
     /// What the publisher has outstanding, if it has limits; without, nothing is counted.

@@ -5,6 +5,7 @@ use super::refusal::Refusal;
 use crate::error::PublishError;
 use crate::record::MessageId;
 use crate::topic::TopicInner;
+use ringmain_fanout::Sequence;
 use ringmain_ring::sync::{AtomicU64, Ordering, broken, ordering};
 use ringmain_ring::{Notify, Sleeper, before_sleep};
 use std::future::Future;
@@ -38,14 +39,18 @@ impl BatchState {
         }
     }
 
-    /// Whether the batch was refused, since the topic was closed.
-    pub(super) fn is_refused(&self) -> bool {
+    /// The batch's first sequence, once it is readable; or that it was refused, since the topic was closed.
+    pub(super) fn outcome(&self) -> Option<Result<Sequence, Refusal>> {
         // Acquire: pairs with the release store in `resolve`.
-        self.first.load(ordering("receipt.refused.acquire", Ordering::Acquire)) == CLOSED
+        match self.first.load(ordering("receipt.acquire", Ordering::Acquire)) {
+            PENDING => None,
+            CLOSED => Some(Err(Refusal::Closed)),
+            first => Some(Ok(Sequence::new(first >> 1))),
+        }
     }
 
     pub(super) fn resolve(&self, first: u64) {
-        // Release: pairs with the acquire load in `Receipt::outcome`.
+        // Release: pairs with the acquire load in `outcome`.
         self.first.store(first, ordering("receipt.release", Ordering::Release));
         if !broken("receipt.in_silence") {
             self.resolved.notify();
@@ -98,9 +103,9 @@ impl Receipt {
         if let Some(outcome) = self.outcome() {
             return outcome;
         }
-        if let State::Pending(Pending { lane, .. }) = &self.0
+        if let State::Pending(Pending { lane, batch, .. }) = &self.0
             && let Some(topic) = lane.topic.upgrade()
-            && let Err(Refusal::WouldDeadlock) = lane.drain_until(&topic, None, 0)
+            && let Err(Refusal::WouldDeadlock) = lane.end_drain(&topic, batch, None, 0)
         {
             return Err(PublishError::WouldDeadlock(()));
         }
@@ -119,15 +124,8 @@ impl Receipt {
             State::Ready(id) => return Some(Ok(*id)),
             State::Pending(Pending { batch, lane, index, .. }) => (batch, lane, *index),
         };
-        // Acquire: pairs with the release store in `resolve`.
-        match batch.first.load(ordering("receipt.acquire", Ordering::Acquire)) {
-            PENDING => None,
-            CLOSED => Some(Err(PublishError::Closed(()))),
-            first => {
-                let sequence = ringmain_fanout::Sequence::new(first >> 1).plus(index);
-                Some(Ok(MessageId::new(sequence, lane.shard, lane.shards)))
-            }
-        }
+        let id = |first: Sequence| MessageId::new(first.plus(index), lane.shard, lane.shards);
+        batch.outcome().map(|first| first.map(id).map_err(|refusal| refusal.of(())))
     }
 }
 

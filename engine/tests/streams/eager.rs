@@ -145,3 +145,35 @@ fn what_room_wakes_subscribes_and_receives() {
         task.was_woken();
     }
 }
+
+/// A flush waits for room. When there is some, another is faster: publishes what the flush waits for, and enqueues the next,
+/// for which there is no room again. That was not there before the flush, which returns.
+#[test]
+fn a_flush_does_not_wait_for_what_was_enqueued_after_it() {
+    let (_engine, _clock, _publisher, quick) = single(8);
+    let slow = stuck(&quick);
+    quick.pull(4).unwrap().into_iter().for_each(|delivery| delivery.ack().unwrap());
+    let limits = PublisherConfig::default().max_outstanding_messages(2).limit_exceeded(LimitExceeded::Block);
+    let publisher = Arc::new(quick.topic().publisher_with(limits).unwrap());
+    let mut staged = publisher.enqueue(message(8)).unwrap();
+    drop(publisher.enqueue(message(9)).unwrap());
+    // Who waits for credit is told when a call waits for room: this one, for its flush.
+    let (task, (tells, told)) = (Arc::new(Task::default()), std::sync::mpsc::channel());
+    task.is_to(move || tells.send(()).unwrap());
+    let mut waiting = pin!(publisher.publish_async(message(11)));
+    task.sleeps_on(waiting.as_mut());
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| publisher.flush());
+        told.recv().unwrap();
+        let again = Arc::clone(&publisher);
+        task.is_to(move || {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(pin!(&mut staged).poll(&mut context).is_ready());
+            drop(again.enqueue(message(10)).unwrap());
+        });
+        slow.pull(2).unwrap().into_iter().for_each(|delivery| delivery.ack().unwrap());
+        task.was_woken();
+        flush.join().unwrap().unwrap();
+    });
+    assert_eq!(quick.topic().stats().published, 10, "the next is staged");
+}
