@@ -186,16 +186,17 @@ impl Lane {
             // Closed meanwhile: the receipt says so. Inside a handler that would wait for itself: whoever reads next
             // fetches it.
             let _ = self.drain_until(topic, None, 0);
-        } else if shard.lanes.wants(shard) && !broken("enqueue.no_second_look") {
-            // Without room, whoever wants it fetches it when there is some.
-            let _ = self.try_drain(topic);
-        } else if W::LIMITED
-            && let Some(flow) = &self.flow
-            && flow.is_waited_for()
-            && !broken("flow.staged_in_silence")
-            && matches!(self.try_drain(topic), Err(Refusal::Full))
-        {
-            flow.nudge();
+        } else {
+            // Without room, whoever wants it fetches it when there is some; and so does who waits for credit.
+            let wanted = shard.lanes.wants(shard) && !broken("enqueue.no_second_look");
+            let waits = |flow: &&Arc<FlowControl>| flow.is_waited_for() && !broken("flow.staged_in_silence");
+            let flow = self.flow.as_ref().filter(|flow| W::LIMITED && waits(flow));
+            if (wanted || flow.is_some())
+                && matches!(self.try_drain(topic), Err(Refusal::Full))
+                && let Some(flow) = flow
+            {
+                flow.nudge();
+            }
         }
         Ok(receipt)
     }

@@ -2,7 +2,7 @@
 
 use super::flow_control::{Amount, FlowControl};
 use super::future::PublishFuture;
-use super::lane::{Heavy, Lane, Light};
+use super::lane::{Heavy, Lane, Light, Weight};
 use super::ordering::PausedKeys;
 use super::receipt::Receipt;
 use super::refusal::Wait;
@@ -194,7 +194,9 @@ impl Publisher {
         match self.gathering(shard) {
             None => match self.publish_admitted(shard, message, Wait::Never) {
                 Ok(id) => Ok(Receipt::ready(id)),
-                Err(PublishError::Full(message)) => self.enqueue_behind(shard, message),
+                Err(PublishError::Full(message)) => {
+                    self.enqueue_behind(shard, message, Light).map_err(|error| self.failed(error))
+                }
                 Err(error) => Err(self.failed(error)),
             },
             Some(lane) => lane
@@ -205,12 +207,18 @@ impl Publisher {
 
     /// Somebody wants the message, and there is no room for it: it waits in the lane, and whoever wants it fetches it.
     #[cold]
-    fn enqueue_behind(&self, shard: usize, message: Message) -> Result<Receipt, PublishError<Message>> {
-        match self.lanes[shard].get() {
-            None => self.publish_checked(shard, message, Wait::Forever).map(Receipt::ready),
-            Some(lane) => lane
-                .enqueue(&self.topic, message, Light)
-                .map_err(|(refusal, message)| self.failed(refusal.of(message))),
+    fn enqueue_behind<W: Weight>(
+        &self,
+        shard: usize,
+        message: Message,
+        weight: W,
+    ) -> Result<Receipt, PublishError<Message>> {
+        match self.lane(shard) {
+            // (With its credit, until it is published.)
+            None => self.publish_admitted(shard, message, Wait::Forever).map(Receipt::ready),
+            Some(lane) => {
+                lane.enqueue(&self.topic, message, weight).map_err(|(refusal, message)| refusal.of(message))
+            }
         }
     }
 
@@ -227,7 +235,12 @@ impl Publisher {
             Err(refusal) => return Err(refusal.of(message)),
         };
         match self.gathering(shard) {
-            None => self.publish_admitted(shard, message, Wait::Forever).map(Receipt::ready),
+            None => match self.publish_admitted(shard, message, Wait::Never) {
+                Err(PublishError::Full(message)) => {
+                    self.enqueue_behind(shard, message, Heavy { size, credit })
+                }
+                published => published.map(Receipt::ready),
+            },
             Some(lane) => lane
                 .enqueue(&self.topic, message, Heavy { size, credit })
                 .map_err(|(refusal, message)| refusal.of(message)),

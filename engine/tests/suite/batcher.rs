@@ -1,7 +1,10 @@
 //! The batcher, by its requirements B1 to B5 (docs/decisions/0008), and its receipts.
 
 use crate::common::{assert_balanced, manual, message, number, receive_all, single, subscribe, topic};
-use ringmain::{Close, PublishError, Publisher, Receipt, Subscription, TopicConfig, Verdict};
+use ringmain::{
+    Close, LimitExceeded, Message, PublishError, Publisher, PublisherConfig, Receipt, Subscription,
+    TopicConfig, Verdict,
+};
 use ringmain_ring::sync::{AtomicU64, AtomicUsize, Ordering};
 use std::future::Future;
 use std::pin::pin;
@@ -117,6 +120,35 @@ fn b3_also_when_there_was_no_room_and_another_subscription_makes_it() {
     });
 }
 
+/// It waits in the lane then, with its credit, and whoever wants it fetches it when there is room.
+#[test]
+fn a_full_ring_does_not_hold_enqueue_up_though_somebody_has_nothing_to_read() {
+    for (limited, bytes) in [(false, 8), (true, 8), (false, 1_500), (true, 1_500)] {
+        let (engine, _clock) = manual();
+        let config = TopicConfig::default().ring_slots(8).ring_bytes(16 * 1_000); // large: more than 1,000 bytes
+        let topic = engine.create_topic("topic", config).unwrap();
+        let limits =
+            PublisherConfig::default().max_outstanding_messages(2).limit_exceeded(LimitExceeded::Block);
+        let publisher = if limited { topic.publisher_with(limits).unwrap() } else { topic.publisher() };
+        let [quick, slow] = ["quick", "slow"].map(|name| subscribe(&topic, name));
+        for number in 0..8 {
+            publisher.publish(message(number)).unwrap();
+        }
+        assert_eq!(receive_all(&quick).len(), 8);
+        let receipts = [(); 2].map(|()| publisher.enqueue(Message::new(vec![1; bytes])).unwrap());
+        assert_eq!(topic.stats().published, 8, "they are staged");
+        assert_eq!(publisher.stats().outstanding_messages, if limited { 2 } else { 0 });
+        for subscription in [&slow, &quick] {
+            while let Some(delivery) = subscription.try_recv().unwrap() {
+                delivery.ack().unwrap();
+            }
+        }
+        assert_eq!(receipts.map(|receipt| receipt.wait().unwrap().get()), [8, 9]);
+        assert_eq!(publisher.stats().outstanding_messages, 0);
+        assert_balanced(&quick);
+    }
+}
+
 #[test]
 fn b4_a_batch_is_bounded_by_count_and_by_bytes() {
     let (engine, _clock) = manual();
@@ -125,7 +157,7 @@ fn b4_a_batch_is_bounded_by_count_and_by_bytes() {
     let (publisher, subscription) = (topic.publisher(), subscribe(&topic, "sub"));
     busy(&publisher, &subscription, 1);
     let enqueue = |bytes: usize| {
-        drop(publisher.enqueue(ringmain::Message::new(vec![1; bytes])).unwrap());
+        drop(publisher.enqueue(Message::new(vec![1; bytes])).unwrap());
         topic.stats().published
     };
     assert_eq!([enqueue(1), enqueue(1), enqueue(1)], [2, 2, 5], "by count");
@@ -138,7 +170,7 @@ fn b4_a_batch_is_bounded_by_count_and_by_bytes() {
     assert_eq!(enqueue(50), 10, "larger than a batch: alone");
     assert_eq!([enqueue(1), enqueue(50)], [10, 12]);
     assert_eq!(enqueue(1), 12);
-    let attribute = ringmain::Message::new(vec![1; 2]).attribute("key", "x".repeat(15));
+    let attribute = Message::new(vec![1; 2]).attribute("key", "x".repeat(15));
     drop(publisher.enqueue(attribute).unwrap());
     assert_eq!(topic.stats().published, 14, "attributes count: it overflows the batch, and fills the next");
 }
