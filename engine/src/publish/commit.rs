@@ -110,7 +110,7 @@ impl Publisher {
         let exchanged = self.exchange(here, shard, record, size, wait, spares);
         match (counted, exchanged) {
             (Some(counted), Ok(sequence)) => counted.published(std::iter::once((sequence, size))),
-            (Some(counted), Err(Refusal::Full)) => counted.take_back_quietly(),
+            (Some(counted), Err(Refusal::Full)) => counted.take_back(),
             (counted, _) => drop(counted),
         }
         Ok(MessageId::new(exchanged?, shard, self.topic.config.shards))

@@ -25,10 +25,13 @@ use std::collections::VecDeque;
 /// Slots that are claimed as padding at once, at most: what readers may have to wait for.
 const CHUNK: u64 = 256;
 
+/// Set in the count when somebody has found the budget used up, who may wait.
+const REFUSED: usize = 1 << (usize::BITS - 1);
+
 /// The account of one ring.
 #[derive(Debug)]
 pub(crate) struct Payloads {
-    /// Bytes of large payloads on the ring, or about to be. Relaxed: it counts, and orders nothing.
+    /// Bytes of large payloads on the ring, or about to be; and [`REFUSED`]. Relaxed: it counts, and orders nothing.
     counted: CachePadded<AtomicUsize>,
     threshold: usize,
     budget: usize,
@@ -77,16 +80,21 @@ impl Payloads {
     /// # Errors
     /// How many bytes are too many.
     fn try_count(&self, bytes: usize) -> Result<(), usize> {
-        let mut counted = self.counted.load(Ordering::Relaxed);
+        let mut word = self.counted.load(Ordering::Relaxed);
         loop {
-            let more = counted.saturating_add(bytes);
-            if counted != 0 && more > self.budget && !broken("payloads.unbounded") {
-                return Err((more - self.budget).min(counted));
+            let counted = word & !REFUSED;
+            let more = counted + bytes;
+            let refused = counted != 0 && more > self.budget && !broken("payloads.unbounded");
+            let next = if refused { word | REFUSED } else { word + bytes };
+            // (That it was refused is marked in the count that it saw: whoever takes some of that back sees the mark.)
+            if next != word
+                && let Err(now) =
+                    self.counted.compare_exchange_weak(word, next, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                word = now;
+                continue;
             }
-            match self.counted.compare_exchange_weak(counted, more, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
-                Err(now) => counted = now,
-            }
+            return if refused { Err((more - self.budget).min(counted)) } else { Ok(()) };
         }
     }
 
@@ -117,7 +125,7 @@ impl Shard {
     #[cold]
     pub(super) fn uncount(&self, bytes: usize) {
         let before = self.payloads.counted.fetch_sub(bytes, Ordering::Relaxed);
-        debug_assert!(before >= bytes, "what left the ring was counted when it came");
+        debug_assert!(before & !REFUSED >= bytes, "what left the ring was counted when it came");
         // As good as room, to whoever waits for either; also to readers who wait to fetch what is staged.
         self.channel.room().notify();
     }
@@ -244,10 +252,17 @@ impl<'a> Counted<'a> {
         self.shard.keep_places(large);
     }
 
-    /// Takes them back, since there is no slot for the one message that they are of. Nobody needs to be told: whoever
-    /// waits for the budget needs a slot as well, and will be told of that. (Else one who waits would tell himself.)
-    pub(super) fn take_back_quietly(mut self) {
-        self.shard.payloads.counted.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+    /// Takes them back, since there is no slot for the one message that they are of. Only who was refused for want of bytes
+    /// meanwhile needs to be told: there may be slots by now, and who made those has told him too early. (Who waits for a
+    /// slot will be told of that, and would only tell himself, again and again.)
+    pub(super) fn take_back(mut self) {
+        let counted = &self.shard.payloads.counted;
+        let before = counted.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        if before & REFUSED != 0 && !broken("payloads.taken_back_in_silence") {
+            // First, lest who is refused from here on relies on us.
+            counted.fetch_and(!REFUSED, Ordering::Relaxed);
+            self.shard.channel.room().notify();
+        }
     }
 }
 
@@ -262,15 +277,44 @@ impl Drop for Counted<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Engine, SubscriptionConfig};
+    use crate::topic::Topic;
+    use crate::{Engine, Subscription, SubscriptionConfig};
+    use ringmain_ring::{Sleeper, before_sleep};
+    use std::task::Waker;
+
+    /// A ring of four slots that counts payloads of more than 1,000 bytes, up to 4,000.
+    fn small() -> (Engine, Topic, Subscription) {
+        let engine = Engine::new();
+        let config = TopicConfig::default().ring_slots(4).ring_bytes(8 * 1_000);
+        let topic = engine.create_topic("topic", config).unwrap();
+        let subscription = topic.create_subscription("subscription", SubscriptionConfig::default()).unwrap();
+        (engine, topic, subscription)
+    }
+
+    /// The slots may have become free while the bytes were still counted: that woke whoever waits for the bytes in vain.
+    #[test]
+    fn bytes_that_are_taken_back_wake_who_found_too_few_and_nobody_else() {
+        let (_engine, topic, _subscription) = small();
+        let shard = topic.inner().shard(0);
+        for is_refused in [false, true, false] {
+            assert_eq!(shard.count(3_000, 1), Ok(()));
+            let counted = Counted::new(shard, 3_000);
+            let sleeper = Sleeper::task(Waker::noop());
+            let _place = shard.channel.room().register(&sleeper);
+            before_sleep();
+            if is_refused {
+                assert_eq!(shard.count(3_000, 1), Err(ClaimError::Full));
+            }
+            counted.take_back();
+            assert_eq!(sleeper.is_woken(), is_refused);
+        }
+        assert_eq!(shard.count(4_000, 1), Ok(()), "all of it was taken back");
+    }
 
     /// A claim of more than the ring has is refused as too large, which nobody waits for.
     #[test]
     fn what_was_published_after_the_tail_was_looked_at_is_waited_for() {
-        let engine = Engine::new();
-        let config = TopicConfig::default().ring_slots(4).ring_bytes(8 * 1_000);
-        let topic = engine.create_topic("topic", config).unwrap();
-        let _subscription = topic.create_subscription("subscription", SubscriptionConfig::default()).unwrap();
+        let (_engine, topic, _subscription) = small();
         let shard = topic.inner().shard(0);
         assert_eq!(shard.count(4_000, 1), Ok(()));
         // As it looks to whoever has the tail of before.
