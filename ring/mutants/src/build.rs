@@ -45,7 +45,7 @@ pub(crate) const RING: Subject = Subject {
     programs: &[],
     modules: &[
         "slab", "claims", "ring", "padding", "covers", "lines", "views", "peek", "stalled", "waiting",
-        "try_lock", "readers", "lossy",
+        "try_lock", "readers", "lossy", "within", "room",
     ],
 };
 pub(crate) const ENGINE: Subject = Subject {

@@ -10,6 +10,7 @@ mod pairs;
 mod peek;
 mod readers;
 mod ring;
+mod room;
 mod slab;
 mod stalled;
 mod try_lock;
