@@ -1,7 +1,8 @@
 //! The engine's clock: monotonic, and injected.
 //!
-//! Everything that happens in time (deadlines, ages, publish times) asks this and nothing else, so that a test moves
-//! time by hand, and a jump of the wall clock changes nothing. The real clock is the CPU's time stamp counter, read by
+//! Everything that happens to messages in time (deadlines, backoffs, ages, publish times) asks this and nothing else, so that
+//! a test moves time by hand, and a jump of the wall clock changes nothing. How long a call waits is another matter: that goes
+//! by the machine's clock. The real clock is the CPU's time stamp counter, read by
 //! `quanta`: about 10 ns, where the standard library's takes 24.
 
 use ringmain_ring::sync::{AtomicU64, Ordering, broken};
@@ -75,6 +76,9 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 const LAST: u64 = u64::MAX / 2;
 
 /// A clock that moves when told to, for testing what happens in time without waiting for it.
+///
+/// How long a *call* waits (`recv_timeout`, `publish_timeout`, `wait`, [`Close::Drain`](crate::Close::Drain)) goes by the
+/// machine's clock all the same: a call that is given 5 s returns after 5 s.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

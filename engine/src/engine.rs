@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::TopicConfig;
-use crate::error::Error;
+use crate::error::{Error, Resource};
 use crate::name;
 use crate::observe::event;
 use crate::subscription::{Housekeeper, Subscription, SubscriptionInner, serving};
@@ -41,7 +41,7 @@ impl EngineInner {
             return Err(Error::Closed);
         }
         if subscriptions.contains_key(name) {
-            return Err(Error::AlreadyExists(name.to_owned()));
+            return Err(Error::AlreadyExists(Resource::Subscription(name.to_owned())));
         }
         let subscription = make(&subscriptions)?;
         self.housekeeper.watch(&subscription);
@@ -55,7 +55,7 @@ impl EngineInner {
     pub(crate) fn check_exists(&self, topic: &Topic) -> Result<(), Error> {
         let topics = lock(&self.topics);
         let here = topics.get(topic.name()).is_some_and(|other| Arc::ptr_eq(other.inner(), topic.inner()));
-        if here { Ok(()) } else { Err(Error::NotFound(topic.name().to_owned())) }
+        if here { Ok(()) } else { Err(Error::NotFound(Resource::Topic(topic.name().to_owned()))) }
     }
 
     /// The names of the subscriptions that `of` says.
@@ -216,7 +216,7 @@ impl Engine {
             return Err(Error::Closed);
         }
         if topics.contains_key(name) {
-            return Err(Error::AlreadyExists(name.to_owned()));
+            return Err(Error::AlreadyExists(Resource::Topic(name.to_owned())));
         }
         let topic = Topic::new(name, config, &self.handle.0);
         topics.insert(name.to_owned(), topic.clone());
@@ -239,7 +239,7 @@ impl Engine {
         names
     }
 
-    /// The names of all subscriptions, in order.
+    /// The names of all subscriptions, in order; also of those that are detached, and not yet deleted.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<String> {
         self.handle.0.subscription_names(|_| true)
@@ -257,23 +257,25 @@ impl Engine {
     /// [`Error::NotFound`].
     pub fn delete_topic(&self, name: &str) -> Result<(), Error> {
         let topic = lock(&self.handle.0.topics).remove(name);
-        self.handle.0.close_topic(&topic.ok_or_else(|| Error::NotFound(name.to_owned()))?);
+        let topic = topic.ok_or_else(|| Error::NotFound(Resource::Topic(name.to_owned())))?;
+        self.handle.0.close_topic(&topic);
         event!(info, "topic deleted", topic = name);
         Ok(())
     }
 
-    /// Deletes a subscription: it is detached, and its backlog is dropped.
+    /// Deletes a subscription: it is detached, its backlog is dropped, and its name is free again.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub fn delete_subscription(&self, name: &str) -> Result<(), Error> {
         let subscription = lock(&self.handle.0.subscriptions).remove(name);
-        subscription.ok_or_else(|| Error::NotFound(name.to_owned()))?.shut();
+        subscription.ok_or_else(|| Error::NotFound(Resource::Subscription(name.to_owned())))?.shut();
         Ok(())
     }
 
-    /// Expires every lease whose deadline has come. The engine does so by itself when somebody polls, and from a
-    /// thread of its own when nobody does; with a manual clock there is no such thread, and this is it.
+    /// Does what is due: leases whose deadline has come expire, backoffs end, dead letters that found their topic full are
+    /// tried again. The engine does so by itself when somebody polls, and from a thread of its own when nobody does; with a
+    /// manual clock there is no such thread, and this is it.
     pub fn tick(&self) {
         self.handle.0.tick();
     }
@@ -319,8 +321,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Whether a thread expires leases when nobody polls. On, unless the clock is manual; without it, call
-    /// [`Engine::tick`].
+    /// Whether a thread does what is due (leases expire, backoffs end, dead letters are tried again) when nobody polls. On,
+    /// unless the clock is manual; without it, call [`Engine::tick`].
     pub fn housekeeping(mut self, on: bool) -> Self {
         self.housekeeping = on;
         self

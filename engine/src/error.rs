@@ -9,16 +9,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Invalid {
-    /// A topic or subscription id.
-    #[error("{name:?} is no valid id: {rule}")]
+    /// A topic's or subscription's name.
+    #[error("{name:?} is no valid name: {rule}")]
     Name {
-        /// The id, or its beginning.
+        /// The name, or its beginning.
         name: String,
         /// The rule that it breaks.
         rule: &'static str,
     },
     /// Something is longer, or more, than allowed.
-    #[error("{what} is limited to {limit}, and this has {actual}")]
+    #[error("{what} is limited to {limit}, and this has {actual}; make it smaller")]
     TooMuch {
         /// What is limited, with its unit.
         what: &'static str,
@@ -71,6 +71,25 @@ pub enum Invalid {
     },
 }
 
+/// What an engine has by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resource {
+    /// The topic of this name.
+    Topic(String),
+    /// The subscription of this name.
+    Subscription(String),
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(name) => write!(f, "topic {name:?}"),
+            Self::Subscription(name) => write!(f, "subscription {name:?}"),
+        }
+    }
+}
+
 /// Why the control plane refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -78,14 +97,14 @@ pub enum Error {
     /// A value breaks a rule.
     #[error(transparent)]
     InvalidArgument(#[from] Invalid),
-    /// There is one of that name.
-    #[error("{0:?} already exists")]
-    AlreadyExists(String),
+    /// There is one of that name. (A subscription keeps its name when it is detached, until it is deleted.)
+    #[error("{0} already exists; use that one, delete it first, or choose another name")]
+    AlreadyExists(Resource),
     /// There is none of that name.
-    #[error("{0:?} does not exist")]
-    NotFound(String),
+    #[error("{0} does not exist, or was deleted; create it first")]
+    NotFound(Resource),
     /// The engine was closed.
-    #[error("the engine is closed")]
+    #[error("the engine is closed; build another")]
     Closed,
 }
 
@@ -114,13 +133,15 @@ pub enum PublishError<M> {
         /// The rule.
         reason: Invalid,
     },
-    /// The slowest subscription is a whole ring behind.
+    /// There is no room: the slowest subscription is a whole ring behind, or large payloads that it has not read use up
+    /// [`ring_bytes`](crate::TopicConfig::ring_bytes), or a publisher that claimed before has not published yet
+    /// ([`Topic::stalled`](crate::Topic::stalled)).
     #[error(
-        "the topic is full: its slowest subscription is a whole ring behind; wait, or give it another overflow policy"
+        "the topic is full: its slowest subscription is a whole ring behind, or its unread payloads use up ring_bytes; wait, or give that subscription another overflow policy"
     )]
     Full(M),
     /// The engine, or the topic, was closed or deleted.
-    #[error("the topic is closed")]
+    #[error("the topic was deleted, or its engine closed; nothing more can be published to it")]
     Closed(M),
     /// The topic is full, or the publisher's credit waits for room there, and the caller is inside a handler of one of the
     /// topic's subscriptions. It is told so at once, instead of waiting, whichever subscription has to make the room: that
@@ -134,9 +155,10 @@ pub enum PublishError<M> {
         "an earlier publish of this ordering key failed; see to that message first, then resume_publishing"
     )]
     OrderingKeyPaused(M),
-    /// The publisher has as much outstanding as it may, and refuses more rather than wait.
+    /// The publisher has as much outstanding as it may ([`Publisher::stats`](crate::Publisher::stats) says how much), and
+    /// refuses more rather than wait; or the call could not wait, or not any longer.
     #[error(
-        "the publisher has as many messages or bytes outstanding as it may; wait for receipts, or choose LimitExceeded::Block"
+        "the publisher has as many messages or bytes outstanding as it may; wait for receipts, or use a call that waits, and LimitExceeded::Block"
     )]
     LimitExceeded(M),
 }
@@ -200,8 +222,9 @@ pub enum RecvError {
     /// The subscription was too slow and lost this many messages, exactly. The next call goes on after them.
     #[error("the subscription was too slow and lost {0} messages; receiving goes on after them")]
     Lagged(u64),
-    /// The subscription was detached: its backlog is gone and nothing new comes.
-    #[error("the subscription is detached")]
+    /// The subscription was detached, by a call or by [`Overflow::Detach`](crate::Overflow::Detach), or its engine was
+    /// closed and a drain is over: its backlog is gone and nothing new comes.
+    #[error("the subscription was detached; delete it, and create another")]
     Detached,
     /// The engine is closed, or the topic deleted, and everything that was there has been received.
     #[error("the topic is closed and the subscription is drained")]

@@ -28,7 +28,7 @@
 //! |---|---|
 //! | `async` (default) | [`Subscription::stream`], a `futures_core::Stream` for any executor |
 //! | `serde` | messages, settings, ids and counters can be read and written |
-//! | `tracing` | life-cycle events: created, deleted, detached, closed, parked. Never one a message |
+//! | `tracing` | life-cycle events: created, deleted (topics), detached, closed, parked, stalled. Never one a message |
 //! | `metrics` | `Engine::record_metrics`: the counters, handed to the recorder that the program has installed |
 
 mod clock;
@@ -53,7 +53,7 @@ pub use bytes::Bytes;
 pub use clock::{Clock, ManualClock};
 pub use config::{LimitExceeded, PublisherConfig, RetryPolicy, SubscriptionConfig, TopicConfig};
 pub use engine::{Close, CloseReport, Engine, EngineBuilder};
-pub use error::{AckError, BatchError, Error, Invalid, PublishError, RecvError};
+pub use error::{AckError, BatchError, Error, Invalid, PublishError, RecvError, Resource};
 pub use message::Message;
 pub use publish::{PublishFuture, Publisher, Receipt};
 pub use record::{InPlace, MessageId, Received};

@@ -14,10 +14,15 @@ pub(crate) const MAX_ORDERING_KEY: usize = 1024;
 ///
 /// The data stays where it is: the ring holds a reference to it.
 ///
+/// # Limits
+/// Data or at least one attribute; 10 MiB of both together. At most 100 attributes; a key of 1 to 256 bytes that does not start
+/// with `goog`, a value of at most 1,024. An ordering key of 1 to 1,024 bytes. They are checked when the message is published,
+/// before anything is claimed for it: [`PublishError::Invalid`](crate::PublishError::Invalid).
+///
 /// ```
 /// use ringmain::Message;
 /// let message = Message::new("paid").attribute("region", "eu").ordering_key("u42");
-/// assert_eq!(message.data(), &b"paid"[..]);
+/// assert_eq!((&message.data()[..], message.key()), (&b"paid"[..], Some("u42")));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
@@ -43,10 +48,17 @@ impl Message {
         self
     }
 
-    /// Sets the ordering key: messages of one key published by one thread are delivered in that order.
+    /// Sets the ordering key ([`key`](Self::key) reads it): messages of one key published by one thread are delivered in that
+    /// order.
     pub fn ordering_key(mut self, key: impl Into<String>) -> Self {
         self.ordering_key = Some(key.into());
         self
+    }
+
+    /// The ordering key, if it has one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.ordering_key.as_deref()
     }
 
     /// The data.

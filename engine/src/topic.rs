@@ -6,7 +6,7 @@
 use crate::clock::Clock;
 use crate::config::{PublisherConfig, SubscriptionConfig, TopicConfig};
 use crate::engine::EngineInner;
-use crate::error::{Error, PublishError};
+use crate::error::{Error, PublishError, Resource};
 use crate::filter::Filter;
 use crate::name;
 use crate::publish::{Lanes, Payloads, Publisher, Returned, threshold};
@@ -273,7 +273,7 @@ impl Topic {
         &self.inner
     }
 
-    /// The topic's id.
+    /// The topic's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
@@ -328,7 +328,7 @@ impl Topic {
         }
         engine.add_subscription(name, |others| {
             if self.inner.is_closed() {
-                return Err(Error::NotFound(self.inner.name.clone()));
+                return Err(Error::NotFound(Resource::Topic(self.inner.name.clone())));
             }
             if let Some(policy) = &config.dead_letter {
                 dead_letter::check(&self.inner, &policy.topic, others)?;
@@ -340,7 +340,7 @@ impl Topic {
         })
     }
 
-    /// The names of its live subscriptions, in order.
+    /// The names of its live subscriptions, in order: those that are not detached.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<String> {
         let mine = |subscription: &SubscriptionInner| {

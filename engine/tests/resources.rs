@@ -6,7 +6,8 @@ mod common;
 
 use common::{assert_balanced, manual, message, number, receive_all, single, subscribe, topic, until};
 use ringmain::{
-    AckError, Engine, Error, Invalid, PublishError, RecvError, SubscriptionConfig, TopicConfig, Verdict,
+    AckError, Engine, Error, Invalid, PublishError, RecvError, Resource, SubscriptionConfig, TopicConfig,
+    Verdict,
 };
 use ringmain_ring::sync::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -81,7 +82,7 @@ fn names_are_taken_once_an_engine_for_each_kind() {
     subscribe(&one, "topic"); // the other kind's names do not matter
     for topic in [&one, &two] {
         let again = topic.create_subscription("topic", SubscriptionConfig::default()).unwrap_err();
-        assert_eq!(again, Error::AlreadyExists("topic".into()));
+        assert_eq!(again, Error::AlreadyExists(Resource::Subscription("topic".into())));
     }
     // Invalid is told first: there is none of that name for sure.
     let wrong =
@@ -104,10 +105,13 @@ fn one_of_many_threads_gets_the_name() {
                 scope.spawn(|| {
                     let topic = engine.create_topic("wanted", TopicConfig::default());
                     let subscription = home.create_subscription("wanted", SubscriptionConfig::default());
-                    for error in [topic.map(drop).err(), subscription.map(drop).err()] {
-                        match error {
-                            None => drop(won.fetch_add(1, Ordering::Relaxed)),
-                            Some(error) => assert_eq!(error, Error::AlreadyExists("wanted".into())),
+                    let of =
+                        |resource: fn(String) -> Resource| Error::AlreadyExists(resource("wanted".into()));
+                    let topic = (topic.map(drop), of(Resource::Topic));
+                    for (created, taken) in [topic, (subscription.map(drop), of(Resource::Subscription))] {
+                        match created {
+                            Ok(()) => drop(won.fetch_add(1, Ordering::Relaxed)),
+                            Err(error) => assert_eq!(error, taken),
                         }
                     }
                 });
@@ -123,14 +127,18 @@ fn what_does_not_exist_is_not_found() {
     let gone = topic(&engine, 8);
     subscribe(&gone, "sub");
     engine.delete_topic("topic").unwrap();
-    assert_eq!(engine.delete_topic("topic"), Err(Error::NotFound("topic".into())));
+    assert_eq!(engine.delete_topic("topic"), Err(Error::NotFound(Resource::Topic("topic".into()))));
     assert!(engine.topic("topic").is_none());
     engine.delete_subscription("sub").unwrap();
-    assert_eq!(engine.delete_subscription("sub"), Err(Error::NotFound("sub".into())));
+    assert_eq!(engine.delete_subscription("sub"), Err(Error::NotFound(Resource::Subscription("sub".into()))));
     assert!(engine.subscription("sub").is_none());
     let late = gone.create_subscription("late", SubscriptionConfig::default()).unwrap_err();
     assert!(engine.subscriptions().is_empty());
-    assert_eq!(late, Error::NotFound("topic".into()), "the engine is not closed: only the topic is gone");
+    assert_eq!(
+        late,
+        Error::NotFound(Resource::Topic("topic".into())),
+        "the engine is not closed: only the topic is gone"
+    );
 }
 
 #[test]
@@ -164,22 +172,46 @@ fn subscriptions_of_a_deleted_topic_have_nothing_to_do_with_its_successor() {
     publisher.publish(message(1)).unwrap();
     let leased = subscription.try_recv().unwrap().unwrap();
     publisher.publish(message(2)).unwrap();
-    assert!(!subscription.is_topic_deleted());
+    assert!(!subscription.is_topic_closed());
     engine.delete_topic("topic").unwrap();
-    assert!(subscription.is_topic_deleted());
+    assert!(subscription.is_topic_closed());
     let successor = topic(&engine, 8);
     assert_eq!(subscribe(&successor, "other").try_recv().map(|none| none.is_none()), Ok(true));
     successor.publisher().publish(message(3)).unwrap();
     assert!(matches!(publisher.publish(message(4)), Err(PublishError::Closed(m)) if m == message(4)));
     assert!(matches!(publisher.try_publish(message(4)), Err(PublishError::Closed(_))));
     let again = successor.create_subscription("sub", SubscriptionConfig::default()).unwrap_err();
-    assert_eq!(again, Error::AlreadyExists("sub".into()), "it lives on, with its name");
+    assert_eq!(
+        again,
+        Error::AlreadyExists(Resource::Subscription("sub".into())),
+        "it lives on, with its name"
+    );
     assert_eq!(receive_all(&subscription), [2]);
     assert!(subscription.try_recv().unwrap().is_none(), "one is leased, and may come back");
     leased.ack().unwrap();
     assert_eq!(subscription.try_recv().unwrap_err(), RecvError::Closed);
-    assert!(subscription.is_topic_deleted());
+    assert!(subscription.is_topic_closed());
     assert_balanced(&subscription);
+}
+
+#[test]
+fn a_subscription_outlives_its_handles_and_keeps_its_name_until_it_is_deleted() {
+    let (engine, _clock, publisher, subscription) = single(1);
+    publisher.publish(message(1)).unwrap();
+    let topic = subscription.topic();
+    drop(subscription);
+    assert!(
+        matches!(publisher.try_publish(message(2)), Err(PublishError::Full(_))),
+        "it holds publishers up"
+    );
+    assert_eq!(receive_all(&engine.subscription("sub").unwrap()), [1]);
+    engine.subscription("sub").unwrap().detach();
+    let again = || topic.create_subscription("sub", SubscriptionConfig::default());
+    let error = again().unwrap_err();
+    assert!(error.to_string().starts_with("subscription \"sub\" already exists; "), "{error}");
+    assert_eq!((topic.subscriptions().len(), engine.subscriptions().len()), (0, 1));
+    engine.delete_subscription("sub").unwrap();
+    assert!(again().is_ok());
 }
 
 #[test]
@@ -216,7 +248,7 @@ fn a_detach_is_told_to_every_handle_and_every_way_of_receiving() {
         assert_balanced(&subscription);
         let topic = subscription.topic();
         assert_eq!((topic.stats().subscriptions, topic.stats().slowest), (0, None));
-        assert!(!subscription.is_topic_deleted());
+        assert!(!subscription.is_topic_closed());
         assert_eq!(engine.subscriptions().is_empty(), delete);
     }
 }

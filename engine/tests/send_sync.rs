@@ -45,6 +45,7 @@ fn every_type_says_whether_it_crosses_threads() {
         Error => Send Sync;
         Invalid => Send Sync;
         RecvError => Send Sync;
+        Resource => Send Sync;
         // Settings and counters.
         TopicConfig => Send Sync;
         PublisherConfig => Send Sync;

@@ -84,7 +84,7 @@ impl<T: Send + Sync + 'static> Receiver<T> {
         self.position.sequence()
     }
 
-    /// How many slots are claimed and not yet read.
+    /// How many slots are claimed and not yet read; padding and what is not yet published among them.
     #[must_use]
     pub fn backlog(&self) -> u64 {
         self.position().until(self.channel.tail())

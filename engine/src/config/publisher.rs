@@ -28,10 +28,10 @@ pub enum LimitExceeded {
 #[non_exhaustive]
 #[must_use]
 pub struct PublisherConfig {
-    /// Messages in calls and receipts not yet completed, at most. 1,000.
+    /// Messages in calls and receipts not yet completed, at most. 1,000. (Beyond 4 Mi it is taken for 4 Mi.)
     pub max_outstanding_messages: usize,
     /// Bytes, data and attributes, in calls and receipts not yet completed, at most. 10 MiB. A message larger than that
-    /// is admitted alone.
+    /// is admitted alone. (Beyond 512 GiB it is taken for 512 GiB.)
     pub max_outstanding_bytes: usize,
     /// What happens beyond these limits. [`LimitExceeded::Ignore`].
     pub limit_exceeded: LimitExceeded,

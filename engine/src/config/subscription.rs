@@ -112,14 +112,14 @@ impl SubscriptionConfig {
     }
 
     /// Keeps the lease of each [`Delivery`](crate::Delivery) alive, from when it was delivered, for at most this long
-    /// (60 min is usual), as long as the delivery exists. A delivery turned into its ack id has the ack deadline again.
+    /// (the ack deadline to 7 days; 60 min is usual), as long as the delivery exists. A delivery turned into its ack id has the ack deadline again.
     pub fn max_lease(mut self, most: Duration) -> Self {
         self.max_lease = Some(most);
         self
     }
 
     /// Lets a nacked or expired message wait `min(minimum * 2^(attempt - 1), maximum)` before it is delivered again:
-    /// 0-600 s each.
+    /// 0-600 s each, the maximum no less than the minimum.
     pub fn retry(mut self, minimum_backoff: Duration, maximum_backoff: Duration) -> Self {
         self.retry = Some(RetryPolicy { minimum_backoff, maximum_backoff });
         self
@@ -127,6 +127,12 @@ impl SubscriptionConfig {
 
     /// Forwards a message to `topic` after exactly this many failed deliveries, 5-100, and then forgets it here. The
     /// topic must exist, and no chain of dead-letter topics may lead back.
+    ///
+    /// The dead letter has the message's data, attributes and ordering key, and, as with the service, the attributes
+    /// `CloudPubSubDeadLetterSourceSubscription`, `CloudPubSubDeadLetterSourceDeliveryCount` and
+    /// `CloudPubSubDeadLetterSourceMessageId`.
+    ///
+    /// It is not serialized with the other settings, since a topic cannot be read from a file: set it again after reading them.
     pub fn dead_letter(mut self, topic: &Topic, max_delivery_attempts: u32) -> Self {
         self.dead_letter = Some(DeadLetterPolicy { topic: topic.clone(), max_delivery_attempts });
         self
@@ -139,7 +145,11 @@ impl SubscriptionConfig {
     }
 
     /// Delivers only messages whose attributes match: `attributes:k`, `attributes.k = "v"`, `attributes.k != "v"`,
-    /// `hasPrefix(attributes.k, "p")`, with `NOT`, `AND`, `OR` and parentheses, in at most 256 bytes.
+    /// `hasPrefix(attributes.k, "p")`, with `NOT` (or `-`), `AND`, `OR` and parentheses, in at most 256 bytes.
+    ///
+    /// `NOT` binds tightest. `AND` and `OR` do not mix: one of them goes in parentheses. A key of other characters than ASCII
+    /// letters, digits, `-` and `_` goes in quotes; in quotes, `\"` and `\\` stand for `"` and `\`. Everything is
+    /// case-sensitive, the operators too. `!=` also holds when there is no such key.
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         self.filter = Some(filter.into());
         self

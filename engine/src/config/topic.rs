@@ -15,13 +15,14 @@ use ringmain_fanout::WaitStrategy;
 #[non_exhaustive]
 #[must_use]
 pub struct TopicConfig {
-    /// Slots of each ring, a power of two. 4,096.
+    /// Slots of each ring, a power of two from 1 to 2^30. 4,096.
     pub ring_slots: usize,
-    /// How many rings. 1; more only where one ring's claims are the limit.
+    /// How many rings, 1 to 1,024. 1; more only where one ring's claims are the limit.
     pub shards: usize,
     /// How publishers and subscribers wait.
     pub wait: WaitStrategy,
-    /// Messages that [`enqueue`](crate::Publisher::enqueue) gathers at most. 100.
+    /// Messages that [`enqueue`](crate::Publisher::enqueue) gathers, and [`publish_batch`](crate::Publisher::publish_batch)
+    /// claims together, at most; and no more than half of the ring. 100.
     pub batch_messages: usize,
     /// Bytes, of data and attributes, that [`enqueue`](crate::Publisher::enqueue) gathers at most. 1 MiB.
     pub batch_bytes: usize,

@@ -187,18 +187,6 @@ impl Publisher {
         }
     }
 
-    /// Publishes everything that was enqueued before; it does not wait for what is enqueued meanwhile, so all lanes are looked
-    /// at first.
-    pub(super) fn flush_lanes(&self) -> Result<(), Refusal> {
-        let mut waiting = Vec::new();
-        for (_, lane) in self.lanes().filter(|(_, lane)| lane.has_staged()) {
-            if let Some(batch) = lane.begin_drain(&self.topic)? {
-                waiting.push((lane, batch));
-            }
-        }
-        waiting.into_iter().try_for_each(|(lane, batch)| lane.end_drain(&self.topic, &batch, None, 0))
-    }
-
     /// Waits until there may be room for `count` messages, for which the caller has credit.
     #[cold]
     pub(super) fn wait_for_room(&self, shard: usize, count: u64, wait: Wait) -> Result<(), Refusal> {

@@ -1,10 +1,9 @@
 //! Publishing that returns when the message is readable.
 
-use super::flow_control::{Amount, FlowControl};
+use super::flow_control::FlowControl;
 use super::future::PublishFuture;
-use super::lane::{Heavy, Lane, Light, Weight};
+use super::lane::Lane;
 use super::ordering::PausedKeys;
-use super::receipt::Receipt;
 use super::refusal::Wait;
 use super::spares::Spares;
 use crate::config::PublisherConfig;
@@ -27,6 +26,22 @@ use std::time::Duration;
 /// Inside a handler of one of the topic's subscriptions nobody waits for room, not even up to a deadline: whatever would
 /// returns [`PublishError::WouldDeadlock`] at once, whichever subscription has to make the room.
 ///
+/// # Errors
+/// A call that fails has published nothing, and gives the message back if it was given one. (`publish_batch` may have published
+/// the first of its messages, and says which.) [`PublishError::Invalid`],
+/// [`PublishError::Closed`] and, with an ordering key, [`PublishError::OrderingKeyPaused`] come from every form. Beyond that:
+///
+/// | | waits for room | and for credit, if it has [limits](#limits) | fails with |
+/// |---|---|---|---|
+/// | `publish`, `publish_slice`, `publish_with`, `publish_batch*` | as long as it takes | the same | `WouldDeadlock` inside a handler |
+/// | `publish_timeout` | up to the time given | the same | `Full` or `LimitExceeded`; `WouldDeadlock` |
+/// | `try_publish*` | not at all | not at all | `Full` or `LimitExceeded` |
+/// | `publish_async` | when polled | the same | `WouldDeadlock` |
+/// | `enqueue` | only when its lane is full as well | as long as it takes | `WouldDeadlock` |
+///
+/// With [`LimitExceeded::Error`](crate::LimitExceeded::Error) no form waits for credit: all fail with `LimitExceeded`. A panic in
+/// a caller's `write` or iterator comes through, and has published nothing of that message.
+///
 /// # Limits
 /// A publisher made by [`Topic::publisher_with`] limits what it has *outstanding*: the messages, and their bytes, in calls
 /// that have not returned, receipts that have not resolved, and futures that were polled and are not ready. At the limit a
@@ -35,9 +50,9 @@ use std::time::Duration;
 /// Whoever waits first publishes what is staged here.
 ///
 /// # Memory
-/// A publisher keeps buffers that came back from the ring for use again: at most 1,024 of at most 8 KiB, or 128 of at most
-/// 64 KiB, and the one that came back last, for the thread that publishes first, as many for all others, and as many for each
-/// shard that it enqueues to.
+/// A publisher keeps buffers that came back from the ring for use again: up to 1,024 of 8 KiB or less, or 128 of 64 KiB or
+/// less, and the one that came back last. That is for the thread that publishes first; there may be as many for all other
+/// threads, and as many for each shard that it enqueues to.
 ///
 /// # Clones
 /// A clone is a publisher of its own: it has the same limits, but counts for itself; its own paused ordering keys, none
@@ -53,7 +68,7 @@ pub struct Publisher {
     /// Those of all others.
     spares: TryLock<Spares>,
     /// A lane a shard, opened by the first `enqueue`.
-    lanes: Box<[OnceLock<Arc<Lane>>]>,
+    pub(super) lanes: Box<[OnceLock<Arc<Lane>>]>,
     pub(super) flow: Option<Arc<FlowControl>>,
     pub(super) keys: Arc<PausedKeys>,
 }
@@ -85,11 +100,12 @@ impl Publisher {
         Topic::from_inner(&self.topic)
     }
 
-    /// Publishes `message`, waiting for room. It is readable by every subscription when this returns. The payload is
-    /// held by reference.
+    /// Publishes `message`, waiting for room. It is readable by every subscription when this returns, unless another
+    /// publisher is at that moment between its claim of an earlier slot and its publish: then as soon as that one goes on
+    /// ([`Topic::stalled`]). The payload is held by reference.
     ///
     /// # Errors
-    /// [`PublishError`], with the message.
+    /// [`PublishError`], with the message; which, says [the table](Self#errors).
     pub fn publish(&self, message: Message) -> Result<MessageId, PublishError<Message>> {
         self.publish_message(message, Wait::Forever)
     }
@@ -97,7 +113,7 @@ impl Publisher {
     /// Publishes `message` if there is room now. Never waits.
     ///
     /// # Errors
-    /// [`PublishError`], with the message.
+    /// [`PublishError`], with the message; which, says [the table](Self#errors).
     pub fn try_publish(&self, message: Message) -> Result<MessageId, PublishError<Message>> {
         self.publish_message(message, Wait::Never)
     }
@@ -105,7 +121,8 @@ impl Publisher {
     /// Publishes `message`, waiting for room no longer than `timeout`.
     ///
     /// # Errors
-    /// [`PublishError`], with the message; [`PublishError::Full`] when the time is over.
+    /// [`PublishError`], with the message; when the time is over [`PublishError::Full`], or, if it was credit that did not
+    /// come, [`PublishError::LimitExceeded`].
     pub fn publish_timeout(
         &self,
         message: Message,
@@ -118,7 +135,7 @@ impl Publisher {
     /// steady stream nothing is allocated.
     ///
     /// # Errors
-    /// [`PublishError`].
+    /// [`PublishError`]; which, says [the table](Self#errors).
     #[inline]
     pub fn publish_slice(&self, data: &[u8]) -> Result<MessageId, PublishError<()>> {
         self.publish_filled(data.len(), Wait::Forever, |buffer| buffer.copy_from_slice(data))
@@ -127,7 +144,7 @@ impl Publisher {
     /// As [`publish_slice`](Self::publish_slice), if there is room now.
     ///
     /// # Errors
-    /// [`PublishError`].
+    /// [`PublishError`]; which, says [the table](Self#errors).
     #[inline]
     pub fn try_publish_slice(&self, data: &[u8]) -> Result<MessageId, PublishError<()>> {
         self.publish_filled(data.len(), Wait::Never, |buffer| buffer.copy_from_slice(data))
@@ -138,7 +155,7 @@ impl Publisher {
     /// panic in it strands nobody.
     ///
     /// # Errors
-    /// [`PublishError`].
+    /// [`PublishError`]; which, says [the table](Self#errors).
     #[inline]
     pub fn publish_with(
         &self,
@@ -151,7 +168,7 @@ impl Publisher {
     /// As [`publish_with`](Self::publish_with), if there is room now. `write` may be called in vain.
     ///
     /// # Errors
-    /// [`PublishError`].
+    /// [`PublishError`]; which, says [the table](Self#errors).
     #[inline]
     pub fn try_publish_with(
         &self,
@@ -170,90 +187,9 @@ impl Publisher {
     /// all the time.
     ///
     /// # Errors
-    /// [`PublishError`], with the message.
+    /// [`PublishError`], with the message; which, says [the table](Self#errors).
     pub fn publish_async(&self, message: Message) -> PublishFuture<'_> {
         PublishFuture::new(self, message)
-    }
-
-    /// Hands `message` to the batcher and returns at once, unless the lane is full and the ring too. While every
-    /// consumer has something to read, messages gather and are claimed together; see [`flush`](Self::flush).
-    ///
-    /// # Errors
-    /// [`PublishError`], with the message.
-    pub fn enqueue(&self, message: Message) -> Result<Receipt, PublishError<Message>> {
-        if let Err(reason) = message.check() {
-            return Err(self.failed(PublishError::Invalid { message, reason }));
-        }
-        let Some(shard) = self.route(message.ordering_key.as_deref()) else {
-            return Err(PublishError::OrderingKeyPaused(message));
-        };
-        let size = message.size();
-        if size > self.ordinary {
-            return self.enqueue_heavy(shard, message, size).map_err(|error| self.failed(error));
-        }
-        match self.gathering(shard) {
-            None => match self.publish_admitted(shard, message, Wait::Never) {
-                Ok(id) => Ok(Receipt::ready(id)),
-                Err(PublishError::Full(message)) => {
-                    self.enqueue_behind(shard, message, Light).map_err(|error| self.failed(error))
-                }
-                Err(error) => Err(self.failed(error)),
-            },
-            Some(lane) => lane
-                .enqueue(&self.topic, message, Light)
-                .map_err(|(refusal, message)| self.failed(refusal.of(message))),
-        }
-    }
-
-    /// Somebody wants the message, and there is no room for it: it waits in the lane, and whoever wants it fetches it.
-    #[cold]
-    fn enqueue_behind<W: Weight>(
-        &self,
-        shard: usize,
-        message: Message,
-        weight: W,
-    ) -> Result<Receipt, PublishError<Message>> {
-        match self.lane(shard) {
-            // (With its credit, until it is published.)
-            None => self.publish_admitted(shard, message, Wait::Forever).map(Receipt::ready),
-            Some(lane) => {
-                lane.enqueue(&self.topic, message, weight).map_err(|(refusal, message)| refusal.of(message))
-            }
-        }
-    }
-
-    #[cold]
-    fn enqueue_heavy(
-        &self,
-        shard: usize,
-        message: Message,
-        size: usize,
-    ) -> Result<Receipt, PublishError<Message>> {
-        let credit = |flow| self.credit(flow, Amount::new(1, size), Wait::Forever);
-        let credit = match self.flow.as_deref().map(credit).transpose() {
-            Ok(credit) => credit,
-            Err(refusal) => return Err(refusal.of(message)),
-        };
-        match self.gathering(shard) {
-            None => match self.publish_admitted(shard, message, Wait::Never) {
-                Err(PublishError::Full(message)) => {
-                    self.enqueue_behind(shard, message, Heavy { size, credit })
-                }
-                published => published.map(Receipt::ready),
-            },
-            Some(lane) => lane
-                .enqueue(&self.topic, message, Heavy { size, credit })
-                .map_err(|(refusal, message)| refusal.of(message)),
-        }
-    }
-
-    /// The lane of a shard, if a message may wait in it. (With no subscription left, nobody would ever fetch it.)
-    #[inline]
-    fn gathering(&self, shard: usize) -> Option<&Arc<Lane>> {
-        let here = &self.topic.stored()?[shard];
-        let open = || here.lanes.open(Lane::new(&self.topic, shard, self.flow.clone(), &self.keys));
-        let lane = self.lanes[shard].get_or_init(open);
-        lane.may_gather(here).then_some(lane)
     }
 
     /// Publishes a good message for which there is credit.
@@ -269,15 +205,6 @@ impl Publisher {
             self.commit_admitted(shard, &mut record, size, wait, spares)
                 .map_err(|refusal| refusal.of(record.into_message()))
         })
-    }
-
-    /// Returns when everything enqueued on this publisher before is readable; at once when there is nothing.
-    ///
-    /// # Errors
-    /// [`PublishError::Closed`] when the topic was closed before; [`PublishError::WouldDeadlock`] inside a handler of the
-    /// topic when there is no room.
-    pub fn flush(&self) -> Result<(), PublishError<()>> {
-        self.flush_lanes().map_err(|refusal| refusal.of(()))
     }
 
     /// What the publisher has outstanding, if it has limits; without, nothing is counted.

@@ -17,6 +17,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A subscription. Clones are handles on the same one, and compete for its messages.
+///
+/// Dropping the last handle does not end it: as with the service, it stays in its engine, receives on, and holds publishers up
+/// when it is full, until it is [detached](Self::detach) or [deleted](crate::Engine::delete_subscription).
+/// [`Engine::subscription`](crate::Engine::subscription) gives another handle.
 #[derive(Clone)]
 pub struct Subscription {
     inner: Arc<SubscriptionInner>,
@@ -52,7 +56,7 @@ impl Subscription {
         &self.inner
     }
 
-    /// The subscription's id.
+    /// The subscription's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
@@ -72,7 +76,7 @@ impl Subscription {
         self.recv_until(None)
     }
 
-    /// The next message, waiting for it no longer than `timeout`.
+    /// The next message, waiting for it no longer than `timeout`, by the machine's clock.
     ///
     /// # Errors
     /// As [`recv`](Self::recv), and [`RecvError::Timeout`].
@@ -116,13 +120,14 @@ impl Subscription {
         Ok(count)
     }
 
-    /// Waits until there may be something to receive (`true`), or for `timeout` (`false`).
+    /// Waits until there may be something to receive (`true`), or for `timeout` (`false`), by the machine's clock.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
         self.inner.wait(now().checked_add(timeout))
     }
 
-    /// Every message, waiting for each; ends when nothing is left and nothing comes.
+    /// Every message, waiting for each; ends when nothing is left and nothing comes. It also ends when the subscription is
+    /// detached, be it by its overflow policy: what [`try_recv`](Self::try_recv) then says tells which.
     pub fn iter(&self) -> Deliveries<'_> {
         Deliveries { subscription: self }
     }
@@ -153,8 +158,8 @@ impl Subscription {
         if self.inner.is_shut() { RecvError::Detached } else { RecvError::Closed }
     }
 
-    /// Handles messages in place, on this thread, until the topic is closed and everything handled: a
-    /// [`Dispatcher`] with this one subscription. Several threads may do so and compete.
+    /// Handles messages in place, on this thread, until the topic is closed and everything handled, or the subscription is
+    /// detached: a [`Dispatcher`] with this one subscription. Several threads may do so and compete.
     pub fn process(&self, handler: impl FnMut(InPlace<'_>) -> Verdict + Send + 'static) {
         Dispatcher::new().add(self, handler).run();
     }
@@ -196,7 +201,7 @@ impl Subscription {
     /// delivered, unless the engine was closed: that has ended the subscription, at the latest when the drain was over.
     /// ([`Topic::is_deleted`] tells a deleted topic only.)
     #[must_use]
-    pub fn is_topic_deleted(&self) -> bool {
+    pub fn is_topic_closed(&self) -> bool {
         self.inner.topic.is_closed()
     }
 
@@ -206,7 +211,8 @@ impl Subscription {
         self.inner.stats()
     }
 
-    /// Gives the subscription up: its backlog is dropped, nothing new comes, and every later receive says so.
+    /// Gives the subscription up: its backlog is dropped, nothing new comes, and every later receive says so. Its name stays
+    /// taken until [`Engine::delete_subscription`](crate::Engine::delete_subscription), which does both.
     pub fn detach(&self) {
         self.inner.shut();
     }

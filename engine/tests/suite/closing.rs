@@ -111,7 +111,7 @@ fn while_it_drains(
 ) -> CloseReport {
     thread::scope(|scope| {
         let close = scope.spawn(|| engine.close(Close::Drain(Duration::MAX)));
-        until(|| subscription.is_topic_deleted());
+        until(|| subscription.is_topic_closed());
         let waits = || for_a_while(|| !close.is_finished());
         assert!(waits(), "there is something to wait for");
         meanwhile(&waits);
@@ -276,7 +276,7 @@ fn drain_misses_nothing_that_is_just_coming_back() {
         |subscription| {
             let mut dispatcher =
                 Dispatcher::new().add(subscription, |message| verdict(message.delivery_attempt()));
-            until(|| subscription.is_topic_deleted());
+            until(|| subscription.is_topic_closed());
             while subscription.stats().discarded + subscription.stats().acked == 0 {
                 dispatcher.poll();
                 thread::yield_now();

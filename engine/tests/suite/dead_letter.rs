@@ -6,8 +6,8 @@
 use crate::common::failing::{FAILURES, Failing, Failure, of};
 use crate::common::{Random, assert_balanced, manual, message, number, subscribe, topic, until};
 use ringmain::{
-    Bytes, Delivery, Dispatcher, Engine, Error, Invalid, ManualClock, Message, Overflow, Subscription,
-    SubscriptionConfig, Topic, TopicConfig, Verdict,
+    Bytes, Delivery, Dispatcher, Engine, Error, Invalid, ManualClock, Message, Overflow, Resource,
+    Subscription, SubscriptionConfig, Topic, TopicConfig, Verdict,
 };
 use std::thread;
 use std::time::Duration;
@@ -228,7 +228,7 @@ fn the_topic_must_exist_when_the_policy_is_set() {
     let elsewhere = topic(&Engine::new(), 8);
     let refused = |to: &Topic, name: &str| {
         let error = source.create_subscription("sub", config().dead_letter(to, 5)).unwrap_err();
-        assert_eq!(error, Error::NotFound(name.into()));
+        assert_eq!(error, Error::NotFound(Resource::Topic(name.into())));
         assert!(error.to_string().contains(name), "{error}");
         assert!(engine.subscription("sub").is_none());
     };

@@ -319,7 +319,7 @@ fn closing_with_a_drain_and_deleting_the_topic_deliver_what_is_queued() {
                 engine.delete_topic("topic").unwrap();
                 None
             });
-            crate::common::until(|| subscription.is_topic_deleted());
+            crate::common::until(|| subscription.is_topic_closed());
             first.into_iter().for_each(|delivery| delivery.ack().unwrap());
             for expected in 1..12 {
                 let next = subscription.recv_timeout(LONG).unwrap();

@@ -2,8 +2,8 @@
 
 use crate::common::{for_a_while, manual, message, receive_all, single, subscribe, topic};
 use ringmain::{
-    Close, Dispatcher, Engine, Error, Invalid, Message, PublishError, SubscriptionConfig, TopicConfig,
-    Verdict,
+    Close, Dispatcher, Engine, Error, Invalid, Message, PublishError, Resource, SubscriptionConfig,
+    TopicConfig, Verdict,
 };
 use ringmain_ring::now;
 use std::sync::{Arc, Mutex};
@@ -164,12 +164,15 @@ fn names_are_checked_and_unique() {
         ));
     }
     let again = engine.create_topic("topic", TopicConfig::default()).unwrap_err();
-    assert_eq!(again, Error::AlreadyExists("topic".into()));
+    assert_eq!(again, Error::AlreadyExists(Resource::Topic("topic".into())));
     subscribe(&topic, "sub");
     let again = topic.create_subscription("sub", SubscriptionConfig::default()).unwrap_err();
-    assert_eq!(again, Error::AlreadyExists("sub".into()));
-    assert_eq!(engine.delete_topic("none"), Err(Error::NotFound("none".into())));
-    assert_eq!(engine.delete_subscription("none"), Err(Error::NotFound("none".into())));
+    assert_eq!(again, Error::AlreadyExists(Resource::Subscription("sub".into())));
+    assert_eq!(engine.delete_topic("none"), Err(Error::NotFound(Resource::Topic("none".into()))));
+    assert_eq!(
+        engine.delete_subscription("none"),
+        Err(Error::NotFound(Resource::Subscription("none".into())))
+    );
     assert!(engine.topic("none").is_none() && engine.subscription("none").is_none());
     assert_eq!(engine.topic("topic").unwrap().name(), "topic");
     assert_eq!(engine.subscription("sub").unwrap().name(), "sub");

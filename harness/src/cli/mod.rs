@@ -107,11 +107,11 @@ pub(crate) enum OverflowPolicy {
 /// How the engine waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Wait {
-    /// Never gives up the CPU.
+    /// Spins, giving way only when more threads spin than there are CPUs.
     Spin,
     /// Spins for about one wake-up, then sleeps.
     SpinThenPark,
-    /// Sleeps at once.
+    /// Gives way a few times, then sleeps.
     Park,
 }
 
@@ -178,8 +178,8 @@ pub(crate) struct Arguments {
     /// Consumers per subscription [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) consumers: Option<usize>,
-    /// Messages per iteration and publisher, at least four rings' worth [throughput only]; per burst [firehose; default:
-    /// 1000 and 100000]
+    /// throughput: messages that a publisher sends in each iteration, at least four rings' worth. firehose: messages in a burst
+    /// [default: 1000, then 100000]
     #[arg(long, conflicts_with = "duration", value_name = "N")]
     pub(crate) messages: Option<u64>,
     /// Length of a sample, at least 2s [default: 2s; 500ms with --quick]; of the whole [soak; default: 60s; 10s]
@@ -188,7 +188,8 @@ pub(crate) struct Arguments {
     /// Load before what is measured, timed and discarded [default: 300ms; 100ms with --quick]
     #[arg(long, value_parser = units::duration, value_name = "TIME")]
     pub(crate) warmup: Option<Duration>,
-    /// Samples of which the median is reported [default: 5; saturation: 3 per level; 2 with --quick]
+    /// Samples of which the median is reported [default: 5; saturation (per level), fanout and replay: 3; replay with
+    /// --time-field: 1; 2 with --quick]
     #[arg(long, value_name = "N")]
     pub(crate) iterations: Option<usize>,
     /// How deliveries are received [default: in-place]

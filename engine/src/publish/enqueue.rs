@@ -1,0 +1,119 @@
+//! Publishing that does not wait to be readable: `enqueue`, and `flush`.
+
+use super::flow_control::Amount;
+use super::lane::{Heavy, Lane, Light, Weight};
+use super::publisher::Publisher;
+use super::receipt::Receipt;
+use super::refusal::{Refusal, Wait};
+use crate::error::PublishError;
+use crate::message::Message;
+use std::sync::Arc;
+
+impl Publisher {
+    /// Hands `message` to the batcher and returns at once. While every consumer has something to read, messages gather and
+    /// are claimed together; see [`flush`](Self::flush).
+    ///
+    /// It waits in two cases: for room, when the lane is full and the ring too; and for credit, when the publisher has a limit
+    /// and [`LimitExceeded::Block`](crate::LimitExceeded::Block). In a task, use [`publish_async`](Self::publish_async), which
+    /// waits for either without a thread.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), with the message. [`PublishError::Closed`] also comes by the receipt, when the topic is
+    /// closed before the message is published.
+    pub fn enqueue(&self, message: Message) -> Result<Receipt, PublishError<Message>> {
+        if let Err(reason) = message.check() {
+            return Err(self.failed(PublishError::Invalid { message, reason }));
+        }
+        let Some(shard) = self.route(message.ordering_key.as_deref()) else {
+            return Err(PublishError::OrderingKeyPaused(message));
+        };
+        let size = message.size();
+        if size > self.ordinary {
+            return self.enqueue_heavy(shard, message, size).map_err(|error| self.failed(error));
+        }
+        match self.gathering(shard) {
+            None => match self.publish_admitted(shard, message, Wait::Never) {
+                Ok(id) => Ok(Receipt::ready(id)),
+                Err(PublishError::Full(message)) => {
+                    self.enqueue_behind(shard, message, Light).map_err(|error| self.failed(error))
+                }
+                Err(error) => Err(self.failed(error)),
+            },
+            Some(lane) => lane
+                .enqueue(&self.topic, message, Light)
+                .map_err(|(refusal, message)| self.failed(refusal.of(message))),
+        }
+    }
+
+    /// Somebody wants the message, and there is no room for it: it waits in the lane, and whoever wants it fetches it.
+    #[cold]
+    fn enqueue_behind<W: Weight>(
+        &self,
+        shard: usize,
+        message: Message,
+        weight: W,
+    ) -> Result<Receipt, PublishError<Message>> {
+        match self.lane(shard) {
+            // (With its credit, until it is published.)
+            None => self.publish_admitted(shard, message, Wait::Forever).map(Receipt::ready),
+            Some(lane) => {
+                lane.enqueue(&self.topic, message, weight).map_err(|(refusal, message)| refusal.of(message))
+            }
+        }
+    }
+
+    #[cold]
+    fn enqueue_heavy(
+        &self,
+        shard: usize,
+        message: Message,
+        size: usize,
+    ) -> Result<Receipt, PublishError<Message>> {
+        let credit = |flow| self.credit(flow, Amount::new(1, size), Wait::Forever);
+        let credit = match self.flow.as_deref().map(credit).transpose() {
+            Ok(credit) => credit,
+            Err(refusal) => return Err(refusal.of(message)),
+        };
+        match self.gathering(shard) {
+            None => match self.publish_admitted(shard, message, Wait::Never) {
+                Err(PublishError::Full(message)) => {
+                    self.enqueue_behind(shard, message, Heavy { size, credit })
+                }
+                published => published.map(Receipt::ready),
+            },
+            Some(lane) => lane
+                .enqueue(&self.topic, message, Heavy { size, credit })
+                .map_err(|(refusal, message)| refusal.of(message)),
+        }
+    }
+
+    /// The lane of a shard, if a message may wait in it. (With no subscription left, nobody would ever fetch it.)
+    #[inline]
+    fn gathering(&self, shard: usize) -> Option<&Arc<Lane>> {
+        let here = &self.topic.stored()?[shard];
+        let open = || here.lanes.open(Lane::new(&self.topic, shard, self.flow.clone(), &self.keys));
+        let lane = self.lanes[shard].get_or_init(open);
+        lane.may_gather(here).then_some(lane)
+    }
+
+    /// Returns when everything enqueued on this publisher before is readable; at once when there is nothing.
+    ///
+    /// # Errors
+    /// [`PublishError::Closed`] when the topic was closed before; [`PublishError::WouldDeadlock`] inside a handler of the
+    /// topic when there is no room.
+    pub fn flush(&self) -> Result<(), PublishError<()>> {
+        self.flush_lanes().map_err(|refusal| refusal.of(()))
+    }
+
+    /// Publishes everything that was enqueued before; it does not wait for what is enqueued meanwhile, so all lanes are looked
+    /// at first.
+    fn flush_lanes(&self) -> Result<(), Refusal> {
+        let mut waiting = Vec::new();
+        for (_, lane) in self.lanes().filter(|(_, lane)| lane.has_staged()) {
+            if let Some(batch) = lane.begin_drain(&self.topic)? {
+                waiting.push((lane, batch));
+            }
+        }
+        waiting.into_iter().try_for_each(|(lane, batch)| lane.end_drain(&self.topic, &batch, None, 0))
+    }
+}
