@@ -9,7 +9,8 @@
 //!     ringmain-peers --json                 one line for each ratio instead of tables
 //!     ringmain-peers curves                 not against peers, but along an axis: see `curves`
 //!
-//! It exits 0 when all ratios hold, 1 when one does not or when a contender lost a message, 2 on wrong usage.
+//! It exits 0 when all ratios hold, 1 when one does not, when there were too few samples to tell, or when a contender lost a
+//! message, 2 on wrong usage.
 //! A line a case goes to the standard error while it runs, and at the end what became of each target.
 //!
 //! Where to look: `targets` is the table of cases and ratios, in the terms of `case`; `measure` goes round, `sample`
@@ -57,7 +58,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use case::Case;
 use clock::Ticker;
@@ -84,7 +86,7 @@ struct Arguments {
     #[arg(long)]
     contender: Option<String>,
     /// How long a sample takes, in milliseconds; 100 when absent, 40 when quick.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     sample_ms: Option<u64>,
     /// How long a case may go on until its ratios have their samples, in seconds; 25 when absent, 4 when quick.
     #[arg(long)]
@@ -132,9 +134,11 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     let bench = bench(arguments)?;
     let cases = chosen(arguments);
     if cases.is_empty() {
-        return Err(
-            "no case and contender is called so; leave out --case and --contender to see them all".into()
-        );
+        let none = "no case and contender is called so; leave out --case and --contender to see them all\n";
+        Arguments::command().error(ErrorKind::ValueValidation, none).exit();
+    }
+    if bench.plan.quick && !arguments.json {
+        println!("quick: short samples, also of a busy machine; whether it works, not how fast\n");
     }
     let mut summary = Summary::default();
     for (case, number) in cases.iter().zip(1..) {
@@ -158,7 +162,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         let verdicts = case.claims.iter().map(settle).collect::<Result<Vec<_>, _>>()?;
         summary.add(case, &verdicts);
         if arguments.json {
-            verdicts.iter().for_each(|verdict| println!("{}", report::json_line(case, verdict)));
+            verdicts.iter().for_each(|verdict| println!("{}", report::json_line(case, verdict, &bench.plan)));
         } else {
             println!("{}", report::table(case, &series, &verdicts));
         }

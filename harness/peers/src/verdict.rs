@@ -40,7 +40,7 @@ pub(crate) struct Verdict {
     pub(crate) goal: Option<f64>,
     /// Whether each side had as many samples as it should.
     pub(crate) enough: bool,
-    /// None when there was no goal.
+    /// None when there was no goal, or not enough to tell.
     pub(crate) holds: Option<bool>,
 }
 
@@ -86,12 +86,13 @@ pub(crate) fn settle(
             if case.unit.more_is_better() { ratio.value() >= goal } else { ratio.value() <= goal }
         })
     };
+    let enough = main.as_ref().is_some_and(well_filled);
     Ok(Verdict {
         elsewhere: others.filter(well_filled).filter_map(ratio_in).collect(),
         ours: claim.ours.clone(),
         goal: claim.goal,
-        enough: main.as_ref().is_some_and(well_filled),
-        holds: claim.goal.map(meets),
+        enough,
+        holds: claim.goal.filter(|_| enough).map(meets),
         ratio,
     })
 }
@@ -155,11 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_common_class_nothing_holds() {
+    fn without_enough_samples_in_one_class_nothing_is_decided() {
         let all =
             [series("ours", &[(9.0, 36.0)]), series("slow", &[(1.0, 14.0)]), series("fast", &[(1.0, 14.0)])];
         let verdict = settled(Unit::Rate, 0.1, &all);
-        assert!(verdict.ratio.is_none() && !verdict.enough && verdict.holds == Some(false));
+        assert!(verdict.ratio.is_none() && !verdict.enough && verdict.holds.is_none());
+        let few = ["ours", "slow", "fast"].map(|name| series(name, &[(1.0, 36.0)]));
+        let verdict = settled(Unit::Rate, 0.1, &few);
+        assert!(verdict.ratio.is_some() && !verdict.enough && verdict.holds.is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `ringmain`: topics and subscriptions with everything on that a user gets by default: default ring, default
+//! `ringmain`: topics and subscriptions with everything on that a user gets by default (but where it says so): default ring, default
 //! waiting, verdicts, counters, leases with deadlines.
 //!
 //! Payloads are written into buffers that come back from the ring (`publish_with`). When all is published the
@@ -140,7 +140,8 @@ pub(crate) fn leased(load: &Load) -> Roles {
     })
 }
 
-/// Leased, handed over in batches and acknowledged by a third thread.
+/// Leased, handed over in batches and acknowledged by a third thread. As much may be outstanding as the channel that it is
+/// held against holds, which is more than by default.
 pub(crate) fn acked_elsewhere(load: &Load) -> Roles {
     // As much as the channel's third thread may be behind.
     let config = SubscriptionConfig::default().max_outstanding_messages(load.capacity);

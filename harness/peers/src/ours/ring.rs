@@ -10,7 +10,7 @@ use crate::roles::{Load, Roles, Sink, Source};
 
 /// Slots that a reader frees together at most: enough to make the rest cheap, few enough to keep writers
 /// going.
-const AT_ONCE: usize = 64;
+pub(crate) const AT_ONCE: usize = 64;
 
 fn builder(load: &Load) -> Builder {
     Builder::new(load.capacity).wait(WaitStrategy::Spin)
@@ -64,13 +64,14 @@ struct In<T: Message, S: Sequencer> {
     cursor: Cursor<T, S>,
     tally: Tally,
     read: Read,
+    at_once: usize,
 }
 
 impl<T: Message, S: Sequencer> Source for In<T, S> {
     #[inline]
     fn turn(&mut self) -> u64 {
-        let Self { cursor, tally, read } = self;
-        cursor.poll(AT_ONCE, |_, message| tally.add(message.read(*read))) as u64
+        let Self { cursor, tally, read, at_once } = self;
+        cursor.poll(*at_once, |_, message| tally.add(message.read(*read))) as u64
     }
 
     fn tallies(self) -> Vec<Tally> {
@@ -81,14 +82,14 @@ impl<T: Message, S: Sequencer> Source for In<T, S> {
 /// One producer, one cursor.
 pub(crate) fn one_to_one<T: Message>(load: &Load) -> Roles {
     let (producer, ring) = single::<T>(load);
-    let source = In { cursor: ring.cursor(), tally: Tally::default(), read: load.read };
+    let source = In { cursor: ring.cursor(), tally: Tally::default(), read: load.read, at_once: AT_ONCE };
     Roles::of::<T>(load).producer(load, One(producer)).consumer(load, 1, source)
 }
 
-/// Several producers, one cursor.
-pub(crate) fn many_producers<T: Message>(load: &Load) -> Roles {
+/// Several producers, one cursor, which reads at most so many messages a call.
+pub(crate) fn many_producers<T: Message>(load: &Load, at_once: usize) -> Roles {
     let ring = builder(load).multi(|| T::new(0)).expect("the table's capacities are powers of two");
-    let source = In { cursor: ring.cursor(), tally: Tally::default(), read: load.read };
+    let source = In { cursor: ring.cursor(), tally: Tally::default(), read: load.read, at_once };
     let mut roles = Roles::of::<T>(load);
     for _ in 0..load.producers {
         roles = roles.producer(load, Many(ring.clone()));

@@ -2,7 +2,8 @@
 //!
 //! One run serves all who ask. The harness finds the capacity, offers percentages of it in an open loop, and
 //! says for each level whether it held, the percentiles, and the histogram. It fails its own run when messages
-//! were lost; that fails this one. That it did not like the figures does not: they are judged here.
+//! were lost; that fails this one, and so does a capacity that cannot be one. That it did not like the other figures does
+//! not: they are judged here.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +15,10 @@ use crate::measure::Bench;
 
 /// Percentages of the capacity.
 pub(crate) const LEVELS: [u64; 3] = [50, 75, 90];
+/// A level that must not hold: if it does, the capacity was set too low, and the others were easy.
+const BEYOND: u64 = 125;
+/// The least share of what a closed loop carries that may be called the capacity.
+const LEAST_SHARE: f64 = 0.9;
 
 /// What the harness says about one level.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +70,8 @@ fn run(bench: &Bench) -> Result<Vec<Level>, String> {
 fn run_in(harness: &Path, results: &Path, quick: bool) -> Result<Vec<Level>, String> {
     let told = |what: &dyn std::fmt::Display| format!("{}: {what}", harness.display());
     std::fs::create_dir_all(results).map_err(|error| format!("{}: {error}", results.display()))?;
-    let percentages = LEVELS.map(|level| level.to_string()).join(",");
+    let percentages: Vec<_> = LEVELS.into_iter().chain([BEYOND]).map(|level| level.to_string()).collect();
+    let percentages = percentages.join(",");
     let mut command = Command::new(harness);
     command.args(["--scenario", "saturation", "--wait", "spin", "--levels", &percentages, "--results"]);
     command.arg(results).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -126,13 +132,27 @@ fn read(text: &str) -> Result<Vec<Level>, String> {
     let levels = result["metrics"]["levels"]
         .as_array()
         .ok_or_else(|| format!("the result has no levels; it says {}", result["errors"]))?;
+    let share =
+        result["metrics"]["capacityShare"].as_f64().ok_or("the result says nothing of its capacity")?;
+    let at = |percent: u64| {
+        let is_it = |level: &&Value| level["percent"].as_f64() == Some(percent as f64);
+        levels.iter().find(is_it).ok_or_else(|| format!("no level of {percent} %"))
+    };
+    if share < LEAST_SHARE || at(BEYOND)?["held"] == true {
+        return Err(format!(
+            "the capacity was set too low ({:.0} % of what a closed loop carries; {BEYOND} % held: {}), so the levels say \
+             nothing; run it again on a quieter machine",
+            share * 100.0,
+            at(BEYOND)?["held"],
+        ));
+    }
     LEVELS
         .iter()
         .map(|&percent| {
-            let is_it = |level: &&Value| level["percent"].as_f64() == Some(percent as f64);
-            let level = levels.iter().find(is_it).ok_or_else(|| format!("no level of {percent} %"))?;
+            let level = at(percent)?;
             let p99 = level["latency"]["p99"].as_f64().ok_or_else(|| format!("no p99 at {percent} %"))?;
-            let buckets = level["latency"]["histogram"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let buckets = level["latency"]["histogram"].as_array();
+            let buckets = buckets.ok_or_else(|| format!("no histogram at {percent} %"))?;
             let bucket = |pair: &Value| Some((pair[0].as_f64()?, pair[1].as_f64()?));
             let histogram: Vec<_> = buckets.iter().filter_map(bucket).collect();
             Ok(Level { held: level["held"] == true, p99: p99 * 1e6, modes: count_modes(&histogram) })
@@ -176,14 +196,31 @@ mod tests {
     use super::*;
 
     fn result(lost: u64) -> String {
+        result_of(lost, 0.95, false)
+    }
+
+    fn result_of(lost: u64, share: f64, beyond: bool) -> String {
         let level = |percent: u64, held, p99| {
             serde_json::json!({
                 "percent": percent, "held": held,
                 "latency": { "p99": p99, "histogram": [[0.000_256, 900], [0.000_512, 300], [0.004_096, 200]] },
             })
         };
-        let levels = [level(50, true, 0.001), level(75, true, 0.002), level(90, false, 0.004)];
-        serde_json::json!({ "metrics": { "levels": levels }, "ledger": [{ "lost": lost }] }).to_string()
+        let levels = [
+            level(50, true, 0.001),
+            level(75, true, 0.002),
+            level(90, false, 0.004),
+            level(125, beyond, 9.0),
+        ];
+        let metrics = serde_json::json!({ "levels": levels, "capacityShare": share });
+        serde_json::json!({ "metrics": metrics, "ledger": [{ "lost": lost }] }).to_string()
+    }
+
+    #[test]
+    fn a_capacity_that_is_none_is_a_fault() {
+        for (share, beyond) in [(0.85, false), (0.95, true)] {
+            assert!(read(&result_of(0, share, beyond)).unwrap_err().contains("too low"));
+        }
     }
 
     #[test]

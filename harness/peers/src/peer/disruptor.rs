@@ -1,5 +1,8 @@
 //! `disruptor` 4.4: its publish and batch publish, read by a managed thread or through its event-poller API.
 //!
+//! A poller takes all that is ready, or a number of events at most: a whole ring at once frees nothing until its end, and of
+//! many pollers on one thread the last one finds the first events out of cache.
+//!
 //! Alone on their CPUs, producers use the blocking calls, which spin without a hint. Several producers on two
 //! CPUs would burn whole time slices in those, so they use the `try_` calls, with the same patience as
 //! everyone's.
@@ -57,18 +60,22 @@ impl<T: Message, P: Producer<T> + Send + 'static> Sink for Patient<T, P> {
     }
 }
 
-/// `EventPoller`'s `poll`, whose bound on the barrier cannot be named outside `disruptor`.
+/// `EventPoller`'s `take`, whose bound on the barrier cannot be named outside `disruptor`.
 trait Poll: Send + 'static {
-    fn poll_into(&mut self, tally: &mut Tally, read: Read) -> u64;
+    /// At most `limit` events. (`poll` is this with [`ALL`].)
+    fn poll_into(&mut self, tally: &mut Tally, read: Read, limit: u64) -> u64;
 }
+
+/// All events that are ready.
+pub(crate) const ALL: u64 = u64::MAX;
 
 macro_rules! poll_with {
     ($barrier:ty) => {
         impl<T: Message> Poll for EventPoller<T, $barrier> {
             #[inline]
-            fn poll_into(&mut self, tally: &mut Tally, read: Read) -> u64 {
+            fn poll_into(&mut self, tally: &mut Tally, read: Read, limit: u64) -> u64 {
                 let before = tally.count;
-                if let Ok(mut events) = self.poll() {
+                if let Ok(mut events) = self.take(limit) {
                     for event in &mut events {
                         tally.add(event.read(read));
                     }
@@ -86,12 +93,14 @@ poll_with!(MultiProducerBarrier);
 struct In<P> {
     pollers: Vec<(P, Tally)>,
     read: Read,
+    limit: u64,
 }
 
 impl<P: Poll> Source for In<P> {
     #[inline]
     fn turn(&mut self) -> u64 {
-        self.pollers.iter_mut().map(|(poller, tally)| poller.poll_into(tally, self.read)).sum()
+        let poll = |(poller, tally): &mut (P, Tally)| poller.poll_into(tally, self.read, self.limit);
+        self.pollers.iter_mut().map(poll).sum()
     }
 
     fn tallies(self) -> Vec<Tally> {
@@ -147,21 +156,23 @@ pub(crate) fn threads<T: Message>(load: &Load) -> Roles {
         builder = builder.handle_events_with(counting(load, finished.clone()));
     }
     let (producer, receivers) = (builder.build(), load.receivers);
+    // More threads than CPUs, though there is one producer: it must not keep a CPU from those it waits for.
+    let crowded = Load { crowded: true, ..load.clone() };
     Roles::of::<T>(load)
-        .producer(load, Patient(producer, load.patience(), PhantomData))
+        .producer(load, Patient(producer, crowded.patience(), PhantomData))
         .reader(Place::Anywhere, move || managed_done(&outcome, receivers))
 }
 
-/// One producer; one thread polls for one receiver.
-pub(crate) fn poller<T: Message>(load: &Load) -> Roles {
+/// One producer; one thread polls for one receiver, at most `limit` events at once.
+pub(crate) fn poller<T: Message>(load: &Load, limit: u64) -> Roles {
     let builder = build_single_producer(load.capacity, || T::new(0), BusySpin);
     let (poller, builder) = builder.new_event_poller();
-    let source = In { pollers: vec![(poller, Tally::default())], read: load.read };
+    let source = In { pollers: vec![(poller, Tally::default())], read: load.read, limit };
     Roles::of::<T>(load).producer(load, Blocking(builder.build(), PhantomData)).consumer(load, 1, source)
 }
 
-/// One producer; one thread polls for all receivers.
-pub(crate) fn fan_out<T: Message>(load: &Load) -> Roles {
+/// One producer; one thread polls for all receivers, at most `limit` events at once for each.
+pub(crate) fn fan_out<T: Message>(load: &Load, limit: u64) -> Roles {
     let mut builder = build_single_producer(load.capacity, || T::new(0), BusySpin).with_multi_consumer();
     let mut pollers = Vec::new();
     for _ in 0..load.receivers {
@@ -169,17 +180,17 @@ pub(crate) fn fan_out<T: Message>(load: &Load) -> Roles {
         pollers.push((poller, Tally::default()));
         builder = next;
     }
-    let source = In { pollers, read: load.read };
+    let source = In { pollers, read: load.read, limit };
     let sink = Blocking(builder.build(), PhantomData);
     Roles::of::<T>(load).producer(load, sink).consumer(load, load.receivers, source)
 }
 
-/// Several producers; one thread polls for one receiver.
-pub(crate) fn many_producers<T: Message>(load: &Load) -> Roles {
+/// Several producers; one thread polls for one receiver, at most `limit` events at once.
+pub(crate) fn many_producers<T: Message>(load: &Load, limit: u64) -> Roles {
     let builder = build_multi_producer(load.capacity, || T::new(0), BusySpin);
     let (poller, builder) = builder.new_event_poller();
     let producer = builder.build();
-    let source = In { pollers: vec![(poller, Tally::default())], read: load.read };
+    let source = In { pollers: vec![(poller, Tally::default())], read: load.read, limit };
     let mut roles = Roles::of::<T>(load);
     for _ in 0..load.producers {
         roles = roles.producer(load, Patient(producer.clone(), load.patience(), PhantomData));

@@ -32,17 +32,18 @@ impl<T: Message> Sink for Out<T> {
     }
 }
 
-/// Takes whatever is ready as one chunk.
+/// Takes whatever is ready as one chunk, of at most so many messages.
 struct Chunks<T> {
     consumer: Consumer<T>,
     tally: Tally,
     read: Read,
+    limit: usize,
 }
 
 impl<T: Message> Source for Chunks<T> {
     #[inline]
     fn turn(&mut self) -> u64 {
-        let ready = self.consumer.slots();
+        let ready = self.consumer.slots().min(self.limit);
         let Ok(chunk) = self.consumer.read_chunk(ready) else { return 0 };
         let (first, second) = chunk.as_slices();
         first.iter().chain(second).for_each(|message| self.tally.add(message.read(self.read)));
@@ -61,7 +62,7 @@ struct Pops<T>(Chunks<T>);
 impl<T: Message> Source for Pops<T> {
     #[inline]
     fn turn(&mut self) -> u64 {
-        let Chunks { consumer, tally, read } = &mut self.0;
+        let Chunks { consumer, tally, read, .. } = &mut self.0;
         match consumer.pop() {
             Ok(message) => {
                 tally.add(message.read(*read));
@@ -76,20 +77,20 @@ impl<T: Message> Source for Pops<T> {
     }
 }
 
-fn ends<T: Message>(load: &Load) -> (Out<T>, Chunks<T>) {
+fn ends<T: Message>(load: &Load, limit: usize) -> (Out<T>, Chunks<T>) {
     let (producer, consumer) = RingBuffer::new(load.capacity);
     let out = Out { producer, patience: load.patience() };
-    (out, Chunks { consumer, tally: Tally::default(), read: load.read })
+    (out, Chunks { consumer, tally: Tally::default(), read: load.read, limit })
 }
 
 /// The reader pops.
 pub(crate) fn pop<T: Message>(load: &Load) -> Roles {
-    let (sink, source) = ends::<T>(load);
+    let (sink, source) = ends::<T>(load, 1);
     Roles::of::<T>(load).producer(load, sink).consumer(load, 1, Pops(source))
 }
 
-/// The reader takes chunks.
-pub(crate) fn chunks<T: Message>(load: &Load) -> Roles {
-    let (sink, source) = ends::<T>(load);
+/// The reader takes chunks of at most `limit` messages.
+pub(crate) fn chunks<T: Message>(load: &Load, limit: usize) -> Roles {
+    let (sink, source) = ends::<T>(load, limit);
     Roles::of::<T>(load).producer(load, sink).consumer(load, 1, source)
 }

@@ -1,12 +1,14 @@
-//! One line of JSON for each claim. Fields of what was not measured, and a goal that there is not, are null.
+//! One line of JSON for each claim. Fields of what was not measured, and a goal that there is not, are null; so is whether
+//! it holds, where there were too few samples to tell.
 
 use serde_json::{Map, json};
 
 use crate::case::Case;
+use crate::measure::Plan;
 use crate::verdict::{Ratio, Verdict};
 
-/// The claim's line.
-pub(crate) fn json_line(case: &Case, verdict: &Verdict) -> String {
+/// The claim's line, measured by this plan.
+pub(crate) fn json_line(case: &Case, verdict: &Verdict, plan: &Plan) -> String {
     let ratio = verdict.ratio.as_ref();
     let ours = ratio.map(|ratio| &ratio.ours.figures);
     let theirs = ratio.map(|ratio| &ratio.theirs.figures);
@@ -34,6 +36,9 @@ pub(crate) fn json_line(case: &Case, verdict: &Verdict) -> String {
         "samples": [ours.map_or(0, |figures| figures.0.len()), theirs.map_or(0, |figures| figures.0.len())],
         "enough": verdict.enough,
         "elsewhere": elsewhere,
+        "wanted": plan.repeats,
+        "sampleMs": plan.sample.as_millis(),
+        "quick": plan.quick,
     })
     .to_string()
 }
@@ -52,12 +57,15 @@ mod tests {
     use crate::case::Unit;
     use crate::series::{Series, tests::series};
     use crate::verdict::settle;
+    use std::time::Duration;
 
     fn line(goal: Option<f64>, all: &[Series]) -> serde_json::Value {
         let mut case = Case::new("T1", "u64/1024", Unit::Rate);
         case.claim("ring", &["peer"], goal);
         let verdict = settle(&case, &case.claims[0], all, 2).unwrap();
-        let line = json_line(&case, &verdict);
+        let sample = Duration::from_millis(100);
+        let plan = Plan { repeats: 2, sample, limit: sample, quick: false };
+        let line = json_line(&case, &verdict, &plan);
         assert!(!line.contains('\n'));
         serde_json::from_str(&line).unwrap()
     }
@@ -73,6 +81,7 @@ mod tests {
             "peer": "peer", "theirs": 20.0, "theirsMin": 10.0, "theirsMax": 30.0,
             "ratio": 1.0, "goal": 1.5, "holds": false,
             "placement": "near", "samples": [3, 2], "enough": true, "elsewhere": {},
+            "wanted": 2, "sampleMs": 100, "quick": false,
         });
         assert_eq!(line, expected);
     }
@@ -86,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_is_null_and_does_not_hold() {
+    fn what_was_not_measured_is_null_and_nor_is_it_known_to_hold() {
         let line = line(Some(1.0), &[series("ring", &[(1.0, 36.0)]), series("peer", &[(1.0, 14.0)])]);
         assert!(["ours", "theirs", "peer", "ratio", "placement"].iter().all(|field| line[field].is_null()));
-        assert_eq!((line["holds"].as_bool(), &line["samples"]), (Some(false), &json!([0, 0])));
+        assert_eq!((line["holds"].as_bool(), &line["samples"]), (None, &json!([0, 0])));
     }
 
     #[test]

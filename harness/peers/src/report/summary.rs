@@ -8,8 +8,8 @@ use crate::verdict::Verdict;
 struct Count {
     held: usize,
     all: usize,
-    /// Settled with fewer samples than wanted.
-    few: usize,
+    /// Not decided, for want of samples.
+    undecided: usize,
 }
 
 /// Held or not, target by target.
@@ -28,10 +28,11 @@ impl Summary {
         });
         let count = &mut self.targets[at].1;
         for verdict in verdicts {
-            let Some(holds) = verdict.holds else { continue };
-            count.all += 1;
-            count.held += usize::from(holds);
-            count.few += usize::from(!verdict.enough);
+            if verdict.goal.is_some() {
+                count.all += 1;
+                count.held += usize::from(verdict.holds == Some(true));
+                count.undecided += usize::from(verdict.holds.is_none());
+            }
         }
     }
 
@@ -42,9 +43,14 @@ impl Summary {
     /// A line a target.
     pub(crate) fn text(&self) -> String {
         let line = |(target, count): &(&str, Count)| {
-            let Count { held, all, few } = count;
-            let word = if held == all { "held" } else { "NOT HELD" };
-            let few = if *few > 0 { format!(", {few} with few samples") } else { String::new() };
+            let Count { held, all, undecided } = *count;
+            let word = match all - held {
+                0 => "held",
+                open if open == undecided => "UNDECIDED",
+                _ => "NOT HELD",
+            };
+            let few =
+                if undecided > 0 { format!(", {undecided} for want of samples") } else { String::new() };
             format!("{target:<4} {word:<9} {held} of {all}{few}\n")
         };
         self.targets.iter().filter(|(_, count)| count.all > 0).map(line).collect()
@@ -72,5 +78,16 @@ mod tests {
         }
         assert!(!summary.all_hold());
         assert_eq!(summary.text(), "T1   NOT HELD  2 of 3\n");
+    }
+
+    #[test]
+    fn a_target_of_which_too_little_is_known_does_not_hold() {
+        let mut summary = Summary::default();
+        let all = [series("ours", &[(1.0, 36.0)]), series("peer", &[(1.0, 36.0)])];
+        let mut case = Case::new("T1", "test", Unit::Rate);
+        case.claim("ours", &["peer"], 0.5);
+        summary.add(&case, &[settle(&case, &case.claims[0], &all, 2).unwrap()]);
+        assert!(!summary.all_hold());
+        assert_eq!(summary.text(), "T1   UNDECIDED 0 of 1, 1 for want of samples\n");
     }
 }

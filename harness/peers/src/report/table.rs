@@ -56,10 +56,11 @@ fn row(series: &Series, classes: &[Placement]) -> String {
 }
 
 fn outcome(case: &Case, verdict: &Verdict) -> String {
-    let mark = match verdict.holds {
-        Some(true) => "holds:",
-        Some(false) => "FAILS:",
-        None => "shows:",
+    let mark = match (verdict.holds, verdict.goal) {
+        (Some(true), _) => "holds:",
+        (Some(false), _) => "FAILS:",
+        (None, Some(_)) => "UNDECIDED:",
+        (None, None) => "shows:",
     };
     let goal = verdict
         .goal
@@ -101,7 +102,10 @@ mod tests {
         let text = table(&case, &all, &[verdict]);
         assert!(text.contains("sibling, 14 ns") && text.contains("near, 36 ns"), "{text}");
         assert!(text.contains("2 moved 1 short"), "{text}");
-        let told = "FAILS: ours is 0.7500x peer (near, n 1 and 1, fewer than wanted; goal <= 0.5)";
+        let told = "UNDECIDED: ours is 0.7500x peer (near, n 1 and 1, fewer than wanted; goal <= 0.5)";
         assert!(text.contains(told), "{text}");
+        let verdict = settle(&case, &case.claims[0], &all, 1).unwrap();
+        let text = table(&case, &all, &[verdict]);
+        assert!(text.contains("FAILS: ours is 0.7500x peer (near, n 1 and 1; goal <= 0.5)"), "{text}");
     }
 }

@@ -6,6 +6,7 @@ use super::one_to_one;
 use crate::case::{Case, Shape, Unit};
 use crate::ours::{engine, fanout};
 use crate::payload::{Kilobyte, Message, Read};
+use crate::peer::disruptor::ALL;
 use crate::peer::{broadcast, disruptor, tokio};
 
 /// The best that a receiver to itself can do: a task or a thread each.
@@ -17,6 +18,8 @@ const PER_RECEIVER: [&str; 6] = [
     "async-broadcast tasks",
     "disruptor threads, sleeping",
 ];
+/// As many as `fanout`'s dispatcher reads for one receiver before it goes on to the next.
+const TURN: u64 = 256;
 const TOKIO: [&str; 3] = ["tokio beside", "tokio together", "tokio threads"];
 
 /// T5.
@@ -47,10 +50,11 @@ fn beside_crowds(case: &mut Case, ours: &str) {
 fn words(receivers: usize) -> Case {
     let mut case = Case::new("T5", format!("u64/{receivers}"), Unit::Rate);
     let shape = Shape { receivers, ..one_to_one(1_024) };
-    case.race("disruptor pollers", shape, disruptor::fan_out::<u64>);
+    case.race("disruptor pollers", shape, |load| disruptor::fan_out::<u64>(load, ALL));
+    case.race("disruptor pollers, 256 at once", shape, |load| disruptor::fan_out::<u64>(load, TURN));
     case.race("fanout", shape, fanout::values::<u64>);
     per_receiver::<u64>(&mut case, shape);
-    case.claim("fanout", &["disruptor pollers"], 1.0);
+    case.claim("fanout", &case.names(|name| name.starts_with("disruptor pollers")), 1.0);
     if receivers == 50 {
         beside_crowds(&mut case, "fanout");
     }
@@ -61,13 +65,19 @@ fn words(receivers: usize) -> Case {
 fn kilobytes(receivers: usize) -> Case {
     let mut case = Case::new("T5", format!("1KB/{receivers}"), Unit::Rate);
     let shape = Shape { receivers, read: Read::Ends, ..one_to_one(1_024) };
-    case.race("disruptor pollers Bytes", shape, disruptor::fan_out::<Bytes>);
-    case.race("disruptor pollers slot", shape, disruptor::fan_out::<Kilobyte>);
+    case.race("disruptor pollers Bytes", shape, |load| disruptor::fan_out::<Bytes>(load, ALL));
+    case.race("disruptor pollers Bytes, 256 at once", shape, |load| disruptor::fan_out::<Bytes>(load, TURN));
+    case.race("disruptor pollers slot", shape, |load| disruptor::fan_out::<Kilobyte>(load, ALL));
+    case.race("disruptor pollers slot, 256 at once", shape, |load| {
+        disruptor::fan_out::<Kilobyte>(load, TURN)
+    });
     case.race("fanout Bytes", shape, fanout::values::<Bytes>);
     case.race("fanout slot", shape, fanout::in_slot::<Kilobyte>);
     per_receiver::<Bytes>(&mut case, shape);
-    case.claim("fanout Bytes", &["disruptor pollers Bytes"], 1.2);
-    case.claim("fanout slot", &["disruptor pollers slot"], 1.2);
+    for kind in ["Bytes", "slot"] {
+        let pollers = format!("disruptor pollers {kind}");
+        case.claim(&format!("fanout {kind}"), &case.names(|name| name.starts_with(&pollers)), 1.2);
+    }
     if receivers == 50 {
         beside_crowds(&mut case, "fanout slot");
     }

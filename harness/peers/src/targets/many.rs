@@ -5,6 +5,7 @@ use super::{BATCH, one_to_one};
 use crate::case::{Case, Shape, Unit};
 use crate::ours::ring;
 use crate::peer::channels::{self, Crossbeam, Flume, Kanal, Std, Tokio};
+use crate::peer::disruptor::ALL;
 use crate::peer::{crossbeam, disruptor, kanal, thingbuf};
 use crate::roles::{Load, Roles};
 
@@ -19,8 +20,10 @@ fn case(target: &'static str, batch: usize) -> Case {
         let mut add = |name: &str, set_up: fn(&Load) -> Roles| {
             case.race(format!("{name}, {producers} producers"), shape, set_up);
         };
-        add("ring", ring::many_producers::<u64>);
-        add("disruptor", disruptor::many_producers::<u64>);
+        add("ring", |load| ring::many_producers::<u64>(load, ring::AT_ONCE));
+        add("ring, one by one", |load| ring::many_producers::<u64>(load, 1));
+        add("disruptor", |load| disruptor::many_producers::<u64>(load, ALL));
+        add("disruptor, 64 at once", |load| disruptor::many_producers::<u64>(load, 64));
         add("kanal recv", channels::receive::<Kanal, u64>);
         add("kanal drain", kanal::drain::<u64>);
         add("crossbeam channel", channels::receive::<Crossbeam, u64>);
@@ -33,13 +36,14 @@ fn case(target: &'static str, batch: usize) -> Case {
     case
 }
 
-/// T3. A message received by a call is like a message received by a call; taking all that is ready under one lock
-/// is another thing, and there to be seen.
+/// T3. A message received by a call is held against a message received by a call, and many at once against many at once.
 fn single() -> Case {
     let mut case = case("T3", 1);
-    for ours in ["ring, 2 producers", "ring, 8 producers"] {
-        case.claim(ours, &[ours.replace("ring", "kanal recv")], 1.5);
-        case.claim(ours, &[ours.replace("ring", "kanal drain")], None);
+    for producers in [2, 8] {
+        for (ours, theirs) in [("ring, one by one", "kanal recv"), ("ring", "kanal drain")] {
+            let [ours, theirs] = [ours, theirs].map(|name| format!("{name}, {producers} producers"));
+            case.claim(&ours, &[theirs], 1.5);
+        }
     }
     case.claim("ring, 8 producers", &["ring, 2 producers"], 0.8);
     case

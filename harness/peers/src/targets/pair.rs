@@ -5,6 +5,7 @@ use crate::case::{Case, Shape, Unit};
 use crate::ours::ring;
 use crate::payload::{Line, Message};
 use crate::peer::channels::{self, Crossbeam, Flume, Kanal, Std, Tokio};
+use crate::peer::disruptor::ALL;
 use crate::peer::{bare, broadcast, crossbeam, disruptor, kanal, rtrb, thingbuf, tokio};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -20,11 +21,13 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Rings, which have several good ways each.
+/// Rings, which have several good ways each: all that is ready at once, or 64 as ours.
 fn rings<T: Message>(case: &mut Case, shape: Shape) {
     case.race("disruptor managed", shape, disruptor::managed::<T>);
-    case.race("disruptor poller", shape, disruptor::poller::<T>);
-    case.race("rtrb chunks", shape, rtrb::chunks::<T>);
+    case.race("disruptor poller", shape, |load| disruptor::poller::<T>(load, ALL));
+    case.race("disruptor poller, 64 at once", shape, |load| disruptor::poller::<T>(load, 64));
+    case.race("rtrb chunks", shape, |load| rtrb::chunks::<T>(load, usize::MAX));
+    case.race("rtrb chunks of 64", shape, |load| rtrb::chunks::<T>(load, 64));
     case.race("ring", shape, ring::one_to_one::<T>);
 }
 
@@ -52,10 +55,12 @@ fn single<T: Message>(payload: &str, capacity: usize) -> Case {
     case.race("rtrb pop", shape, rtrb::pop::<T>);
     rings::<T>(&mut case, shape);
     others::<T>(&mut case, shape);
+    let disruptors = case.names(|name| name.starts_with("disruptor"));
     if capacity == 4_096 {
-        case.claim("ring", &["disruptor managed", "disruptor poller"], 1.3);
+        case.claim("ring", &disruptors, 1.3);
     } else {
-        case.claim("ring", &["disruptor managed", "disruptor poller", "rtrb pop", "rtrb chunks"], 0.95);
+        let rtrbs = case.names(|name| name.starts_with("rtrb"));
+        case.claim("ring", &[disruptors, rtrbs].concat(), 0.95);
     }
     case
 }
