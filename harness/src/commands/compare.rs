@@ -116,6 +116,12 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
             notes.push(format!("{failed} of {} results of {side} failed their criteria", results.len()));
         }
     }
+    if let Some(level) = compare::level(base, current) {
+        let level = num::percent(level);
+        notes.push(format!(
+            "latencies are those at {level} % of the capacity, for which all of these runs were fit"
+        ));
+    }
     let placements = rows.iter().map(|row| row.placements).max().unwrap_or(1);
     if placements > 1 {
         notes.push(format!(

@@ -62,8 +62,22 @@ pub(super) struct Measured {
 
 /// The metrics and, of each, the values of either side; those that a side lacks are left out.
 pub(super) fn sides(base: &[Value], current: &[Value]) -> Vec<(Metric, Vec<Measured>, Vec<Measured>)> {
-    let measured = ALL.into_iter().map(|metric| (metric, metric.values(base), metric.values(current)));
+    let level = level(base, current);
+    let values = |metric: Metric, side| metric.values(side, level);
+    let measured = ALL.into_iter().map(|metric| (metric, values(metric, base), values(metric, current)));
     measured.filter(|(_, base, current)| !base.is_empty() && !current.is_empty()).collect()
+}
+
+/// The load, in percent of the capacity, at which latencies of saturation runs are compared: the highest that all of them
+/// were fit for. Which one a run is fit for changes from run to run, and what it carries there is what it was offered.
+pub(crate) fn level(base: &[Value], current: &[Value]) -> Option<f64> {
+    let headlines = base.iter().chain(current).filter_map(headline);
+    headlines.min_by(f64::total_cmp)
+}
+
+/// The load of which a saturation run tells first.
+fn headline(result: &Value) -> Option<f64> {
+    result["metrics"]["headlinePercent"].as_f64()
 }
 
 impl Metric {
@@ -72,13 +86,17 @@ impl Metric {
         self.unit == Unit::PerSecond
     }
 
-    /// The values of the iterations; those of a single result count one by one.
-    fn values(self, results: &[Value]) -> Vec<Measured> {
+    /// The values of the iterations; those of a single result count one by one. Of a saturation run those at this level.
+    fn values(self, results: &[Value], level: Option<f64>) -> Vec<Measured> {
         let single = results.len() == 1;
         let of = |(run, result): (usize, &Value)| -> Vec<Measured> {
-            let iterations = self.of_iterations(result);
-            let values =
-                if iterations.is_empty() { self.of_run(result).into_iter().collect() } else { iterations };
+            let (whole, iterations) = match headline(result) {
+                Some(_) => self.of_saturation(result, level),
+                None => (&result["metrics"], &result["metrics"]["iterations"]),
+            };
+            let iterations = self.of_iterations(iterations);
+            let whole = || whole.pointer(self.pointer).and_then(Value::as_f64).map(|value| (value, None));
+            let values = if iterations.is_empty() { whole().into_iter().collect() } else { iterations };
             let number = |index| if single { index } else { run };
             values
                 .into_iter()
@@ -89,25 +107,22 @@ impl Metric {
         results.iter().enumerate().flat_map(of).collect()
     }
 
-    fn of_run(self, result: &Value) -> Option<(f64, Option<[f64; 2]>)> {
-        Some((result["metrics"].pointer(self.pointer)?.as_f64()?, None))
+    /// Where a saturation run has it, as a whole and by iterations. Its capacity and its memory are the run's; its latency is
+    /// a level's; and the rate of a level is no figure of its own: it was offered, and follows from the capacity.
+    fn of_saturation(self, result: &Value, level: Option<f64>) -> (&Value, &Value) {
+        let is_it = |one: &&Value| level.is_some_and(|level| one["percent"].as_f64() == Some(level));
+        if !self.pointer.starts_with("/latency") {
+            let is_offered = self.pointer == "/messagesPerSec";
+            return (if is_offered { &Value::Null } else { &result["metrics"] }, &Value::Null);
+        }
+        let levels = result["metrics"]["levels"].as_array().into_iter().flatten();
+        levels
+            .into_iter()
+            .find(is_it)
+            .map_or((&Value::Null, &Value::Null), |level| (level, &level["iterations"]))
     }
 
-    /// The values of the iterations that the headline is made of. Those of a saturation level say what its latency
-    /// was several times over, but its rate only once: it was offered, and follows from the capacity.
-    fn of_iterations(self, result: &Value) -> Vec<(f64, Option<[f64; 2]>)> {
-        let metrics = &result["metrics"];
-        let headline = metrics["headlinePercent"].as_f64();
-        let level = metrics["levels"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|level| headline.is_some_and(|headline| level["percent"].as_f64() == Some(headline)));
-        let iterations = match level {
-            Some(_) if self.unit == Unit::PerSecond => &Value::Null,
-            Some(level) => &level["iterations"],
-            None => &metrics["iterations"],
-        };
+    fn of_iterations(self, iterations: &Value) -> Vec<(f64, Option<[f64; 2]>)> {
         let items = iterations.as_array().into_iter().flatten();
         let values: Vec<_> = items
             .clone()
@@ -172,16 +187,35 @@ mod tests {
         assert_eq!([base[0].placement, base[1].placement], [None, Some([14.0, 15.0])]);
     }
 
+    fn saturation(headline: f64, p50: [f64; 2]) -> Value {
+        let level = |percent: f64, p50: f64| {
+            json!({"percent": percent, "latency": {"p50": p50, "p99": 9.0},
+                   "iterations": [{"messagesPerSec": 1.0, "latency": {"p50": p50}}]})
+        };
+        json!({"metrics": {
+            "messagesPerSec": headline, "capacity": 100.0, "latency": {"p50": 7.0}, "headlinePercent": headline,
+            "levels": [level(50.0, p50[0]), level(90.0, p50[1])],
+        }})
+    }
+
     #[test]
     fn a_saturation_run_has_one_capacity_and_the_latencies_of_its_headline_level() {
-        let level = |percent: f64, p50: f64| json!({"percent": percent, "iterations": [{"messagesPerSec": 1.0, "latency": {"p50": p50}}]});
-        let result = json!({"metrics": {
-            "messagesPerSec": 90.0, "capacity": 100.0, "latency": {"p50": 7.0}, "headlinePercent": 90.0,
-            "levels": [level(50.0, 1.0), level(90.0, 2.0)],
-        }});
         assert_eq!(
-            values(&[result]),
-            [("throughput", vec![(0, 90.0)]), ("capacity", vec![(0, 100.0)]), ("p50", vec![(0, 2.0)])]
+            values(&[saturation(90.0, [1.0, 2.0])]),
+            [("capacity", vec![(0, 100.0)]), ("p50", vec![(0, 2.0)]), ("p99", vec![(0, 9.0)])]
         );
+    }
+
+    #[test]
+    fn runs_that_were_fit_for_different_loads_are_compared_at_one_that_all_were_fit_for() {
+        let sides = [[saturation(50.0, [1.0, 2.0])], [saturation(90.0, [3.0, 4.0])]];
+        for [base, current] in [&sides, &[sides[1].clone(), sides[0].clone()]] {
+            assert_eq!(level(base, current), Some(50.0));
+            let found = super::sides(base, current);
+            let of = |name| found.iter().find(|(metric, ..)| metric.name == name);
+            assert!(of("throughput").is_none(), "what was offered");
+            let (_, base, current) = of("p50").unwrap();
+            assert_eq!(base[0].value + current[0].value, 1.0 + 3.0);
+        }
     }
 }

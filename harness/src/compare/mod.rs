@@ -26,7 +26,7 @@ mod simulated;
 mod strata;
 
 pub(crate) use interleave::run as interleave;
-pub(crate) use metric::{Metric, Unit};
+pub(crate) use metric::{Metric, Unit, level};
 
 use serde_json::{Value, json};
 

@@ -104,8 +104,10 @@ pub(super) fn thundering_herd(lines: &mut Vec<String>, metrics: &ThunderingHerd,
 }
 
 pub(super) fn soak(lines: &mut Vec<String>, ran: &Ran, metrics: &Soak, paint: Paint) {
+    let unsent =
+        metrics.unsent.map_or_else(String::new, |unsent| format!(" ({} unsent)", num::grouped(unsent)));
     lines.push(format!(
-        "{}/s offered, half of {}/s; {} threads; {} consumers, {} publishers and {} subscriptions came and went",
+        "{}/s offered{unsent}, half of {}/s; {} threads; {} consumers, {} publishers and {} subscriptions came and went",
         num::signed(metrics.offered_rate),
         num::signed(metrics.capacity),
         metrics.threads,

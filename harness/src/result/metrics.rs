@@ -308,6 +308,9 @@ pub(crate) struct Soak {
     /// The rate at which all that comes and goes just keeps up, in messages a second; measured before, or given.
     pub(crate) capacity: f64,
     pub(crate) offered_rate: f64,
+    /// Messages that were due when the time was up, and had not been sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unsent: Option<u64>,
     /// All that ran at the same time, on so many CPUs.
     pub(crate) threads: usize,
     /// What came and went: consumers, handles of publishers, subscriptions.

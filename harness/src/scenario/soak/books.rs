@@ -160,6 +160,8 @@ pub(crate) struct Told {
     pub(crate) consumers: u64,
     pub(crate) publishers: u64,
     pub(crate) subscriptions: u64,
+    /// Messages that were due when it was over, and had not been sent.
+    pub(crate) unsent: u64,
     /// What did not add up.
     pub(crate) faults: Vec<String>,
 }

@@ -15,7 +15,7 @@ use crate::driver::world::World;
 use crate::fault::Fault;
 use crate::interrupt;
 use crate::num;
-use crate::pacer::{Pacer, Schedule};
+use crate::pacer::{Due as _, Pacer, Schedule};
 use crate::publish::{self, FreeLane, PacedLane, Until};
 use crate::shared::{Gauge, Signal};
 
@@ -39,6 +39,35 @@ pub(super) struct Cast<'a> {
     pub(super) next: &'a [Gauge],
     /// How many subscriptions have visited.
     pub(super) visits: &'a Gauge,
+}
+
+/// Where a publisher stands on its schedule, generation after generation.
+#[derive(Debug, Default)]
+struct Timetable {
+    /// Is there every other generation, and nothing is due while it is away.
+    comes_and_goes: bool,
+    /// When the message is due that comes next: before now, if it could not be sent in the generation before.
+    due: Option<u64>,
+    /// Messages that were due and are not sent.
+    unsent: u64,
+}
+
+impl Timetable {
+    /// The next generation's pacer.
+    fn pacer(&self, now: u64, rate: f64) -> Pacer {
+        Pacer::new(Schedule::new(self.due.unwrap_or(now), rate), u64::MAX >> 1)
+    }
+
+    /// The generation is over.
+    fn note(&mut self, pacer: &Pacer, end: u64) {
+        let unsent = pacer.ready(end, u64::MAX);
+        if self.comes_and_goes {
+            self.unsent += unsent;
+        } else {
+            self.due = Some(pacer.schedule().due(pacer.next()));
+            self.unsent = unsent;
+        }
+    }
 }
 
 /// What a phase took.
@@ -151,6 +180,7 @@ impl Cast<'_> {
     fn publish(&self, publisher: usize, rate: Option<f64>, stop: &Signal) -> Result<(), Fault> {
         let comes_and_goes = publisher + 1 == self.next.len() && publisher > 0;
         let mut generation = 0_u64;
+        let mut timetable = Timetable { comes_and_goes, ..Timetable::default() };
         while stop.raised().is_none() {
             generation += 1;
             let start = self.clock.now();
@@ -166,9 +196,10 @@ impl Cast<'_> {
                     let share = rate / num::float(num::count(self.next.len()));
                     // Who is there half the time publishes twice as much.
                     let share = if comes_and_goes { 2.0 * share } else { share };
-                    let pacer = Pacer::new(Schedule::new(start, share.max(1.0)), u64::MAX >> 1);
+                    let pacer = timetable.pacer(start, share.max(1.0));
                     let mut lanes = [PacedLane { publisher, base, pacer }];
                     publish::paced(self.clock, &mut lanes, end, true, &mut sender)?;
+                    timetable.note(&lanes[0].pacer, end);
                     lanes[0].pacer.next()
                 }
                 None => {
@@ -184,6 +215,7 @@ impl Cast<'_> {
             told.fatal = told.fatal.and(sender.fatal);
             told.publishers += 1;
         }
+        self.books.open().unsent += timetable.unsent;
         Ok(())
     }
 
@@ -212,5 +244,41 @@ impl Cast<'_> {
             told.faults.extend(imbalance(&format!("visitor {number}"), &stats));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A generation in which so many of a million a second can be sent.
+    fn generation(timetable: &mut Timetable, now: u64, sent: u64) -> u64 {
+        let mut pacer = timetable.pacer(now, 1e6);
+        let first = pacer.schedule().due(0);
+        pacer.advance(sent);
+        timetable.note(&pacer, now + GENERATION);
+        first
+    }
+
+    #[test]
+    fn what_could_not_be_sent_in_one_generation_is_due_still_in_the_next() {
+        let mut timetable = Timetable::default();
+        let each = GENERATION / 1_000;
+        assert_eq!(generation(&mut timetable, 1_000, 10), 1_000);
+        assert_eq!(timetable.unsent, each + 1 - 10);
+        // A stall of a whole generation: its messages count from when they were due.
+        assert_eq!(generation(&mut timetable, 1_000 + GENERATION, 0), 11_000);
+        assert_eq!(timetable.unsent, 2 * each + 1 - 10);
+        assert_eq!(generation(&mut timetable, 1_000 + 2 * GENERATION, 3 * each - 9), 11_000);
+        assert_eq!(timetable.unsent, 0);
+    }
+
+    #[test]
+    fn nothing_is_due_to_one_who_is_away() {
+        let mut timetable = Timetable { comes_and_goes: true, ..Timetable::default() };
+        for (times, now) in [(1, 0), (2, 2 * GENERATION)] {
+            assert_eq!(generation(&mut timetable, now, 1), now);
+            assert_eq!(timetable.unsent, times * (GENERATION / 1_000));
+        }
     }
 }

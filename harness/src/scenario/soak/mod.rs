@@ -266,6 +266,7 @@ fn outcome(
         metrics: ScenarioMetrics::Soak(Box::new(metrics::Soak {
             capacity,
             offered_rate: capacity * SHARE,
+            unsent: Some(told.unsent).filter(|unsent| *unsent > 0),
             threads,
             consumers: told.consumers,
             publishers: told.publishers,
