@@ -109,7 +109,7 @@ pub(crate) struct Consumed {
 }
 
 /// Takes turns until everything sent has arrived. `dropped` tells how many messages the overflow policy of a
-/// subscription has taken.
+/// subscription has taken in this sample.
 pub(crate) fn consume(
     clock: &impl Clock,
     source: &mut impl Source,

@@ -235,3 +235,16 @@ fn assert_books(result: &Value, accounts: usize) {
         assert!(account["accepted"].as_u64() > Some(0), "{account}");
     }
 }
+
+#[test]
+fn what_a_sample_loses_by_policy_is_not_missing_from_the_next_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let lossy = "--overflow drop-oldest --mode leased --ring 256";
+    let output = harness(
+        &format!("--scenario throughput --quick --duration 200ms --iterations 8 {lossy}"),
+        directory.path(),
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let account = &only_result(directory.path())["ledger"][0];
+    assert!(account["balanced"] == true && account["droppedByPolicy"].as_u64() > Some(0), "{account}");
+}

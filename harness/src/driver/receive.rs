@@ -126,10 +126,12 @@ impl Source for Receiver {
             Way::InPlace(dispatcher) => count = dispatcher.poll(),
             Way::Leased(deliveries) => {
                 for (cursor, subscription) in self.subscriptions.iter().enumerate() {
-                    match subscription.pull_into(self.turn, deliveries) {
-                        // What a gap swallowed is in the engine's count of dropped messages.
-                        Ok(_) | Err(RecvError::Lagged(_)) => {}
-                        Err(error) => return Err(refused(&error)),
+                    // What a gap swallowed is in the engine's count of dropped messages; what is behind it is there now,
+                    // and a turn without it would look as if nothing were.
+                    while let Err(error) = subscription.pull_into(self.turn, deliveries) {
+                        if !matches!(error, RecvError::Lagged(_)) {
+                            return Err(refused(&error));
+                        }
                     }
                     count += deliveries.len();
                     deliveries.drain(..).try_for_each(|delivery| settle(cursor, delivery))?;

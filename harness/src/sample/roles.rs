@@ -162,6 +162,9 @@ pub(super) fn consumer(
         .meddled_with(stage.inject);
     let inbox = if stage.acks { inbox.noting_acks(stage.bases) } else { inbox };
     let mut receiver = Receiver::new(stage.session, &roles, inbox);
+    // Before anything of this sample is published: what earlier samples lost is not missing from this one.
+    let before: Vec<_> =
+        roles.iter().map(|role| (role.subscription, stage.session.dropped(role.subscription))).collect();
     let (pinned, start) = take_seat(stage, shared, cpu);
     let meter = ThreadMeter::read();
     let offered = match load {
@@ -169,7 +172,11 @@ pub(super) fn consumer(
         Load::Closed { .. } | Load::Count { .. } | Load::Herd(_) | Load::Recorded => None,
     };
     let duty = Duty { shared, cursors: &cursors, offered, waits: stage.waits, polite: stage.layout.polite };
-    let dropped = |subscription| stage.session.dropped(subscription);
+    let dropped = |subscription| {
+        let before =
+            before.iter().find(|(other, _)| *other == subscription).map_or(0, |(_, dropped)| *dropped);
+        stage.session.dropped(subscription) - before
+    };
     let consumed = consume::consume(stage.clock, &mut receiver, &duty, dropped)?;
     let used = meter.used_until(&ThreadMeter::read());
     threads::note(Role::Consumer, load.name(), cpu, used);
