@@ -80,7 +80,8 @@ pub(crate) fn search(system: &mut impl System) -> Result<Found, Fault> {
     let share = held.ok_or_else(|| {
         let lowest = num::signed(probes.last().map_or(0.0, |probed| probed.rate));
         Fault::new(format!(
-            "no rate held, not even {lowest}/s: the machine stalls more than the engine works"
+            "no rate held, not even {lowest}/s: the machine stalls more than the engine works; run it again on a quieter \
+             machine, or give a capacity by --capacity RATE"
         ))
     })?;
     Ok(Found { share, probes })

@@ -146,7 +146,7 @@ fn scale(value: &mut Value, speed: f64) {
 #[test]
 fn a_result_is_no_different_from_itself_and_a_slower_one_is_a_regression() {
     let directory = tempfile::tempdir().unwrap();
-    for scenario in ["throughput", "saturation"] {
+    for (scenario, headline) in [("throughput", "throughput"), ("saturation", "capacity")] {
         let result = fixture(scenario);
         let base = put(directory.path(), "base.json", &result);
         let slow = put(directory.path(), "slow.json", &at_speed(&result, 0.7));
@@ -156,7 +156,7 @@ fn a_result_is_no_different_from_itself_and_a_slower_one_is_a_regression() {
         let worse = asked(&["compare", &base, &slow, "--json"]);
         let object: Value = serde_json::from_slice(&worse.stdout).unwrap();
         assert_eq!((worse.status.code(), object["finding"].as_str()), (Some(1), Some("regression")));
-        assert_eq!(object["metrics"][0]["metric"], "throughput");
+        assert_eq!(object["metrics"][0]["metric"], headline);
         let change = object["metrics"][0]["changePercent"].as_f64().unwrap();
         assert!((change + 30.0).abs() < 0.01, "{object:#}");
         let better = asked(&["compare", &slow, &base, "--color", "always"]);

@@ -302,7 +302,11 @@ fn collect(
             Err(RecvTimeoutError::Timeout) => {
                 let elapsed = stage.clock.now() - begun;
                 if limit.is_some_and(|limit| elapsed > limit) {
-                    return Err(Fault::new(format!("a sample did not end within {}", num::seconds(elapsed))));
+                    return Err(Fault::new(format!(
+                        "a sample did not end within {}: the machine is too busy, or somebody waits who should not; run it \
+                         again on a quieter one",
+                        num::seconds(elapsed)
+                    )));
                 }
                 let latency = Some(shared.latency.get()).filter(|latency| *latency > 0);
                 watch(View { received: shared.received(0), elapsed, latency });

@@ -67,7 +67,11 @@ pub(super) fn shows_overestimate((level, _): &Measured) -> bool {
 /// Why the capacity was misjudged; empty when it was not.
 pub(super) fn judge(judged: &Judged, levels: &[Measured], capacity: Capacity) -> Vec<String> {
     let mut failures = Vec::new();
-    let remedy = if capacity == Capacity::Auto { "" } else { "; use --capacity auto" };
+    let remedy = if capacity == Capacity::Auto {
+        "; run it again on a quieter machine, or give a capacity by --capacity RATE"
+    } else {
+        "; use --capacity auto"
+    };
     if !judged.found.plausible() {
         failures.push(format!(
             "capacity {}/s is {} % of the closed-loop maximum {}/s; at least {} % was wanted{remedy}",
@@ -79,13 +83,16 @@ pub(super) fn judge(judged: &Judged, levels: &[Measured], capacity: Capacity) ->
     }
     let highest = levels.iter().map(|(level, _)| level).max_by(|a, b| a.percent.total_cmp(&b.percent));
     if let Some(level) = highest.filter(|level| level.percent > 100.0 && level.held) {
-        failures
-            .push(format!("capacity underestimated: level {} % held{remedy}", num::percent(level.percent)));
+        failures.push(format!(
+            "capacity underestimated: level {} % held, which is beyond it{remedy}",
+            num::percent(level.percent)
+        ));
     }
     for (level, _) in levels.iter().filter(|level| shows_overestimate(level)) {
         failures.push(format!(
-            "capacity overestimated, or the machine slowed down: level {} % did not hold{remedy}",
-            num::percent(level.percent)
+            "capacity overestimated, or the machine slowed down: level {} % did not hold, and up to {} % all must{remedy}",
+            num::percent(level.percent),
+            num::percent(MUST_HOLD)
         ));
     }
     failures
