@@ -14,6 +14,9 @@ pub(crate) const MAX_ORDERING_KEY: usize = 1024;
 ///
 /// The data stays where it is: the ring holds a reference to it.
 ///
+/// With the feature `serde` it is read and written as Cloud Pub/Sub's own JSON has it:
+/// `{"data": "cGFpZA==", "attributes": {"region": "eu"}, "orderingKey": "u42"}`, what it does not have left out.
+///
 /// # Limits
 /// Data or at least one attribute; 10 MiB of both together. At most 100 attributes; a key of 1 to 256 bytes that does not start
 /// with `goog`, a value of at most 1,024. An ordering key of 1 to 1,024 bytes. They are checked when the message is published,

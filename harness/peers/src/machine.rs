@@ -172,6 +172,7 @@ mod tests {
         assert!(after.everybody >= before.everybody + 7, "{before:?} {after:?}");
         let others = after.by_others_since(before);
         let all = (after.everybody - before.everybody) as f64 / 100.0;
-        assert!(others <= all - 0.09, "{before:?} {after:?}");
+        // (The two are not counted alike: a process to the nanosecond, all of them by ticks. So it may have used more than all.)
+        assert!(others <= (all - 0.09).max(0.0), "{before:?} {after:?}");
     }
 }
