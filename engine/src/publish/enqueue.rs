@@ -28,20 +28,44 @@ impl Publisher {
             return Err(PublishError::OrderingKeyPaused(message));
         };
         let size = message.size();
-        if size > self.ordinary {
-            return self.enqueue_heavy(shard, message, size).map_err(|error| self.failed(error));
+        let enqueued = if size > self.ordinary {
+            self.enqueue_heavy(shard, message, size)
+        } else {
+            self.enqueue_admitted(shard, message, Light)
+        };
+        enqueued.map_err(|error| self.failed(error))
+    }
+
+    #[cold]
+    fn enqueue_heavy(
+        &self,
+        shard: usize,
+        message: Message,
+        size: usize,
+    ) -> Result<Receipt, PublishError<Message>> {
+        let credit = |flow| self.credit(flow, Amount::new(1, size), Wait::Forever);
+        match self.flow.as_deref().map(credit).transpose() {
+            Ok(credit) => self.enqueue_admitted(shard, message, Heavy { size, credit }),
+            Err(refusal) => Err(refusal.of(message)),
         }
+    }
+
+    /// Enqueues a good message for which there is credit, in its weight.
+    #[inline]
+    fn enqueue_admitted<W: Weight>(
+        &self,
+        shard: usize,
+        message: Message,
+        weight: W,
+    ) -> Result<Receipt, PublishError<Message>> {
         match self.gathering(shard) {
             None => match self.publish_admitted(shard, message, Wait::Never) {
-                Ok(id) => Ok(Receipt::ready(id)),
-                Err(PublishError::Full(message)) => {
-                    self.enqueue_behind(shard, message, Light).map_err(|error| self.failed(error))
-                }
-                Err(error) => Err(self.failed(error)),
+                Err(PublishError::Full(message)) => self.enqueue_behind(shard, message, weight),
+                published => published.map(Receipt::ready),
             },
-            Some(lane) => lane
-                .enqueue(&self.topic, message, Light)
-                .map_err(|(refusal, message)| self.failed(refusal.of(message))),
+            Some(lane) => {
+                lane.enqueue(&self.topic, message, weight).map_err(|(refusal, message)| refusal.of(message))
+            }
         }
     }
 
@@ -59,31 +83,6 @@ impl Publisher {
             Some(lane) => {
                 lane.enqueue(&self.topic, message, weight).map_err(|(refusal, message)| refusal.of(message))
             }
-        }
-    }
-
-    #[cold]
-    fn enqueue_heavy(
-        &self,
-        shard: usize,
-        message: Message,
-        size: usize,
-    ) -> Result<Receipt, PublishError<Message>> {
-        let credit = |flow| self.credit(flow, Amount::new(1, size), Wait::Forever);
-        let credit = match self.flow.as_deref().map(credit).transpose() {
-            Ok(credit) => credit,
-            Err(refusal) => return Err(refusal.of(message)),
-        };
-        match self.gathering(shard) {
-            None => match self.publish_admitted(shard, message, Wait::Never) {
-                Err(PublishError::Full(message)) => {
-                    self.enqueue_behind(shard, message, Heavy { size, credit })
-                }
-                published => published.map(Receipt::ready),
-            },
-            Some(lane) => lane
-                .enqueue(&self.topic, message, Heavy { size, credit })
-                .map_err(|(refusal, message)| refusal.of(message)),
         }
     }
 
