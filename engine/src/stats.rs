@@ -71,7 +71,8 @@ pub struct SubscriptionStats {
     pub parked: u64,
     /// On the ring and not yet taken.
     pub unread: u64,
-    /// How long ago the oldest message was published that is outstanding, held or unread.
+    /// How long ago the oldest message was published that is outstanding, held or unread. Of what is unread, the next message
+    /// of each shard is looked at: the oldest, but on a topic of dead letters, which keep their time of publishing.
     pub oldest_unacked: Option<Duration>,
 }
 

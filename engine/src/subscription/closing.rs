@@ -64,15 +64,16 @@ impl SubscriptionInner {
     /// Waits until everything accepted is received and acked, or `deadline`.
     pub(crate) fn wait_until_settled(&self, deadline: Option<Instant>) {
         let late = || deadline.is_some_and(|deadline| now() >= deadline);
+        let over = || self.is_shut() || self.is_detached();
         while !late() {
-            if self.is_shut() {
+            if over() {
                 return;
             }
             // Before the look: what comes back after it is seen to have.
             let returned = self.held.returned();
             let settled = || !self.has_work(true) && self.is_at_rest();
             if !settled() {
-                self.pause(deadline, || self.is_shut() || settled());
+                self.pause(deadline, || over() || settled());
                 continue;
             }
             // What was taken in place, and is being handled just now, may come back yet.
@@ -81,9 +82,9 @@ impl SubscriptionInner {
                 .into_iter()
                 .filter_map(|turns| turns.under_way().map(|number| (turns, number)))
                 .collect();
-            let over = || turns.iter().all(|(turns, number)| turns.under_way() != Some(*number));
-            while !over() && !late() {
-                self.pause(deadline, over);
+            let handled = || turns.iter().all(|(turns, number)| turns.under_way() != Some(*number));
+            while !handled() && !late() {
+                self.pause(deadline, handled);
             }
             if self.held.returned() == returned {
                 return;
@@ -149,7 +150,7 @@ impl SubscriptionInner {
         }
     }
 
-    /// How long ago the oldest message was published that is outstanding, held or unread.
+    /// How long ago the oldest message was published that is outstanding, held or next on a ring.
     fn oldest_unacked(&self) -> Option<Duration> {
         let unread = self.receivers.iter().map(|receiver| receiver.peek(|_, record| record.published_at()));
         let known = [self.leases.least_mark(), self.held.oldest()];

@@ -54,9 +54,7 @@ impl ByteCredit {
         let acquire = ordering("credit.admit.acquire", Ordering::Acquire);
         let outstanding = begun.wrapping_sub(self.ended.load(acquire));
         if outstanding <= self.max || outstanding == size || self.allow_excess {
-            if self.wanted.load(Ordering::Relaxed) != 0 {
-                self.wanted.store(0, Ordering::Relaxed);
-            }
+            self.want_nothing();
             return true;
         }
         self.wanted.store(size, Ordering::Relaxed);
@@ -64,10 +62,30 @@ impl ByteCredit {
         false
     }
 
+    /// The message for which there was not enough is gone. Says whether there was one.
+    #[inline]
+    fn want_nothing(&self) -> bool {
+        let wanted = self.wanted.load(Ordering::Relaxed) != 0;
+        if wanted {
+            self.wanted.store(0, Ordering::Relaxed);
+        }
+        wanted
+    }
+
     #[inline]
     pub(super) fn give_back(&self, size: usize) {
         // Release: pairs with the acquire loads above, so that an end that is counted comes with its beginning.
         self.ended.fetch_add(size, ordering("credit.ended.release", Ordering::Release));
+    }
+}
+
+impl SubscriptionInner {
+    /// A message that was held is handled in place. If it is the one for which there was no credit, there may be some for
+    /// those that come after it.
+    pub(super) fn needs_no_credit(&self) {
+        if self.credit.want_nothing() {
+            self.changed.notify();
+        }
     }
 }
 

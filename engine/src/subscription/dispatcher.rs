@@ -15,7 +15,7 @@ use crate::external::caught;
 use crate::record::{Held, InPlace, Received, Record};
 use crate::stats::add;
 use crate::topic::TopicInner;
-use ringmain_fanout::{CursorSet, Event, Receiver, WaitStrategy};
+use ringmain_fanout::{CursorSet, Event, WaitStrategy};
 use ringmain_ring::sync::lock;
 use ringmain_ring::{Notify, spin_until, wait_any};
 use std::fmt;
@@ -305,6 +305,7 @@ impl Served {
         while count < most
             && let Some(held) = self.subscription.held.next_of_round()
         {
+            self.subscription.needs_no_credit();
             self.handler.again(&self.subscription, held);
             count += 1;
         }
@@ -360,7 +361,7 @@ impl SubscriptionInner {
 
     /// Ends the subscription if its overflow policy has, and there is no room to hold more, so that no turn would tell.
     fn notice_detached(&self) {
-        if self.holds_enough() && self.receivers.iter().any(Receiver::is_detached) {
+        if self.holds_enough() && self.is_detached() {
             self.shut();
         }
     }

@@ -220,7 +220,9 @@ impl SubscriptionInner {
     fn sleep_until_ready(&self, deadline: Option<Instant>) -> bool {
         let stuck = self.has_staged();
         let due = || self.topic.clock.now() >= self.due.load(Ordering::Relaxed);
-        let mut ready = || (self.has_credit() && self.has_work(stuck)) || due() || self.is_finished();
+        let mut ready = || {
+            (self.has_credit() && self.has_work(stuck)) || due() || self.is_finished() || self.is_detached()
+        };
         if spin_until(self.topic.config.wait, deadline, &mut ready) {
             return true;
         }
@@ -237,6 +239,11 @@ impl SubscriptionInner {
                 notifies.push(receiver.channel().room());
             }
         }
+    }
+
+    /// Whether the overflow policy has ended it. Whoever notices tells so, and shuts it; credit or none.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.config.overflow == Overflow::Detach && self.receivers.iter().any(Receiver::is_detached)
     }
 
     /// No lease ends before this.

@@ -23,6 +23,9 @@ impl SubscriptionInner {
         self.expire_due_at(|| time);
         let credit = Credit::reserve(self, max);
         let max = credit.granted;
+        if max == 0 && self.is_detached() {
+            return Err(self.receive_error(ReceiveError::Detached)); // which is to be told without credit, too
+        }
         let deadline =
             time + nanos(self.config.max_lease.unwrap_or(Duration::ZERO).max(self.config.ack_deadline));
         let (mut count, mut full) = self.redeliver(owner, max, deadline, &mut deliver);
@@ -104,8 +107,7 @@ impl SubscriptionInner {
         }
         if self.holds_enough() {
             // Not to be read; but to be told if that was too much for the overflow policy.
-            let detached = !already && self.receivers.iter().any(Receiver::is_detached);
-            return if detached { Err(self.receive_error(ReceiveError::Detached)) } else { Ok(0) };
+            return if !already && self.is_detached() { Err(self.receive_error(ReceiveError::Detached)) } else { Ok(0) };
         }
         if max == 0 {
             return Ok(0);

@@ -98,6 +98,15 @@ pub(crate) fn for_a_while(condition: impl Fn() -> bool) -> bool {
     condition()
 }
 
+/// Whether `condition` comes true within some seconds: for what never does when it fails.
+pub(crate) fn soon(condition: impl Fn() -> bool) -> bool {
+    let end = now() + Duration::from_secs(5);
+    while !condition() && now() < end {
+        thread::yield_now();
+    }
+    condition()
+}
+
 /// Xorshift: numbers that look random, the same every time.
 pub(crate) struct Random(pub(crate) u64);
 

@@ -2,7 +2,7 @@
 //! wait for credit sleep and wake: tests/credit_waits.rs.)
 #![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
 
-use crate::common::{Random, assert_balanced, message, single_with};
+use crate::common::{Random, assert_balanced, for_a_while, message, single_with, soon};
 use ringmain::{
     AckError, Delivery, Dispatcher, Engine, ManualClock, Message, Overflow, PublishError, Publisher,
     RecvError, Subscription, SubscriptionConfig, Verdict,
@@ -269,6 +269,25 @@ fn consumers_in_step_do_not_exceed_the_messages_together() {
     });
     assert_eq!(exceeded.load(Ordering::Relaxed), 0);
     assert_balanced(&subscription);
+}
+
+/// What there was no credit for was handled in place, which needs none: what comes next is not measured by it.
+#[test]
+fn what_was_too_large_and_went_another_way_keeps_nothing_back() {
+    let (_engine, _clock, publisher, subscription) = single_with(16, bytes(100));
+    publish(&publisher, &[60, 50]);
+    let out = subscription.recv().unwrap();
+    assert!(subscription.try_recv().unwrap().is_none(), "110 bytes are too many");
+    assert_eq!(Dispatcher::new().add(&subscription, |_| Verdict::Ack).poll(), 1);
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| subscription.recv().unwrap().data().len());
+        assert!(for_a_while(|| !waits.is_finished()), "there is nothing");
+        publish(&publisher, &[10]);
+        let came = soon(|| waits.is_finished());
+        out.ack().unwrap(); // which ends this in any case
+        assert!(came, "70 are not");
+        assert_eq!(waits.join().unwrap(), 10);
+    });
 }
 
 /// A subscription that holds as much as it may: nacked, and waiting for their turn or their backoff.

@@ -1,10 +1,15 @@
 //! Overflow policies of subscriptions: exact gaps, a detach that is told, and bounds on what is held.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
+
 use crate::common::{assert_balanced, manual, message, number, receive_all, single, single_with};
 use ringmain::{
-    Dispatcher, Message, Overflow, PublishError, RecvError, SubscriptionConfig, TopicConfig, Verdict,
+    AckError, Close, Delivery, Dispatcher, Engine, Message, Overflow, PublishError, RecvError, Subscription,
+    SubscriptionConfig, TopicConfig, Verdict,
 };
+use ringmain_ring::now;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 type Log<T> = Arc<Mutex<Vec<T>>>;
 
@@ -223,4 +228,46 @@ fn a_look_that_publishes_what_ends_the_subscription_accounts_for_it() {
     assert_eq!(detached.try_recv().unwrap_err(), RecvError::Detached);
     receipt.wait().unwrap();
     assert_balanced(&detached);
+}
+
+/// A subscription of one message at a time that has it out, and was detached by its policy since.
+fn detached_without_credit() -> (Engine, Subscription, Delivery) {
+    let detach = SubscriptionConfig::default().overflow(Overflow::Detach).max_outstanding_messages(1);
+    let (engine, _clock, publisher, subscription) = single_with(8, detach);
+    publisher.publish(message(0)).unwrap();
+    let delivery = subscription.recv().unwrap();
+    (0..20).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+    (engine, subscription, delivery)
+}
+
+#[test]
+fn a_detach_is_told_also_where_there_is_no_credit() {
+    type Receives = fn(&Subscription) -> Result<(), RecvError>;
+    let receives: [Receives; 4] = [
+        |subscription| subscription.try_recv().map(drop),
+        |subscription| subscription.pull(9).map(drop),
+        |subscription| subscription.recv_timeout(Duration::from_secs(5)).map(drop),
+        |subscription| {
+            assert!(subscription.wait(Duration::from_secs(5)), "there is something to be told");
+            subscription.try_recv().map(drop)
+        },
+    ];
+    for receive in receives {
+        let (_engine, subscription, delivery) = detached_without_credit();
+        assert_eq!(receive(&subscription), Err(RecvError::Detached));
+        assert_eq!(delivery.ack(), Err(AckError::Expired), "what it had is given up");
+        assert_balanced(&subscription);
+    }
+}
+
+#[test]
+fn a_subscription_that_its_policy_has_detached_is_not_listed_and_no_drain_waits_for_it() {
+    let (engine, subscription, _delivery) = detached_without_credit();
+    assert_eq!(subscription.topic().subscriptions(), [""; 0]);
+    let begin = now();
+    let report = engine.close(Close::Drain(Duration::from_secs(5)));
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    // One that was delivered; and of those that it could read, and of the one that was too much, none.
+    assert_eq!((report.unread, report.unacked), (20, 1));
+    assert_balanced(&subscription);
 }
