@@ -116,6 +116,8 @@ impl EngineInner {
             Close::Drain(_) if again && serving::any() => return CloseReport::default(),
             Close::Drain(timeout) => {
                 let deadline = now().checked_add(timeout);
+                // All at once, and not when their turn comes to be closed.
+                topics.iter().for_each(|topic| topic.inner().refuse());
                 self.close_as_flushed(topics, deadline);
                 deadline
             }
@@ -161,9 +163,10 @@ pub enum Close {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// Messages that were never delivered.
+    /// Messages that no subscription had taken from its topic yet.
     pub unread: u64,
-    /// Messages that were delivered, and neither acked nor dropped by policy.
+    /// Messages that were taken, and neither acked nor dropped by policy: delivered, or held since an earlier one of their
+    /// ordering key was out, or there was no credit for them.
     pub unacked: u64,
 }
 

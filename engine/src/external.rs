@@ -6,7 +6,15 @@
 
 use bytes::Bytes;
 use ringmain_ring::sync::broken;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+thread_local! {
+    /// Whether payloads that are let go of are put off, into the other one.
+    static LATER: Cell<bool> = const { Cell::new(false) };
+    static PUT_OFF: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Drops a payload that the caller owns. A call of its own: inlined into all that drops a record, it would keep that from
 /// being inlined on the way of messages that have no such payload.
@@ -19,7 +27,43 @@ pub(crate) fn let_go(bytes: Bytes) {
     if broken("payload.panics") {
         return drop(bytes);
     }
-    let _panicked = caught(|| drop(bytes));
+    let mut now = Some(bytes);
+    if LATER.with(Cell::get) {
+        // At the end of the thread it may be gone, and then there is no later.
+        let _gone = PUT_OFF.try_with(|put_off| put_off.borrow_mut().extend(now.take()));
+    }
+    let _panicked = caught(|| drop(now));
+}
+
+/// While this lives, payloads that the calling thread lets go of are kept: until the outermost of these is dropped, which is to
+/// be after the lock is given free for whose sake it was made. Their owners' `Drop` may come back to where that lock is.
+#[must_use = "dropping it lets go of them"]
+pub(crate) struct LetGoLater {
+    outermost: bool,
+    /// It belongs to its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+impl LetGoLater {
+    #[inline]
+    pub(crate) fn begin() -> Self {
+        let outermost = !LATER.with(|later| later.replace(true));
+        Self { outermost, not_send: PhantomData }
+    }
+}
+
+impl Drop for LetGoLater {
+    #[inline]
+    fn drop(&mut self) {
+        if self.outermost {
+            let put_off = || PUT_OFF.try_with(|put_off| put_off.borrow_mut().pop()).ok().flatten();
+            // What these let go of in their turn comes here as well, rather than one within the other.
+            while let Some(bytes) = put_off() {
+                let _panicked = caught(|| drop(bytes));
+            }
+            LATER.with(|later| later.set(false));
+        }
+    }
 }
 
 /// Runs code of the caller's: `None` if it panics. What it panics with goes quietly, too.

@@ -56,10 +56,9 @@ pub(crate) struct TopicInner {
     pub(crate) returned: Returned,
     /// Numbers given out before there was a ring; tagged in the top bit once there is one.
     before: AtomicU64,
-    /// How many subscriptions there are that are not detached.
+    /// How many subscriptions there are that are not detached; and [`REFUSES`].
     active: AtomicUsize,
     next_shard: AtomicUsize,
-    closed: AtomicBool,
     /// Whether a message was published with a payload of the caller's, or one that the ring counts.
     special: AtomicBool,
 }
@@ -68,6 +67,9 @@ pub(crate) struct TopicInner {
 const FETCH_AHEAD: usize = 128;
 
 const RINGS_EXIST: u64 = 1 << 63;
+
+/// Set in the count of subscriptions, so that a publish which looks whether there are any sees that it is refused.
+const REFUSES: usize = 1 << (usize::BITS - 1);
 
 impl TopicInner {
     fn new(name: &str, config: TopicConfig, engine: &Arc<EngineInner>) -> Self {
@@ -83,7 +85,6 @@ impl TopicInner {
             before: AtomicU64::new(0),
             active: AtomicUsize::new(0),
             next_shard: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
             special: AtomicBool::new(false),
         }
     }
@@ -92,7 +93,7 @@ impl TopicInner {
     #[inline]
     pub(crate) fn stored(&self) -> Option<&[Shard]> {
         // Relaxed: a publish that started after `create_subscription` returned has it in its past already.
-        if self.active.load(Ordering::Relaxed) == 0 { None } else { self.shards() }
+        if (1..REFUSES).contains(&self.active.load(Ordering::Relaxed)) { self.shards() } else { None }
     }
 
     /// The rings, if there are any.
@@ -211,15 +212,15 @@ impl TopicInner {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.active.load(Ordering::Relaxed) & REFUSES != 0
     }
 
-    /// Refuses new subscriptions, and publishing while there are none.
+    /// Refuses new subscriptions and new messages. What is staged goes on being published.
     pub(crate) fn refuse(&self) {
-        self.closed.store(true, Ordering::Relaxed);
+        self.active.fetch_or(REFUSES, Ordering::Relaxed);
     }
 
-    /// Refuses publishing from now on, having [refused](Self::refuse). Subscriptions drain what they hold.
+    /// Closes the rings, having [refused](Self::refuse). Subscriptions drain what they hold.
     pub(crate) fn close(&self) {
         for shard in self.shards().unwrap_or(&[]) {
             // What is staged was accepted: it goes first, as far as there is room.
@@ -344,7 +345,8 @@ impl Topic {
     #[must_use]
     pub fn subscriptions(&self) -> Vec<String> {
         let mine = |subscription: &SubscriptionInner| {
-            Arc::ptr_eq(&subscription.topic, &self.inner) && !subscription.is_shut()
+            let ended = subscription.is_shut() || subscription.is_detached();
+            Arc::ptr_eq(&subscription.topic, &self.inner) && !ended
         };
         self.inner.engine.upgrade().map_or_else(Vec::new, |engine| engine.subscription_names(mine))
     }
@@ -381,7 +383,7 @@ impl Topic {
         };
         TopicStats {
             published,
-            subscriptions: self.inner.active.load(Ordering::Relaxed),
+            subscriptions: self.inner.active.load(Ordering::Relaxed) & !REFUSES,
             slowest: shards
                 .iter()
                 .filter_map(|shard| shard.channel.slowest())

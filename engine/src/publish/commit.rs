@@ -178,6 +178,8 @@ impl Publisher {
     #[inline]
     pub(super) fn flush_lane(&self, shard: usize, wait: Wait, messages: u64) -> Result<(), Refusal> {
         match self.lane(shard) {
+            // What is to come behind it is refused at once; what is staged goes without it.
+            Some(lane) if lane.has_staged() && self.topic.is_closed() => Err(Refusal::Closed),
             Some(lane) if lane.has_staged() => match wait {
                 Wait::Never => lane.try_drain(&self.topic),
                 Wait::Until(deadline) => lane.drain_until(&self.topic, Some(deadline), messages),
@@ -196,7 +198,14 @@ impl Publisher {
         }
         let _stalled = self.flow.as_ref().map(|flow| flow.stall(count));
         let channel = &self.topic.shard(shard).channel;
-        if channel.wait_for_room(count, deadline) { Ok(()) } else { Err(Refusal::Full) }
+        let in_time = channel.wait_for_room(count, deadline);
+        if self.topic.is_closed() {
+            Err(Refusal::Closed)
+        } else if in_time {
+            Ok(())
+        } else {
+            Err(Refusal::Full)
+        }
     }
 
     /// Counts so many bytes, of the large ones among so many `messages` for which the caller has credit, once the ring may
@@ -216,12 +225,12 @@ impl Publisher {
             let deadline = wait.deadline(Refusal::Full)?;
             wait_on_room(&self.topic, shard, deadline, self.flow.as_deref(), messages, || {
                 counted = here.count(bytes, messages);
-                counted != Err(ClaimError::Full)
+                counted != Err(ClaimError::Full) || self.topic.is_closed()
             })?;
         }
         match counted {
             Ok(()) => Ok(Counted::new(here, bytes)),
-            Err(ClaimError::Closed) => Err(Refusal::Closed),
+            Err(_) if self.topic.is_closed() => Err(Refusal::Closed),
             Err(_) => Err(Refusal::Full),
         }
     }

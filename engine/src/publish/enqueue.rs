@@ -98,7 +98,7 @@ impl Publisher {
     /// Returns when everything enqueued on this publisher before is readable; at once when there is nothing.
     ///
     /// # Errors
-    /// [`PublishError::Closed`] when the topic was closed before; [`PublishError::WouldDeadlock`] inside a handler of the
+    /// [`PublishError::Closed`] when the topic was closed before all of it was; [`PublishError::WouldDeadlock`] inside a handler of the
     /// topic when there is no room.
     pub fn flush(&self) -> Result<(), PublishError<()>> {
         self.flush_lanes().map_err(|refusal| refusal.of(()))
@@ -108,7 +108,8 @@ impl Publisher {
     /// at first.
     fn flush_lanes(&self) -> Result<(), Refusal> {
         let mut waiting = Vec::new();
-        for (_, lane) in self.lanes().filter(|(_, lane)| lane.has_staged()) {
+        // (On a closed topic: what was staged and refused.)
+        for (_, lane) in self.lanes().filter(|(_, lane)| lane.has_staged() || self.topic.is_closed()) {
             if let Some(batch) = lane.begin_drain(&self.topic)? {
                 waiting.push((lane, batch));
             }

@@ -9,6 +9,7 @@ use super::ordering::PausedKeys;
 use super::receipt::{BatchState, CLOSED, Receipt};
 use super::refusal::Refusal;
 use super::spares::Spares;
+use crate::external::LetGoLater;
 use crate::message::Message;
 use crate::record::Record;
 use crate::topic::{Shard, TopicInner};
@@ -84,6 +85,8 @@ struct Staged {
     /// What is given back when they are published or refused.
     credit: Amount,
     batch: Arc<BatchState>,
+    /// Something that was staged was not published, since the channel was closed.
+    refused: bool,
     spares: Spares,
 }
 
@@ -109,6 +112,7 @@ impl Lane {
             counted: 0,
             credit: Amount::default(),
             batch: BatchState::new(),
+            refused: false,
             spares: Spares::default(),
         };
         Self {
@@ -165,8 +169,8 @@ impl Lane {
                 return Err((refusal, message));
             }
         };
-        // Under the lock: either this sees the close, or `give_up` comes after it and sees the message.
-        if shard.channel.is_closed() {
+        // Under the lock: either this sees the refusal, or whoever flushes or closes comes after it and sees the message.
+        if topic.is_closed() {
             return Err((Refusal::Closed, message));
         }
         let record = staged.spares.record(message, topic, topic.publish_time());
@@ -185,20 +189,31 @@ impl Lane {
         if full {
             // Closed meanwhile: the receipt says so. Inside a handler that would wait for itself: whoever reads next
             // fetches it.
-            let _ = self.drain_until(topic, None, 0);
+            if matches!(self.drain_until(topic, None, 0), Err(Refusal::WouldDeadlock)) {
+                self.stays(shard, count);
+            }
         } else {
             // Without room, whoever wants it fetches it when there is some; and so does who waits for credit.
             let wanted = shard.lanes.wants(shard) && !broken("enqueue.no_second_look");
             let waits = |flow: &&Arc<FlowControl>| flow.is_waited_for() && !broken("flow.staged_in_silence");
             let flow = self.flow.as_ref().filter(|flow| W::LIMITED && waits(flow));
-            if (wanted || flow.is_some())
-                && matches!(self.try_drain(topic), Err(Refusal::Full))
-                && let Some(flow) = flow
-            {
-                flow.nudge();
+            if (wanted || flow.is_some()) && matches!(self.try_drain(topic), Err(Refusal::Full)) {
+                self.stays(shard, count);
+                if let Some(flow) = flow {
+                    flow.nudge();
+                }
             }
         }
         Ok(receipt)
+    }
+
+    /// What was staged stays so, for want of room. If it is the first, those who sleep for data have not seen anything staged
+    /// here: they look again, and from then on sleep for room as well.
+    #[cold]
+    fn stays(&self, shard: &Shard, count: usize) {
+        if count == 1 && !broken("enqueue.stays_in_silence") {
+            shard.channel.data().notify();
+        }
     }
 
     /// Publishes everything staged if there is room now.
@@ -259,12 +274,14 @@ impl Lane {
 
     /// Publishes everything staged in one claim, if there is room for all of it.
     fn drain(&self, staged: TryLockGuard<'_, Staged>, shard: &Shard) -> Drained {
-        // Whoever is woken may enqueue here at once: so not before the lane is given free, which is first.
-        let _later = WakeLater::begin();
+        // Whoever is woken may enqueue here at once, and so may the owner of a payload that goes: so neither before the lane is
+        // given free, which is first.
+        let _payloads = LetGoLater::begin();
+        let _wakers = WakeLater::begin();
         let mut staged = staged;
         let Staged { records, large, counted, spares, .. } = &mut *staged;
         if records.is_empty() {
-            return Drained::Everything;
+            return if staged.refused { Drained::Closed } else { Drained::Everything };
         }
         let slots = records.len() as u64;
         let mut counted_all = Ok(());
@@ -287,7 +304,6 @@ impl Lane {
         let first = claim.start();
         claim.swap_all(records);
         claim.publish();
-        // What came back is looked at only now: to drop it may run code of its owner's.
         for old in records.drain(..) {
             shard.left(spares.put(old));
         }
@@ -316,6 +332,7 @@ impl Lane {
             }
         }
         self.emptied(staged, shard);
+        staged.refused = true;
         staged.batch.resolve(CLOSED);
         staged.batch = BatchState::new();
     }

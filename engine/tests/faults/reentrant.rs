@@ -284,3 +284,77 @@ fn publishing_while_a_gap_is_told_goes_on_to_where_it_would_wait_for_itself() {
     assert_balanced(&block);
     assert_balanced(&lossy);
 }
+
+/// Publishes when it is dropped.
+struct Publishes {
+    publisher: Arc<Publisher>,
+    outcome: mpsc::Sender<bool>,
+}
+
+impl AsRef<[u8]> for Publishes {
+    fn as_ref(&self) -> &[u8] {
+        &[0; 100]
+    }
+}
+
+impl Drop for Publishes {
+    fn drop(&mut self) {
+        let enqueued = self.publisher.enqueue(message(99));
+        let published = self.publisher.try_publish(message(99));
+        self.outcome.send(enqueued.is_ok() && published.is_ok()).expect("somebody listens");
+    }
+}
+
+/// A ring of four that is full, with a message of [`Publishes`] first, or staged behind it.
+fn with_an_owner_that_publishes(
+    first: bool,
+) -> (Engine, Arc<Publisher>, ringmain::Subscription, mpsc::Receiver<bool>) {
+    let (engine, _clock) = manual();
+    // Large are those above 40 bytes.
+    let config = TopicConfig::default().ring_slots(4).ring_bytes(320);
+    let topic = engine.create_topic("topic", config).expect("a new topic");
+    let (publisher, subscription) = (Arc::new(topic.publisher()), subscribe(&topic, "sub"));
+    let (outcome, outcomes) = mpsc::channel();
+    let owner = Publishes { publisher: Arc::clone(&publisher), outcome };
+    let theirs = ringmain::Message::new(bytes::Bytes::from_owner(owner));
+    if first {
+        publisher.publish(theirs).expect("room");
+        (0..3).for_each(|number| _ = publisher.publish(message(number)).expect("room"));
+        // All but one: its consumer is busy, and what is enqueued is staged.
+        (0..3).for_each(|_| subscription.recv().expect("not closed").ack().expect("in time"));
+    } else {
+        (0..4).for_each(|number| _ = publisher.publish(message(number)).expect("room"));
+        drop(publisher.enqueue(theirs).expect("staged"));
+    }
+    (engine, publisher, subscription, outcomes)
+}
+
+/// Has `call` drop the owner, on a thread of its own, since one that waits for itself never comes back.
+fn comes_back(first: bool, call: fn(&Engine, &Publisher)) -> bool {
+    let (engine, publisher, subscription, outcomes) = with_an_owner_that_publishes(first);
+    let (done, is_done) = mpsc::channel();
+    let calls = std::thread::spawn(move || {
+        call(&engine, &publisher);
+        done.send(engine).expect("somebody waits");
+    });
+    let _engine = is_done.recv_timeout(Duration::from_secs(5)).expect("it comes back");
+    calls.join().expect("nothing panics");
+    assert_balanced(&subscription);
+    outcomes.recv_timeout(Duration::from_secs(5)).expect("the owner was dropped")
+}
+
+/// The lane's lock is not held then, under whichever call, and what it publishes goes the usual way.
+#[test]
+fn an_owner_that_publishes_when_its_payload_is_dropped_waits_for_nobody() {
+    // A small one takes the slot; a large one has what the ring holds taken out first.
+    comes_back(true, |_, publisher| {
+        drop(publisher.enqueue(message(5)).expect("staged, or published"));
+        publisher.flush().expect("there is room");
+    });
+    comes_back(true, |_, publisher| {
+        drop(publisher.enqueue(ringmain::Message::new(vec![1; 150])).expect("staged, or published"));
+        publisher.flush().expect("there is room");
+    });
+    assert!(!comes_back(false, |engine, _| engine.delete_topic("topic").expect("there")), "it is closed");
+    assert!(!comes_back(false, |engine, _| _ = engine.close(Close::Now)), "it is closed");
+}

@@ -1,9 +1,11 @@
 //! The batcher, by its requirements B1 to B5 (docs/decisions/0008), and its receipts.
 
-use crate::common::{assert_balanced, manual, message, number, receive_all, single, subscribe, topic};
+use crate::common::{
+    assert_balanced, for_a_while, manual, message, number, receive_all, single, soon, subscribe, topic,
+};
 use ringmain::{
-    Close, LimitExceeded, Message, PublishError, Publisher, PublisherConfig, Receipt, Subscription,
-    TopicConfig, Verdict,
+    Close, Dispatcher, LimitExceeded, Message, PublishError, Publisher, PublisherConfig, Receipt,
+    Subscription, TopicConfig, Verdict, WaitStrategy,
 };
 use ringmain_ring::sync::{AtomicU64, AtomicUsize, Ordering};
 use std::future::Future;
@@ -79,7 +81,7 @@ fn b3_the_tail_reaches_consumers_that_poll_sleep_and_process() {
             }
         });
         let counted = Arc::clone(&handled);
-        let mut dispatcher = ringmain::Dispatcher::new();
+        let mut dispatcher = Dispatcher::new();
         let stop = dispatcher.stop_handle();
         dispatcher = dispatcher.add(&processes, move |_| {
             if counted.fetch_add(1, Ordering::Relaxed) + 1 == MESSAGES {
@@ -118,6 +120,42 @@ fn b3_also_when_there_was_no_room_and_another_subscription_makes_it() {
         slow.recv().unwrap().ack().unwrap(); // one message, and it does not run dry
         assert_eq!(waits.join().unwrap(), 1);
     });
+}
+
+/// They sleep for data. What is staged for want of room wakes them, and from then on they wait for room as well.
+#[test]
+fn b3_also_to_those_who_were_asleep_when_there_was_no_room() {
+    for in_place in [false, true] {
+        let (engine, _clock) = manual();
+        let config = TopicConfig::default().ring_slots(8).wait(WaitStrategy::Park);
+        let topic = engine.create_topic("topic", config).unwrap();
+        let [quick, slow] = ["quick", "slow"].map(|name| subscribe(&topic, name));
+        let publisher = topic.publisher();
+        (0..8).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+        assert_eq!(receive_all(&quick).len(), 8);
+        let mut dispatcher = Dispatcher::new();
+        let stop = dispatcher.stop_handle();
+        dispatcher = dispatcher.add(&quick, move |message| {
+            assert_eq!(number(message.data()), 8);
+            stop.stop();
+            Verdict::Ack
+        });
+        thread::scope(|scope| {
+            let sleeps = scope.spawn(|| {
+                if in_place {
+                    dispatcher.run();
+                } else {
+                    quick.recv().unwrap().ack().unwrap();
+                }
+            });
+            assert!(for_a_while(|| !sleeps.is_finished()));
+            drop(publisher.enqueue(message(8)).unwrap());
+            slow.recv().unwrap().ack().unwrap(); // one message, and it does not run dry
+            let woken = soon(|| sleeps.is_finished());
+            receive_all(&slow); // which does, and so ends this in any case
+            assert!(woken, "in place: {in_place}");
+        });
+    }
 }
 
 /// It waits in the lane then, with its credit, and whoever wants it fetches it when there is room.

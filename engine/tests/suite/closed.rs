@@ -247,4 +247,7 @@ fn what_is_staged_is_refused_by_the_close_itself() {
     engine.delete_topic(subscription.topic().name()).unwrap();
     assert!(receipt.is_ready(), "before anybody waits for it, publishes or receives");
     assert!(matches!(receipt.wait(), Err(PublishError::Closed(()))));
+    assert!(matches!(publisher.flush(), Err(PublishError::Closed(()))), "it was not published");
+    assert!(matches!(publisher.flush(), Err(PublishError::Closed(()))), "and will not be");
+    publisher.clone().flush().expect("nothing was enqueued there");
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
 
 use crate::common::{
-    assert_balanced, for_a_while, manual, message, number, receive_all, subscribe, topic, until,
+    assert_balanced, for_a_while, manual, message, number, receive_all, soon, subscribe, topic, until,
 };
 use ringmain::{
     Close, CloseReport, Delivery, Dispatcher, Engine, Overflow, PublishError, Publisher, Subscription,
@@ -224,6 +224,42 @@ fn a_drain_closes_every_topic_that_has_nothing_staged_at_once() {
         });
         staged.wait().unwrap();
         assert_eq!(stuck_sub.stats().acked, 17);
+    }
+}
+
+/// Else publishers that never rest would keep it from its end, and what they publish meanwhile from being delivered.
+#[test]
+fn a_drain_that_waits_for_what_is_staged_takes_nothing_more() {
+    for shards in [1, 2] {
+        let (engine, _clock) = manual();
+        let config = TopicConfig::default().ring_slots(8).shards(shards);
+        let topic = engine.create_topic("topic", config).unwrap();
+        let subscription = subscribe(&topic, "sub");
+        let publishers: Vec<_> = (0..shards).map(|_| topic.publisher()).collect();
+        (0..8).for_each(|number| _ = publishers[0].publish(message(number)).unwrap());
+        let staged = publishers[0].enqueue(message(8)).unwrap();
+        thread::scope(|scope| {
+            let closing = scope.spawn(|| engine.close(Close::Drain(Duration::from_secs(10))));
+            let refuses = soon(|| subscription.is_topic_closed());
+            for publisher in &publishers {
+                let refused = |result: Result<(), PublishError<_>>| {
+                    assert!(matches!(result, Err(PublishError::Closed(back)) if back == message(9)));
+                };
+                refused(publisher.enqueue(message(9)).map(drop));
+                refused(publisher.try_publish(message(9)).map(drop));
+                refused(publisher.publish_batch([message(9)]).map(drop).map_err(|batch| batch.error));
+                let filled = publisher.publish_batch_with(1, 8, |_, _| ());
+                assert!(matches!(filled, Err(PublishError::Closed(()))));
+            }
+            assert!(refuses && !closing.is_finished() && !staged.is_ready(), "it waits for room");
+            assert!(soon(|| {
+                receive_all(&subscription);
+                closing.is_finished()
+            }));
+            assert_eq!(closing.join().unwrap(), CloseReport::default());
+        });
+        staged.wait().unwrap();
+        assert_eq!(subscription.stats().acked, 9);
     }
 }
 
