@@ -2,7 +2,7 @@
 
 use ringmain::WaitStrategy;
 
-use super::contender::{Knobs, Readers};
+use super::contender::{Knobs, Readers, Shares};
 use crate::case::{Case, Shape, Unit};
 use crate::payload::Read;
 
@@ -126,25 +126,28 @@ fn threads() -> Axis {
         .curve("a thread each", &places, read_by(Readers::Threads))
 }
 
-/// Eight publishers and fifty subscriptions, by wait strategy: on one dispatcher, and as threads.
+/// Eight publishers and fifty subscriptions, by wait strategy: on one dispatcher, and as threads; each publisher with an equal
+/// share, and with what it comes to.
 fn wait() -> Axis {
     const STRATEGIES: [(&str, WaitStrategy); 3] = [
         ("Spin", WaitStrategy::Spin),
         ("SpinThenPark", WaitStrategy::SpinThenPark),
         ("Park", WaitStrategy::Park),
     ];
-    let read_by = |readers| {
+    let by = |shares, readers| {
         move |x| {
             let shape = Shape { producers: 8, receivers: 50, ..one() };
-            (shape, Knobs { wait: STRATEGIES[index(x)].1, readers, ..Knobs::default() })
+            (shape, Knobs { wait: STRATEGIES[index(x)].1, readers, shares, ..Knobs::default() })
         }
     };
     let places: Vec<_> = (0..STRATEGIES.len() as u64).collect();
     let default = STRATEGIES.iter().position(|(_, wait)| *wait == WaitStrategy::default());
     let title = "Wait strategies: 8 publishers, 50 subscriptions";
     Axis { default: default.map(|at| at as u64), ..Axis::new(WAIT, title, "strategy", DELIVERIES) }
-        .curve("multiplexed", &places, read_by(Readers::Multiplexed))
-        .curve("threads", &places, read_by(Readers::Threads))
+        .curve("multiplexed, equal shares", &places, by(Shares::Equal, Readers::Multiplexed))
+        .curve("threads, equal shares", &places, by(Shares::Equal, Readers::Threads))
+        .curve("multiplexed, as each comes to it", &places, by(Shares::Drawn, Readers::Multiplexed))
+        .curve("threads, as each comes to it", &places, by(Shares::Drawn, Readers::Threads))
         .labelled(|x| STRATEGIES[index(x)].0.to_owned())
 }
 

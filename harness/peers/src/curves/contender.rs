@@ -5,6 +5,7 @@
 //! thread that will publish on it, since the engine serves a ring's only publisher better than one of several. Whoever
 //! has published last closes the engine, which lets the readers go once they have read to the end.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use crate::roles::{Done, Load, Place, Roles, Sink};
 const POOL: usize = 16;
 /// Slots that are warmed at once.
 const CHUNK: usize = 64;
+/// Messages that a publisher draws at once: so few that the drawing costs nothing.
+const DRAWN: u64 = 64;
 /// With more receivers than this, the first lap is nothing beside the reading, and its warming would take long.
 const WARMED: usize = 100;
 
@@ -31,6 +34,15 @@ pub(super) enum Readers {
     Multiplexed,
     /// A thread each, in `Subscription::process`.
     Threads,
+}
+
+/// How many of the messages each publisher publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shares {
+    /// All the same: the sample lasts until the slowest is through.
+    Equal,
+    /// As many as it comes to, until all are published: one that gets no CPU publishes none.
+    Drawn,
 }
 
 /// How an engine is set up, but for how many publish and subscribe.
@@ -44,13 +56,14 @@ pub(super) struct Knobs {
     pub(super) shards: usize,
     pub(super) wait: WaitStrategy,
     pub(super) readers: Readers,
+    pub(super) shares: Shares,
 }
 
 impl Default for Knobs {
     fn default() -> Self {
         let TopicConfig { ring_slots: slots, shards, wait, .. } = TopicConfig::default();
-        let readers = Readers::Multiplexed;
-        Self { payload: KILOBYTE, by_reference: false, slots, shards, wait, readers }
+        let (readers, shares) = (Readers::Multiplexed, Shares::Equal);
+        Self { payload: KILOBYTE, by_reference: false, slots, shards, wait, readers, shares }
     }
 }
 
@@ -75,11 +88,18 @@ impl Knobs {
         let payload = Payload::new(self);
         let ending = Arc::new(Ending(engine));
         let mut roles = Roles { threads: Vec::new(), expected: payload.expected(load.messages) };
+        let pool = Arc::new(AtomicU64::new(0));
         for index in 0..load.producers {
             // Dealt out to the shards in turn.
             let publisher = Arc::new(topic.publisher());
             let out = Out { publisher: publisher.clone(), payload: payload.clone(), _ending: ending.clone() };
-            roles = roles.producer(load, out);
+            roles = match self.shares {
+                Shares::Equal => roles.producer(load, out),
+                Shares::Drawn => {
+                    let (pool, messages) = (pool.clone(), load.messages);
+                    roles.publisher(move || draw(out, &pool, messages))
+                }
+            };
             if index < self.shards as u64 && load.receivers <= WARMED {
                 let (subscriptions, payload) = (subscriptions.clone(), payload.clone());
                 roles = roles.after(move || self.warm_up(&publisher, &subscriptions, &payload));
@@ -137,6 +157,18 @@ impl Knobs {
             (0..chunk as u64).for_each(|seq| payload.publish(publisher, seq));
             dispatcher.run_until_idle();
         }
+    }
+}
+
+/// Publishes, one by one, what others have not drawn from the pool, until that is empty.
+fn draw(mut out: Out, pool: &AtomicU64, messages: u64) {
+    loop {
+        // The count is all that it says: what is read by it was there before the threads were.
+        let first = pool.fetch_add(DRAWN, Relaxed);
+        if first >= messages {
+            return;
+        }
+        (first..messages.min(first + DRAWN)).for_each(|seq| out.send(seq));
     }
 }
 

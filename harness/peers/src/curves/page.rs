@@ -1,7 +1,7 @@
 //! The figures in words: a line below each picture, the table of wait strategies, and where they go in the page.
 
 use super::axis::{Axis, WAIT};
-use super::reading::{Found, Line};
+use super::reading::{Found, Line, Reading};
 use crate::report::figure;
 
 /// What threads must keep of the multiplexed form's rate, in every strategy but the pure spin.
@@ -60,40 +60,47 @@ pub(super) fn caption(axis: &Axis, found: &Found) -> String {
     format!("*{}: {}. ({})*\n", axis.unit, lines.join(". "), origin(found))
 }
 
-/// A row for each strategy: multiplexed, as threads, and the ratio.
+/// A row for each strategy and way to share out the messages: multiplexed, as threads, and the ratio.
 pub(super) fn table(axis: &Axis, found: &Found) -> String {
-    let [multiplexed, threads] = &found.lines[..] else { return String::new() };
-    let cell = |line: &Line, x: u64| {
-        let reading = line.readings.iter().find(|reading| reading.x == x)?;
-        let [median, min, max] = [reading.median, reading.min, reading.max].map(figure);
-        Some((reading.median, format!("{median} ({min} .. {max}), n={}", reading.samples)))
-    };
     let mut text = format!(
-        "| strategy | multiplexed, {0} | 58 threads, {0} | ratio | at least {KEPT} |\n|---|---|---|---|---|\n",
+        "| strategy | published | multiplexed, {0} | 58 threads, {0} | ratio | at least {KEPT} |\n|---|---|---|---|---|---|\n",
         axis.unit
     );
-    for reading in &multiplexed.readings {
-        let (Some(one), Some(many)) = (cell(multiplexed, reading.x), cell(threads, reading.x)) else {
-            continue;
-        };
-        let ratio = many.0 / one.0;
-        let verdict = match (reading.label.as_str(), ratio >= KEPT) {
+    for forms in found.lines.chunks_exact(2) {
+        text += &rows(axis, &forms[0], &forms[1]);
+    }
+    text + &format!("\n*({})*\n", origin(found))
+}
+
+/// The rows of the lines of one way to share out.
+fn rows(axis: &Axis, multiplexed: &Line, threads: &Line) -> String {
+    let shares = threads.name.split_once(", ").map_or("", |(_, shares)| shares);
+    let cell = |reading: &Reading| {
+        let [median, min, max] = [reading.median, reading.min, reading.max].map(figure);
+        format!("{median} ({min} .. {max}), n={}", reading.samples)
+    };
+    let mut text = String::new();
+    for one in &multiplexed.readings {
+        let Some(many) = threads.readings.iter().find(|many| many.x == one.x) else { continue };
+        let ratio = many.median / one.median;
+        let verdict = match (one.label.as_str(), ratio >= KEPT) {
             ("Spin", _) => "need not",
             (_, true) => "holds",
             (_, false) => "**fails**",
         };
         let tie = verdict != "need not" && ratio < KEPT * TIE && ratio > KEPT / TIE;
         let tie = if tie { ", within the noise" } else { "" };
-        let default = if Some(reading.x) == axis.default { " (default)" } else { "" };
+        let default = if Some(one.x) == axis.default { " (default)" } else { "" };
+        let (ratio, apart) =
+            (figure(ratio), if one.placement == many.placement { "" } else { ", CPUs moved" });
         text += &format!(
-            "| `{}`{default} | {} | {} | {} | {verdict}{tie} |\n",
-            reading.label,
-            one.1,
-            many.1,
-            figure(ratio)
+            "| `{}`{default} | {shares} | {} | {} | {ratio} | {verdict}{tie}{apart} |\n",
+            one.label,
+            cell(one),
+            cell(many),
         );
     }
-    text + &format!("\n*({})*\n", origin(found))
+    text
 }
 
 #[cfg(test)]
@@ -147,12 +154,14 @@ mod tests {
         let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
         assert!(rows[0].contains("`Spin`") && rows[0].ends_with("| 0.1000 | need not |"), "{table}");
         assert!(
-            rows[1].contains("`SpinThenPark` (default)") && rows[1].ends_with("| 0.6600 | holds |"),
+            rows[1].contains("`SpinThenPark` (default) | equal shares |")
+                && rows[1].ends_with("| 0.6600 | holds |"),
             "{table}"
         );
         assert!(
             rows[2].contains("`Park`") && rows[2].ends_with("| 0.4900 | **fails**, within the noise |"),
             "{table}"
         );
+        assert!(rows.len() == 6 && rows[5].contains("`Park` | as each comes to it |"), "{table}");
     }
 }
