@@ -11,6 +11,9 @@ use crate::receiver::Receiver;
 use ringmain_ring::{Cover, Multi, Sequence};
 use std::fmt;
 
+/// In how many turns at the latest a member is told that it was detached, though others have something to read in each.
+const LOOKED_AFTER: u32 = 64;
+
 /// Receivers of one [`Channel`], read in turn by one thread. What [`Dispatcher`](crate::Dispatcher) is made of; use it
 /// when events go to one place rather than to a handler each.
 pub struct CursorSet<T: Send + Sync + 'static> {
@@ -21,6 +24,8 @@ pub struct CursorSet<T: Send + Sync + 'static> {
     /// Members that are not under the cover.
     others: Vec<usize>,
     members: Vec<Member<T>>,
+    /// How many turns there were.
+    turns: u32,
     scratch: Vec<(Sequence, T)>,
 }
 
@@ -39,6 +44,7 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
             covered: Vec::new(),
             others: Vec::new(),
             members: Vec::new(),
+            turns: 0,
             scratch: Vec::new(),
         }
     }
@@ -112,7 +118,8 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
                 }
             }
         }
-        if count == 0 {
+        self.turns = self.turns.wrapping_add(1);
+        if count == 0 || self.turns.is_multiple_of(LOOKED_AFTER) {
             self.tell_detached(&mut handle);
         }
         for &member in &self.others {
@@ -137,8 +144,8 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
         count
     }
 
-    /// Lossless members can be detached too, by a clone of theirs: looked for when there is nothing else to do. They
-    /// leave the cover, which holds publishers up for whom it covers only.
+    /// Lossless members can be detached too, by a clone of theirs: looked for when there is nothing else to do, and now and
+    /// then. They leave the cover, which holds publishers up for whom it covers only.
     fn tell_detached(&mut self, handle: &mut impl FnMut(usize, Event<'_, T>)) {
         for index in (0..self.covered.len()).rev() {
             let number = self.covered[index];

@@ -202,10 +202,17 @@ impl<T: Send + Sync + 'static> Position<T> {
     /// `deadline` (`false`).
     pub(crate) fn wait(&self, channel: &Channel<T>, deadline: Option<Instant>) -> bool {
         let ready = || self.has_work() || self.is_at_end(channel);
-        if !ringmain_ring::spin_until(channel.wait_strategy(), deadline, ready) {
-            channel.data().wait_until(deadline, ready);
+        loop {
+            let in_time = ringmain_ring::spin_until(channel.wait_strategy(), deadline, ready)
+                || channel.data().wait_until(deadline, ready);
+            if self.has_work() {
+                return true;
+            }
+            // Else a clone was faster.
+            if !in_time || self.is_at_end(channel) {
+                return false;
+            }
         }
-        self.has_work()
     }
 
     /// Whether the channel is closed and everything that was claimed on it has been taken. (What is claimed and not yet

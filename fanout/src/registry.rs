@@ -35,10 +35,8 @@ impl<T: Send + Sync + 'static> Registry<T> {
 
     /// The lossless reader furthest behind `tail`. Lossy ones hold nobody up.
     pub(crate) fn slowest(&self, tail: Sequence) -> Option<Slowest> {
-        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        readers
-            .iter()
-            .filter_map(|(name, position)| Some((name, position.upgrade()?)))
+        let live = self.live(|name| name.to_owned());
+        live.iter()
             .filter(|(_, position)| position.is_lossless() && !position.is_detached())
             .map(|(name, position)| (name, position.sequence().until(tail)))
             .max_by_key(|(_, behind)| *behind)
@@ -62,9 +60,13 @@ impl<T: Send + Sync + 'static> Registry<T> {
     }
 
     fn each(&self, mut visit: impl FnMut(&Position<T>)) {
+        self.live(|_| ()).iter().for_each(|(_, position)| visit(position));
+    }
+
+    /// Those that are there, to be looked at without the lock: the last handle of a position may go with ours, which
+    /// detaches it and wakes whoever waited for it, and they may come for the lock.
+    fn live<N>(&self, name_of: impl Fn(&str) -> N) -> Vec<(N, Arc<Position<T>>)> {
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let live: Vec<_> = readers.iter().filter_map(|(_, position)| position.upgrade()).collect();
-        drop(readers); // before the last handle of a position goes with ours, and detaches it
-        live.iter().for_each(|position| visit(position));
+        readers.iter().filter_map(|(name, position)| Some((name_of(name), position.upgrade()?))).collect()
     }
 }

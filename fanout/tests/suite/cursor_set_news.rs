@@ -28,3 +28,24 @@ fn of_members_that_may_lose_messages_it_tells_nothing() {
     set.add(channel.receiver_with("lossy", Overflow::DropOldest)).unwrap();
     assert!(set.has_news());
 }
+
+#[test]
+fn a_member_that_was_detached_is_told_though_another_is_always_busy() {
+    let channel = Channel::new(8, || 0u32).unwrap();
+    let mut set = CursorSet::new(&channel);
+    let [busy, detached] = [(); 2].map(|()| channel.receiver());
+    set.add(busy).unwrap();
+    set.add(detached.clone()).unwrap();
+    detached.detach();
+    let (mut read, mut told) = (0, Vec::new());
+    for value in 0..1_000 {
+        channel.publish(value).unwrap();
+        set.turn(8, |member, event| match event {
+            Event::Batch(batch) => {
+                batch.for_each(|_, _| read += 1);
+            }
+            _ => told.push(member),
+        });
+    }
+    assert_eq!((read, told), (1_000, vec![1]));
+}

@@ -2,9 +2,12 @@
 
 use ringmain_fanout::{Channel, ChannelBuilder, Overflow, ReceiveError, Receiver, Sequence};
 use ringmain_ring::sync::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 const MESSAGES: u64 = if cfg!(miri) { 100 } else { 20_000 };
+const ROUNDS: u64 = if cfg!(miri) { 20 } else { 100_000 };
 
 fn channel(capacity: usize) -> Channel<u64> {
     Channel::new(capacity, || 0).expect("a power of two")
@@ -139,19 +142,24 @@ fn clones_compete_for_each_message() {
                 scope.spawn(move || {
                     let (mut sum, mut last) = (0, None);
                     while receiver.wait(None) {
-                        let read = receiver.poll(4, |_, value| {
+                        let read = receiver.poll(1, |_, value| {
                             assert!(last < Some(*value), "each consumer reads in order");
                             last = Some(*value);
                             sum += value;
                         });
                         read.unwrap();
                     }
+                    assert!(receiver.channel().is_closed(), "it waits on when another one is faster");
                     sum
                 })
             })
             .collect();
         for value in 1..=MESSAGES {
             channel.publish(value).unwrap();
+            // Now and then all of them wait for the same message.
+            while value % 4 == 0 && receiver.has_work() {
+                thread::yield_now();
+            }
         }
         channel.close();
         consumers.into_iter().map(|consumer| consumer.join().unwrap()).sum()
@@ -234,4 +242,35 @@ fn a_panic_while_reading_counts_the_batch_as_read() {
         channel.try_publish(value).unwrap();
     }
     assert_eq!(drain(&mut receiver), (3..11).collect::<Vec<_>>());
+}
+
+/// Whoever asks which receiver is slowest may be the last to hold one, whose predicate goes then. It may ask in its turn.
+#[test]
+fn what_goes_with_a_receiver_may_ask_for_the_slowest() {
+    struct Asks(Channel<u64>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            drop(self.0.slowest());
+        }
+    }
+    let channel = channel(4);
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let ends = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ends.load(Ordering::Relaxed) {
+                    drop(channel.slowest());
+                }
+            });
+            for _ in 0..ROUNDS {
+                let asks = Asks(channel.clone());
+                let matches = move |value: &u64| *value > 0 || asks.0.is_closed();
+                drop(channel.receiver_where("asks", Overflow::DropOldest, matches));
+            }
+            ends.store(true, Ordering::Relaxed);
+        });
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(Duration::from_secs(20)).expect("nobody waits for its own thread");
 }
