@@ -185,7 +185,7 @@ impl<T: Send> Slab<T> {
         let len = self.len.load(ordering("slab.len.acquire", Ordering::Acquire));
         let live = self.live_at_most(len / 2);
         if live * 2 > len {
-            self.grow(live * 2);
+            self.grow_for_live(len);
         }
         loop {
             let len = self.len.load(ordering("slab.len.again.acquire", Ordering::Acquire));
@@ -217,6 +217,24 @@ impl<T: Send> Slab<T> {
                 return LeaseId { index: index as u32, generation: generation as u32 };
             }
             self.grow(len * 2);
+        }
+    }
+
+    /// More than half of the `len` entries seem to be in use. Whoever is held up between two looks takes for live what others
+    /// have begun and ended meanwhile, and a table never shrinks: so only what does not move is believed.
+    #[cold]
+    fn grow_for_live(&self, len: usize) {
+        let ended = || self.ended.load(Ordering::Relaxed);
+        loop {
+            let before = ended();
+            let live = self.begun.count.load(Ordering::Relaxed).wrapping_sub(before);
+            let moved = ended().wrapping_sub(before);
+            if live * 2 <= len {
+                return;
+            }
+            if moved <= live / 4 || broken("slab.grows_by_the_past") {
+                return self.grow(live * 2);
+            }
         }
     }
 

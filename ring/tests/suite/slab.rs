@@ -281,3 +281,40 @@ fn leases_that_begin_at_the_same_time_lose_no_value() {
     values.sort_unstable();
     assert_eq!((values, slab.live()), ((0..4 * n).collect(), 0));
 }
+
+/// A table that has grown never shrinks, and every look at all leases has that much more to look at.
+#[test]
+fn it_grows_by_what_is_live_and_not_by_what_ended_while_somebody_was_held_up() {
+    const EACH: usize = if cfg!(miri) { 100 } else { 500_000 };
+    let slab = Slab::new();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..EACH {
+                    let id = slab.insert((), SECOND);
+                    assert!(id.to_bits() & 0xffff_ffff < 32, "at most eight are live: {id:?}");
+                    slab.take(id, None).unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// Of the values that are left, and of the table's segments.
+#[test]
+fn a_value_that_panics_when_it_is_dropped_with_the_table_leaves_none_behind() {
+    struct Bomb(Option<Arc<()>>);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if self.0.is_none() {
+                std::panic::resume_unwind(Box::new("a value"));
+            }
+        }
+    }
+    let witness = Arc::new(());
+    let slab = Slab::new();
+    slab.insert(Bomb(None), SECOND);
+    (0..9).for_each(|_| _ = slab.insert(Bomb(Some(Arc::clone(&witness))), SECOND));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(slab))).expect_err("it panics");
+    assert_eq!(Arc::strong_count(&witness), 1);
+}
