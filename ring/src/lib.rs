@@ -19,7 +19,8 @@
 //!   for leases; [`TryLock`], state that one thread uses nearly always.
 //!
 //! "Lock-free" is said here of single operations: a `try_publish` or a `poll` never waits for another thread. (But once
-//! a ring: its second producer waits until the first, which was alone until then, has noticed.) It is not said of
+//! a ring its second producer waits until the first, which was alone until then, has noticed; and on a ring that is full, whose
+//! readers are under a [`Cover`], for whoever is attaching one, or looking after them in its stead.) It is not said of
 //! visibility: readers go in order, so a value published behind a claim whose owner was preempted is seen when that owner
 //! goes on.
 //!

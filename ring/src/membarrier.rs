@@ -45,12 +45,16 @@ pub(crate) fn heavy() {
     // Besides the system call: that orders the others, the fence orders us.
     fence("membarrier.heavy.no_fence", Ordering::SeqCst);
     // Acquire: as in `is_light`.
-    if MODE.load(ordering("membarrier.heavy.acquire", Ordering::Acquire)) == KERNEL
-        && !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
-    {
-        // Registered and then refused, which only a seccomp filter installed in between can do. Nothing else can make
-        // up for the light side's missing fence.
-        std::process::abort();
+    if MODE.load(ordering("membarrier.heavy.acquire", Ordering::Acquire)) == KERNEL {
+        while !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
+            // Short of memory, a kernel for many CPUs cannot list those that it is to reach; for a moment. Else it was
+            // registered and then refused, as a seccomp filter installed in between does. Nothing but the call can make up for
+            // the light side's missing fence.
+            if std::io::Error::last_os_error().raw_os_error() != Some(libc::ENOMEM) {
+                std::process::abort();
+            }
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -123,11 +123,30 @@ impl<H, G> Block<H, G> {
     /// Nobody may hold the block any more.
     pub(super) unsafe fn free(self) {
         let layout = Self::layout(self.head().capacity as usize).expect("it was allocated with this layout");
+        // In this order: guest, header, memory; each of them also if the one before panics.
+        let _memory = Memory(self.0.cast(), layout);
+        let _head = InPlace(self.0);
         // SAFETY: the caller is the last to know the block.
         drop(unsafe { self.take_guest() });
-        // SAFETY: as above.
+    }
+}
+
+/// What is to be dropped where it stands.
+struct InPlace<T>(NonNull<T>);
+
+impl<T> Drop for InPlace<T> {
+    fn drop(&mut self) {
+        // SAFETY: made by `free`, which alone knows the block, and dropped once.
         unsafe { self.0.drop_in_place() };
-        // SAFETY: allocated in `new` with this layout, and nothing in it is alive.
-        unsafe { dealloc(self.0.as_ptr().cast(), layout) };
+    }
+}
+
+/// An allocation.
+struct Memory(NonNull<u8>, Layout);
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout, and nothing in it is alive: `free` has dropped all of it before.
+        unsafe { dealloc(self.0.as_ptr(), self.1) };
     }
 }

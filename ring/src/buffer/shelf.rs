@@ -9,6 +9,7 @@ use super::UniqueBuffer;
 use super::block::{Block, Head};
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, broken, ordering};
 use crossbeam_utils::CachePadded;
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{NonNull, null_mut};
@@ -25,14 +26,28 @@ const TRIES: usize = if crate::sync::MODELLED { 2 } else { 4 };
 /// let buffer = shelf.take().expect("put just now");
 /// assert!(*buffer == 1 && shelf.take().is_none());
 /// ```
+///
+/// What lives too short does not come in by way of a reference:
+///
+/// ```compile_fail,E0597
+/// use ringmain_ring::{Shelf, UniqueBuffer};
+/// let shelf: Shelf<(), &'static String> = Shelf::new(1);
+/// {
+///     let local = String::from("gone");
+///     let shorter: &Shelf<(), &String> = &shelf;
+///     let mut buffer = UniqueBuffer::for_guests(0, ());
+///     buffer.put_guest(&local);
+///     shorter.put(buffer).expect("room");
+/// }
+/// ```
 pub struct Shelf<H, G = ()> {
     places: Box<[AtomicPtr<Head<H>>]>,
     /// Where the next one goes. Written by those who put, and in a line of its own as they are often other threads.
     end: CachePadded<AtomicUsize>,
     /// Where the oldest should be.
     start: CachePadded<AtomicUsize>,
-    /// It owns buffers.
-    _buffers: PhantomData<UniqueBuffer<H, G>>,
+    /// It owns buffers. In a cell, since they are put there by reference: a shelf for guests that live long is none for others.
+    _buffers: PhantomData<Cell<UniqueBuffer<H, G>>>,
 }
 
 impl<H, G> Shelf<H, G> {
@@ -126,7 +141,9 @@ unsafe impl<H: Send, G: Send> Sync for Shelf<H, G> {}
 
 impl<H, G> Drop for Shelf<H, G> {
     fn drop(&mut self) {
-        self.clear();
+        // (Together: if one panics, the others go all the same.)
+        let left: Vec<_> = self.places.iter().filter_map(Self::take_from).collect();
+        drop(left);
     }
 }
 
@@ -197,6 +214,29 @@ mod tests {
         assert_eq!(Arc::strong_count(&witness), 1);
         put(&shelf);
         drop(shelf);
+        assert_eq!(Arc::strong_count(&witness), 1);
+    }
+
+    /// Of the buffer that it is in, and of the others.
+    #[test]
+    fn a_guest_that_panics_leaves_nothing_behind() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                std::panic::resume_unwind(Box::new("a guest"));
+            }
+        }
+        let witness = Arc::new(());
+        let shelf = Shelf::new(8);
+        for number in 0..5 {
+            let mut buffer = UniqueBuffer::for_guests(0, Arc::clone(&witness));
+            if number == 2 {
+                buffer.put_guest(Bomb);
+            }
+            shelf.put(buffer).unwrap();
+        }
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(shelf)));
+        assert!(dropped.is_err(), "it panics");
         assert_eq!(Arc::strong_count(&witness), 1);
     }
 

@@ -24,7 +24,8 @@ impl<T: Default + Sync> Table<T> {
 
     /// Which segment, and where in it.
     fn locate(index: usize) -> (usize, usize) {
-        let biased = index + FIRST;
+        // (Where a word is that short, the last indexes are in no segment.)
+        let biased = index.saturating_add(FIRST);
         let segment = (biased.ilog2() - FIRST.ilog2()) as usize;
         (segment, biased - (FIRST << segment))
     }
@@ -76,14 +77,13 @@ impl<T: Default + Sync> Table<T> {
 
 impl<T> Drop for Table<T> {
     fn drop(&mut self) {
-        for (k, slot) in self.segments.iter_mut().enumerate() {
-            let entries = slot.load(Ordering::Relaxed);
-            if !entries.is_null() {
-                let segment = ptr::slice_from_raw_parts_mut(entries, FIRST << k);
-                // SAFETY: it came from `Box::into_raw` of a slice of this length, and nobody can hold a reference.
-                drop(unsafe { Box::from_raw(segment) });
-            }
-        }
+        // (Together: if one entry panics, those behind it go all the same.)
+        let _segments: [Option<Box<[T]>>; SEGMENTS] = std::array::from_fn(|k| {
+            let entries = self.segments[k].load(Ordering::Relaxed);
+            let segment = ptr::slice_from_raw_parts_mut(entries, FIRST << k);
+            // SAFETY: it came from `Box::into_raw` of a slice of this length, and nobody can hold a reference.
+            (!entries.is_null()).then(|| unsafe { Box::from_raw(segment) })
+        });
     }
 }
 
