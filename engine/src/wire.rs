@@ -4,8 +4,8 @@
 //! {"data": "cGFpZA==", "attributes": {"region": "eu"}, "orderingKey": "u42"}
 //! ```
 //!
-//! The data is base64 where the format is text and bytes where it is not; what a message does not have is left out. The
-//! order of the attributes is kept, an attribute given twice has its last value, and fields of other names
+//! The data is base64 where the format is text, and what a message does not have is left out there; elsewhere it is bytes, and
+//! there are always three fields. The order of the attributes is kept, an attribute given twice has its last value, and fields of other names
 //! (`messageId`, `publishTime`) are passed over. Other limits than the number of attributes are checked when the message
 //! is published, not here.
 
@@ -20,10 +20,12 @@ use std::fmt;
 
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (data, attributes) = (!self.data.is_empty(), !self.attributes.is_empty());
-        let fields = [data, attributes, self.ordering_key.is_some()];
-        let count = fields.into_iter().filter(|present| *present).count();
         let text = serializer.is_human_readable();
+        // Where fields have no names, they are told by their places.
+        let all = !text;
+        let (data, attributes) = (all || !self.data.is_empty(), all || !self.attributes.is_empty());
+        let key = all || self.ordering_key.is_some();
+        let count = [data, attributes, key].into_iter().filter(|present| *present).count();
         let mut message = serializer.serialize_struct("Message", count)?;
         match (data, text) {
             (false, _) => message.skip_field("data")?,
@@ -35,9 +37,10 @@ impl Serialize for Message {
         } else {
             message.skip_field("attributes")?;
         }
-        match &self.ordering_key {
-            Some(key) => message.serialize_field("orderingKey", key)?,
-            None => message.skip_field("orderingKey")?,
+        if key {
+            message.serialize_field("orderingKey", &self.ordering_key)?;
+        } else {
+            message.skip_field("orderingKey")?;
         }
         message.end()
     }

@@ -49,6 +49,17 @@ mod serde {
         assert!(wrong.to_string().contains("at most 100 attributes"), "{wrong}");
     }
 
+    /// In this one, fields have no names.
+    #[test]
+    fn a_message_survives_a_format_that_is_no_text() {
+        let whole = Message::new("paid").attribute("k", "1").ordering_key("u42");
+        let parts = [Message::new(""), Message::new("paid"), Message::new("").ordering_key("u42"), whole];
+        for message in parts {
+            let bytes = postcard::to_allocvec(&message).unwrap();
+            assert_eq!(postcard::from_bytes::<Message>(&bytes).unwrap(), message);
+        }
+    }
+
     #[test]
     fn settings_and_counters_survive_a_round_trip() {
         let written = serde_json::to_string(&SubscriptionConfig::default().filter("attributes:k")).unwrap();

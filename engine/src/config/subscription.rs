@@ -53,7 +53,7 @@ pub(crate) struct DeadLetterPolicy {
 #[non_exhaustive]
 #[must_use]
 pub struct SubscriptionConfig {
-    /// How long a leased delivery may take before it is redelivered: 10-600 s. 10 s.
+    /// How long a leased delivery may take before it is redelivered: 10-600 s. 10 s. (Kept in ticks of 16.4 us, rounded down.)
     pub ack_deadline: Duration,
     /// How long the lease of a [`Delivery`](crate::Delivery) is kept alive beyond that, for as long as the delivery
     /// exists. Not at all.

@@ -107,7 +107,11 @@ impl SubscriptionInner {
         }
         if self.holds_enough() {
             // Not to be read; but to be told if that was too much for the overflow policy.
-            return if !already && self.is_detached() { Err(self.receive_error(ReceiveError::Detached)) } else { Ok(0) };
+            return if !already && self.is_detached() {
+                Err(self.receive_error(ReceiveError::Detached))
+            } else {
+                Ok(0)
+            };
         }
         if max == 0 {
             return Ok(0);

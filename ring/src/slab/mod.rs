@@ -82,6 +82,15 @@ fn is_due(word: u64, now: u64) -> bool {
     (ahead as i64) >= 0
 }
 
+/// How many leases are live, when so many had ended before it was looked how many had begun, and so many after that. Whoever is
+/// held up in between takes for live what others have begun and ended meanwhile; and a table that has grown by that never
+/// shrinks. So what has moved much tells nothing.
+fn live_between(ended_before: usize, begun: usize, ended_after: usize) -> Option<usize> {
+    let live = begun.wrapping_sub(ended_before);
+    let moved = ended_after.wrapping_sub(ended_before);
+    (moved <= live / 4 || broken("slab.grows_by_the_past")).then_some(live)
+}
+
 struct Entry<T> {
     word: AtomicU64,
     /// A number beside the value, readable by anybody at any time.
@@ -220,20 +229,17 @@ impl<T: Send> Slab<T> {
         }
     }
 
-    /// More than half of the `len` entries seem to be in use. Whoever is held up between two looks takes for live what others
-    /// have begun and ended meanwhile, and a table never shrinks: so only what does not move is believed.
+    /// More than half of the `len` entries seem to be in use.
     #[cold]
     fn grow_for_live(&self, len: usize) {
         let ended = || self.ended.load(Ordering::Relaxed);
         loop {
             let before = ended();
-            let live = self.begun.count.load(Ordering::Relaxed).wrapping_sub(before);
-            let moved = ended().wrapping_sub(before);
-            if live * 2 <= len {
-                return;
-            }
-            if moved <= live / 4 || broken("slab.grows_by_the_past") {
-                return self.grow(live * 2);
+            let begun = self.begun.count.load(Ordering::Relaxed);
+            match live_between(before, begun, ended()) {
+                Some(live) if live * 2 > len => return self.grow(live * 2),
+                Some(_) => return,
+                None => {}
             }
         }
     }
