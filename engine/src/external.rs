@@ -27,12 +27,25 @@ pub(crate) fn let_go(bytes: Bytes) {
     if broken("payload.panics") {
         return drop(bytes);
     }
-    let mut now = Some(bytes);
-    if LATER.with(Cell::get) {
-        // At the end of the thread it may be gone, and then there is no later.
-        let _gone = PUT_OFF.try_with(|put_off| put_off.borrow_mut().extend(now.take()));
+    if LATER.with(Cell::get) { put_off(bytes) } else { let_go_now(bytes) }
+}
+
+#[inline]
+fn let_go_now(bytes: Bytes) {
+    let _panicked = caught(|| drop(bytes));
+}
+
+fn put_off(bytes: Bytes) {
+    let mut bytes = Some(bytes);
+    let _gone = PUT_OFF.try_with(|put_off| {
+        if let Some(bytes) = bytes.take() {
+            put_off.borrow_mut().push(bytes);
+        }
+    });
+    // At the end of the thread it may be gone, and then there is no later.
+    if let Some(bytes) = bytes {
+        let_go_now(bytes);
     }
-    let _panicked = caught(|| drop(now));
 }
 
 /// While this lives, payloads that the calling thread lets go of are kept: until the outermost of these is dropped, which is to
@@ -56,13 +69,25 @@ impl Drop for LetGoLater {
     #[inline]
     fn drop(&mut self) {
         if self.outermost {
-            let put_off = || PUT_OFF.try_with(|put_off| put_off.borrow_mut().pop()).ok().flatten();
-            // What these let go of in their turn comes here as well, rather than one within the other.
-            while let Some(bytes) = put_off() {
-                let _panicked = caught(|| drop(bytes));
-            }
+            let_go_of_all();
             LATER.with(|later| later.set(false));
         }
+    }
+}
+
+fn let_go_of_all() {
+    let put_off = || PUT_OFF.try_with(RefCell::take).unwrap_or_default();
+    let mut all = put_off();
+    // What these let go of in their turn comes here as well, rather than one within the other.
+    while !all.is_empty() {
+        all.drain(..).for_each(let_go_now);
+        let more = put_off();
+        if more.is_empty() {
+            // Its memory is for next time.
+            let _gone = PUT_OFF.try_with(|put_off| put_off.replace(all));
+            return;
+        }
+        all = more;
     }
 }
 

@@ -82,13 +82,10 @@ fn is_due(word: u64, now: u64) -> bool {
     (ahead as i64) >= 0
 }
 
-/// How many leases are live, when so many had ended before it was looked how many had begun, and so many after that. Whoever is
-/// held up in between takes for live what others have begun and ended meanwhile; and a table that has grown by that never
-/// shrinks. So what has moved much tells nothing.
-fn live_between(ended_before: usize, begun: usize, ended_after: usize) -> Option<usize> {
-    let live = begun.wrapping_sub(ended_before);
-    let moved = ended_after.wrapping_sub(ended_before);
-    (moved <= live / 4 || broken("slab.grows_by_the_past")).then_some(live)
+/// Whether so many leases are live, as it seems, though so many have ended while that was looked at. Whoever is held up in
+/// between takes for live what others have begun and ended meanwhile; and a table that has grown by that never shrinks.
+fn is_believed(live: usize, ended_meanwhile: usize) -> bool {
+    ended_meanwhile <= live / 4 || broken("slab.grows_by_the_past")
 }
 
 struct Entry<T> {
@@ -235,11 +232,12 @@ impl<T: Send> Slab<T> {
         let ended = || self.ended.load(Ordering::Relaxed);
         loop {
             let before = ended();
-            let begun = self.begun.count.load(Ordering::Relaxed);
-            match live_between(before, begun, ended()) {
-                Some(live) if live * 2 > len => return self.grow(live * 2),
-                Some(_) => return,
-                None => {}
+            let live = self.live();
+            if live * 2 <= len {
+                return;
+            }
+            if is_believed(live, ended().wrapping_sub(before)) {
+                return self.grow(live * 2);
             }
         }
     }
