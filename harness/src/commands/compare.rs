@@ -119,8 +119,10 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
     if let Some(level) = compare::level(base, current) {
         let level = num::percent(level);
         notes.push(format!(
-            "latencies are those at {level} % of the capacity, for which all of these runs were fit"
+            "latencies are those at {level} % of the capacity, which held in all of these runs"
         ));
+    } else if base[0]["scenario"] == "saturation" {
+        notes.push("latencies are not compared: no level held in all of these runs".to_owned());
     }
     let placements = rows.iter().map(|row| row.placements).max().unwrap_or(1);
     if placements > 1 {

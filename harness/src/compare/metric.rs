@@ -68,16 +68,27 @@ pub(super) fn sides(base: &[Value], current: &[Value]) -> Vec<(Metric, Vec<Measu
     measured.filter(|(_, base, current)| !base.is_empty() && !current.is_empty()).collect()
 }
 
-/// The load, in percent of the capacity, at which latencies of saturation runs are compared: the highest that all of them
-/// were fit for. Which one a run is fit for changes from run to run, and what it carries there is what it was offered.
+/// The load, in percent of the capacity, at which latencies of saturation runs are compared: the highest that held in all
+/// of them, and that all were fit for. Which one a run is fit for changes from run to run, and what it carries there is
+/// what it was offered. `None` where they have no such level in common. (Of a run that broke down nothing is asked.)
 pub(crate) fn level(base: &[Value], current: &[Value]) -> Option<f64> {
-    let headlines = base.iter().chain(current).filter_map(headline);
-    headlines.min_by(f64::total_cmp)
+    let runs = || base.iter().chain(current).filter(|result| headline(result).is_some());
+    let fit = runs().filter_map(headline).min_by(f64::total_cmp)?;
+    let held = |result: &Value, percent: f64| {
+        levels(result).any(|level| level["percent"].as_f64() == Some(percent) && level["held"] == true)
+    };
+    let percents = levels(runs().next()?).filter_map(|level| level["percent"].as_f64());
+    let common = percents.filter(|&percent| percent <= fit && runs().all(|result| held(result, percent)));
+    common.max_by(f64::total_cmp)
 }
 
 /// The load of which a saturation run tells first.
 fn headline(result: &Value) -> Option<f64> {
     result["metrics"]["headlinePercent"].as_f64()
+}
+
+fn levels(result: &Value) -> impl Iterator<Item = &Value> {
+    result["metrics"]["levels"].as_array().into_iter().flatten()
 }
 
 impl Metric {
@@ -189,7 +200,7 @@ mod tests {
 
     fn saturation(headline: f64, p50: [f64; 2]) -> Value {
         let level = |percent: f64, p50: f64| {
-            json!({"percent": percent, "latency": {"p50": p50, "p99": 9.0},
+            json!({"percent": percent, "held": true, "latency": {"p50": p50, "p99": 9.0},
                    "iterations": [{"messagesPerSec": 1.0, "latency": {"p50": p50}}]})
         };
         json!({"metrics": {
@@ -217,5 +228,22 @@ mod tests {
             let (_, base, current) = of("p50").unwrap();
             assert_eq!(base[0].value + current[0].value, 1.0 + 3.0);
         }
+    }
+
+    #[test]
+    fn latencies_are_those_of_a_level_that_held_in_all_runs_or_none() {
+        let fit = [saturation(90.0, [1.0, 2.0])];
+        let mut torn = [saturation(90.0, [3.0, 4.0])];
+        torn[0]["metrics"]["levels"][1]["held"] = json!(false);
+        assert_eq!(level(&fit, &torn), Some(50.0));
+        torn[0]["metrics"]["levels"][0]["held"] = json!(false);
+        assert_eq!(level(&fit, &torn), None);
+        let left: Vec<_> = sides(&fit, &torn).iter().map(|(metric, ..)| metric.name).collect();
+        assert_eq!(left, ["capacity"]);
+        // One that has not run this level, and one that broke down before it ran any.
+        let mut short = fit.clone();
+        short[0]["metrics"]["levels"].as_array_mut().unwrap().pop();
+        assert_eq!(level(&fit, &short), Some(50.0));
+        assert_eq!(level(&fit, &[json!({"metrics": {"memory": {}}})]), Some(90.0));
     }
 }
