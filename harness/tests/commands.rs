@@ -167,6 +167,60 @@ fn a_result_is_no_different_from_itself_and_a_slower_one_is_a_regression() {
     }
 }
 
+/// A run that broke down: an error, no figures but memory.
+fn broken(result: &Value) -> Value {
+    let mut broken = result.clone();
+    broken["success"] = json!(false);
+    broken["errors"] = json!(["the engine refused"]);
+    broken["metrics"] = json!({"memory": result["metrics"]["memory"]});
+    broken
+}
+
+#[test]
+fn a_current_that_broke_down_is_a_regression_and_a_base_that_did_proves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    for scenario in ["throughput", "saturation"] {
+        let result = fixture(scenario);
+        let fine = put(directory.path(), "fine.json", &result);
+        let broke = put(directory.path(), "broke.json", &broken(&result));
+        let mut missed = at_speed(&result, 1.5);
+        missed["success"] = json!(false);
+        missed["errors"] = json!(["missed"]);
+        let missed = put(directory.path(), "missed.json", &missed);
+        let compared = |base: &str, current: &str| {
+            let output = asked(&["compare", base, current]);
+            (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        };
+        let (code, text) = compared(&fine, &broke);
+        assert!(code == Some(1) && text.contains("regression: CURRENT broke down"), "{text}");
+        assert!(text.contains("and BASE did not (the engine refused)"), "{text}");
+        let (code, text) = compared(&fine, &missed);
+        assert!(code == Some(1) && text.contains("CURRENT failed the criteria"), "{text}");
+        for base in [&broke, &missed] {
+            let (code, text) = compared(base, &put(directory.path(), "fast.json", &at_speed(&result, 3.0)));
+            assert!(code == Some(0) && text.contains("inconclusive"), "{text}");
+            assert!(text.contains("no improvement is claimed") && !text.contains("improvement:"), "{text}");
+        }
+        assert!(refused(&["compare", &broke, &broke]).contains("came to their end"));
+    }
+}
+
+#[test]
+fn one_value_a_side_that_is_worse_is_neither_passed_nor_a_regression() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut result = fixture("throughput");
+    result["metrics"].as_object_mut().unwrap().remove("iterations");
+    let base = put(directory.path(), "base.json", &result);
+    let slow = put(directory.path(), "slow.json", &at_speed(&result, 0.7));
+    let worse = asked(&["compare", &base, &slow]);
+    let text = String::from_utf8(worse.stdout).unwrap();
+    assert!(worse.status.code() == Some(3) && text.contains("cannot be told: throughput, -30.0 %"), "{text}");
+    let better = asked(&["compare", &slow, &base]);
+    let text = String::from_utf8(better.stdout).unwrap();
+    assert!(better.status.code() == Some(0) && text.contains("inconclusive"), "{text}");
+    assert_eq!(asked(&["compare", &slow, &base, "--strict"]).status.code(), Some(3));
+}
+
 #[test]
 fn other_configurations_and_scenarios_are_refused_with_what_differs() {
     let directory = tempfile::tempdir().unwrap();
@@ -211,6 +265,29 @@ fn two_builds_are_run_in_turn_with_the_order_swapped_each_round() {
     let same = asked(&["compare", "--interleave", &a, &a, "--rounds", "5"]);
     let text = String::from_utf8(same.stdout).unwrap();
     assert!(same.status.code() == Some(0) && text.contains("no difference"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_build_that_breaks_down_in_one_round_of_many_is_a_regression() {
+    let directory = tempfile::tempdir().unwrap();
+    let result = fixture("throughput");
+    let fine = stand_in(directory.path(), "fine", &result);
+    let broke = put(directory.path(), "broke.json", &broken(&result));
+    // The first run breaks, the others do not.
+    let flag = directory.path().join("flag");
+    let script = directory.path().join("once.sh");
+    let text = format!(
+        "if [ -e '{flag}' ]; then cp '{fine}' \"$2\"; else touch '{flag}'; cp '{broke}' \"$2\"; fi\n",
+        flag = flag.display(),
+        fine = directory.path().join("fine.json").display(),
+    );
+    std::fs::write(&script, text).expect("a script");
+    let once = format!("sh '{}'", script.display());
+    let output = asked(&["compare", "--interleave", &fine, &once, "--rounds", "5"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("1 of 5 results of CURRENT came to no throughput, and BASE did not"), "{text}");
 }
 
 #[cfg(unix)]

@@ -2,8 +2,8 @@
 //!
 //! `--interleave` takes two command lines in place of files and runs them in turn, `--rounds` times each, or for as long
 //! as it takes to know what they are about. Either way scenario and configuration must be the same. Exit code 1 on a
-//! regression, 2 when the two do not compare, 3 under `--strict` when a change beyond the threshold is not more than
-//! noise.
+//! regression, and when CURRENT broke down or failed where BASE did not; 2 when the two do not compare; 3 when a figure
+//! is worse by one value a side, and under `--strict` when anything beyond the threshold cannot be told from noise.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::{load, say};
 use crate::cli::Color;
-use crate::compare::{self, Finding, Row, Unit};
+use crate::compare::{self, Comparison, Finding, Row, Trouble, Unit};
 use crate::num;
 use crate::report::Paint;
 use crate::{Verdict, cli};
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Exit 3 when a change beyond the threshold is not more than noise
+    /// Exit 3 whenever a change beyond the threshold cannot be told from noise
     #[arg(long)]
     strict: bool,
     /// When to colour the output
@@ -55,21 +55,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
     if let Some(difference) = compare::difference(&base[0], &current[0]) {
         return Err(format!("{difference}; compare results of the same scenario and configuration"));
     }
-    let rows = compare::rows(&base, &current, arguments.threshold / 100.0);
-    if rows.is_empty() {
-        return Err(
-            "the two results have no figure in common; compare runs that came to their end".to_owned()
-        );
-    }
-    let notes = notes(&base, &current, &rows);
+    let comparison = Comparison::new(&base, &current, arguments.threshold / 100.0)?;
+    let notes = notes(&base, &current, &comparison.rows);
     say(&if arguments.json {
-        object(&base[0], &rows, &notes, arguments)
+        object(&base[0], &comparison, &notes, arguments)
     } else {
-        table(&base[0], &rows, &notes, Paint::new(arguments.color))
+        table(&base[0], &comparison, &notes, Paint::new(arguments.color))
     })?;
-    Ok(match compare::whole(&rows) {
+    let finding = comparison.finding();
+    let is_untold = finding == Finding::Inconclusive || comparison.untold().next().is_some();
+    Ok(match finding {
         Finding::Regression => Verdict::Failed,
-        _ if arguments.strict && !untold(&rows).is_empty() => Verdict::Noisy,
+        _ if comparison.is_open() || arguments.strict && is_untold => Verdict::Noisy,
         Finding::Inconclusive | Finding::Improvement | Finding::Same => Verdict::Passed,
     })
 }
@@ -106,14 +103,9 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
         }
     }
     for (side, results) in [("BASE", base), ("CURRENT", current)] {
-        let count = |of: &dyn Fn(&Value) -> bool| results.iter().filter(|result| of(result)).count();
-        let (noisy, failed) =
-            (count(&|result| result["noise"]["noisy"] == true), count(&|result| result["success"] == false));
+        let noisy = results.iter().filter(|result| result["noise"]["noisy"] == true).count();
         if noisy > 0 {
             notes.push(format!("{noisy} of {} results of {side} are too noisy to trust", results.len()));
-        }
-        if failed > 0 {
-            notes.push(format!("{failed} of {} results of {side} failed their criteria", results.len()));
         }
     }
     if let Some(level) = compare::level(base, current) {
@@ -124,6 +116,8 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
     } else if base[0]["scenario"] == "saturation" {
         notes.push("latencies are not compared: no level held in all of these runs".to_owned());
     }
+    let lopsided = compare::lopsided(base, current).into_iter();
+    notes.extend(lopsided.map(|(name, side)| format!("{name} is not compared: only {side} has it")));
     let placements = rows.iter().map(|row| row.placements).max().unwrap_or(1);
     if placements > 1 {
         notes.push(format!(
@@ -139,24 +133,20 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
     notes
 }
 
-/// The rows that cannot be told.
-fn untold(rows: &[Row]) -> Vec<&Row> {
-    rows.iter().filter(|row| row.finding == Finding::Inconclusive).collect()
-}
-
-fn object(base: &Value, rows: &[Row], notes: &[String], arguments: &Arguments) -> String {
+fn object(base: &Value, comparison: &Comparison, notes: &[String], arguments: &Arguments) -> String {
     let object = json!({
         "scenario": base["scenario"],
         "thresholdPercent": arguments.threshold,
-        "finding": compare::whole(rows).name(),
-        "untold": untold(rows).iter().map(|row| row.metric.name).collect::<Vec<_>>(),
-        "metrics": rows.iter().map(Row::object).collect::<Vec<_>>(),
+        "finding": comparison.finding().name(),
+        "troubles": comparison.troubles.iter().map(Trouble::text).collect::<Vec<_>>(),
+        "untold": comparison.untold().map(|row| row.metric.name).collect::<Vec<_>>(),
+        "metrics": comparison.rows.iter().map(Row::object).collect::<Vec<_>>(),
         "notes": notes,
     });
     format!("{object:#}\n")
 }
 
-fn table(base: &Value, rows: &[Row], notes: &[String], paint: Paint) -> String {
+fn table(base: &Value, comparison: &Comparison, notes: &[String], paint: Paint) -> String {
     let scenario = base["scenario"].as_str().unwrap_or("unknown");
     let mut lines = vec![
         paint.strong(&format!("{scenario}: CURRENT against BASE")),
@@ -166,23 +156,39 @@ fn table(base: &Value, rows: &[Row], notes: &[String], paint: Paint) -> String {
             "metric", "base", "current", "change", "95 % interval", "p", "values"
         ),
     ];
+    let rows = &comparison.rows;
     lines.extend(rows.iter().map(|row| line(row, paint)));
     lines.push(String::new());
     let of = |finding| {
         let names = rows.iter().filter(|row| row.finding == finding).map(|row| row.metric.name);
         names.collect::<Vec<_>>().join(", ")
     };
-    lines.push(match compare::whole(rows) {
+    let broke = comparison.troubles.iter().any(|trouble| trouble.is_worse);
+    lines.push(match comparison.finding() {
+        Finding::Regression if broke => {
+            paint.bad("regression: CURRENT broke down or failed, where BASE did not")
+        }
         Finding::Regression => paint.bad(&format!("regression: {}", of(Finding::Regression))),
         Finding::Inconclusive => "inconclusive: no regression shown, and none ruled out".to_owned(),
         Finding::Improvement => paint.good(&format!("improvement: {}", of(Finding::Improvement))),
         Finding::Same => paint.good("no difference"),
     });
-    lines.extend(untold(rows).iter().map(|row| {
-        format!("cannot be told: {}, anywhere within {} (more rounds tell)", row.metric.name, interval(row))
-    }));
+    lines.extend(comparison.troubles.iter().map(|trouble| paint.bad(&trouble.text())));
+    lines.extend(comparison.untold().map(untold));
     lines.extend(notes.iter().map(|note| paint.faint(&format!("note: {note}"))));
     lines.join("\n") + "\n"
+}
+
+/// What could hide in a row that cannot be told, and what would tell it.
+fn untold(row: &Row) -> String {
+    let name = row.metric.name;
+    row.interval().map_or_else(
+        || {
+            let change = share(row.change);
+            format!("cannot be told: {name}, {change} % by one value a side (--interleave, or more iterations, tell)")
+        },
+        |_| format!("cannot be told: {name}, anywhere within {} (more rounds tell)", interval(row)),
+    )
 }
 
 fn line(row: &Row, paint: Paint) -> String {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::samples::{self, Placed};
 use crate::num;
 
 /// A figure that two results are compared by.
@@ -68,6 +69,23 @@ pub(super) fn sides(base: &[Value], current: &[Value]) -> Vec<(Metric, Vec<Measu
     measured.filter(|(_, base, current)| !base.is_empty() && !current.is_empty()).collect()
 }
 
+/// The metrics that one side alone has, with the name of that side.
+pub(crate) fn lopsided(base: &[Value], current: &[Value]) -> Vec<(&'static str, &'static str)> {
+    let level = level(base, current);
+    let is_in = |metric: Metric, side| !metric.values(side, level).is_empty();
+    let only = |metric: Metric| match (is_in(metric, base), is_in(metric, current)) {
+        (true, false) => Some((metric.name, "BASE")),
+        (false, true) => Some((metric.name, "CURRENT")),
+        _ => None,
+    };
+    ALL.into_iter().filter_map(only).collect()
+}
+
+/// The metrics that scenarios are about.
+pub(super) fn headlines() -> impl Iterator<Item = Metric> {
+    ALL.into_iter().filter(|metric| metric.is_headline())
+}
+
 /// The load, in percent of the capacity, at which latencies of saturation runs are compared: the highest that held in all
 /// of them, and that all were fit for. Which one a run is fit for changes from run to run, and what it carries there is
 /// what it was offered. `None` where they have no such level in common. (Of a run that broke down nothing is asked.)
@@ -97,25 +115,44 @@ impl Metric {
         self.unit == Unit::PerSecond
     }
 
+    /// Whether a run has one value of it and no more, however it is run.
+    pub(super) fn is_of_the_process(self) -> bool {
+        self.unit == Unit::Mebibytes
+    }
+
+    /// Whether a result has it. (Not for latencies, which a saturation run has by level.)
+    pub(super) fn is_in(self, result: &Value) -> bool {
+        !self.of(result, None).is_empty()
+    }
+
     /// The values of the iterations; those of a single result count one by one. Of a saturation run those at this level.
     fn values(self, results: &[Value], level: Option<f64>) -> Vec<Measured> {
         let single = results.len() == 1;
-        let of = |(run, result): (usize, &Value)| -> Vec<Measured> {
-            let (whole, iterations) = match headline(result) {
-                Some(_) => self.of_saturation(result, level),
-                None => (&result["metrics"], &result["metrics"]["iterations"]),
-            };
-            let iterations = self.of_iterations(iterations);
-            let whole = || whole.pointer(self.pointer).and_then(Value::as_f64).map(|value| (value, None));
-            let values = if iterations.is_empty() { whole().into_iter().collect() } else { iterations };
+        let measured = |(run, result): (usize, &Value)| -> Vec<Measured> {
             let number = |index| if single { index } else { run };
+            let values = self.of(result, level).into_iter().enumerate();
             values
-                .into_iter()
-                .enumerate()
                 .map(|(index, (value, placement))| Measured { run: number(index), value, placement })
                 .collect()
         };
-        results.iter().enumerate().flat_map(of).collect()
+        results.iter().enumerate().flat_map(measured).collect()
+    }
+
+    /// The values of one result: those of its samples, or else the one of the whole.
+    fn of(self, result: &Value, level: Option<f64>) -> Vec<Placed> {
+        let metrics = &result["metrics"];
+        let is_saturation = headline(result).is_some() || result["scenario"] == "saturation";
+        let (whole, values) = if is_saturation {
+            let (whole, iterations) = self.of_saturation(result, level);
+            (whole, samples::all(iterations, self.pointer))
+        } else if self.pointer == "/messagesPerSec" && metrics.get("capacitySamples").is_some() {
+            // A soak's rate was offered, too, where its capacity was measured.
+            (&Value::Null, Vec::new())
+        } else {
+            (metrics, samples::of(metrics, self.pointer))
+        };
+        let whole = || whole.pointer(self.pointer).and_then(Value::as_f64).map(|value| (value, None));
+        if values.is_empty() { whole().into_iter().collect() } else { values }
     }
 
     /// Where a saturation run has it, as a whole and by iterations. Its capacity and its memory are the run's; its latency is
@@ -126,28 +163,8 @@ impl Metric {
             let is_offered = self.pointer == "/messagesPerSec";
             return (if is_offered { &Value::Null } else { &result["metrics"] }, &Value::Null);
         }
-        let levels = result["metrics"]["levels"].as_array().into_iter().flatten();
-        levels
-            .into_iter()
-            .find(is_it)
-            .map_or((&Value::Null, &Value::Null), |level| (level, &level["iterations"]))
+        levels(result).find(is_it).map_or((&Value::Null, &Value::Null), |level| (level, &level["iterations"]))
     }
-
-    fn of_iterations(self, iterations: &Value) -> Vec<(f64, Option<[f64; 2]>)> {
-        let items = iterations.as_array().into_iter().flatten();
-        let values: Vec<_> = items
-            .clone()
-            .filter_map(|item| Some((item.pointer(self.pointer)?.as_f64()?, placement(item))))
-            .collect();
-        // Some of them would be another selection than all of them.
-        if values.len() == items.count() { values } else { Vec::new() }
-    }
-}
-
-/// Where the CPUs were before and after an iteration, if that was probed.
-fn placement(iteration: &Value) -> Option<[f64; 2]> {
-    let noise = &iteration["noise"];
-    Some([noise["placementBeforeNs"].as_f64()?, noise["placementAfterNs"].as_f64()?])
 }
 
 #[cfg(test)]
@@ -245,5 +262,14 @@ mod tests {
         short[0]["metrics"]["levels"].as_array_mut().unwrap().pop();
         assert_eq!(level(&fit, &short), Some(50.0));
         assert_eq!(level(&fit, &[json!({"metrics": {"memory": {}}})]), Some(90.0));
+    }
+
+    #[test]
+    fn what_one_side_alone_has_is_named() {
+        let mut less = result();
+        less["metrics"].as_object_mut().unwrap().remove("memory");
+        assert_eq!(lopsided(&[result()], &[less.clone()]), [("peak RSS", "BASE")]);
+        assert_eq!(lopsided(&[less.clone()], &[result()]), [("peak RSS", "CURRENT")]);
+        assert!(lopsided(&[less.clone()], &[less]).is_empty());
     }
 }

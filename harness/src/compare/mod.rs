@@ -10,7 +10,9 @@
 //! 1979: the clearest of six must reach a sixth of that, the next a fifth, ..), and the bootstrap interval of the
 //! change ([`resample`]) leaves out zero. So a build that is compared with itself is called worse or better one time
 //! in fifty at most. With five values or fewer no test can reach that: then complete separation must do, and the line
-//! says so. With one value a side the threshold alone decides.
+//! says so. With one value a side nobody knows what is noise: a change beyond the threshold is inconclusive, and one for
+//! the worse makes the whole so. Only memory, of which a run has one value and no more, is judged by the threshold alone.
+//! A run that broke down is no value that is missing, but a finding of its own ([`trouble`]).
 //!
 //! The finding of the whole is that of its rows, with one exception. A tail percentile on a shared machine may be off
 //! by a factor of ten from run to run, and would leave every comparison inconclusive. So rows that are not what the
@@ -21,12 +23,17 @@ mod interleave;
 mod metric;
 mod rank;
 mod resample;
+mod samples;
 #[cfg(test)]
 mod simulated;
 mod strata;
+mod trouble;
+mod whole;
 
 pub(crate) use interleave::run as interleave;
-pub(crate) use metric::{Metric, Unit, level};
+pub(crate) use metric::{Metric, Unit, level, lopsided};
+pub(crate) use trouble::Trouble;
+pub(crate) use whole::{Comparison, is_sure};
 
 use serde_json::{Value, json};
 
@@ -35,11 +42,6 @@ use strata::Stratum;
 
 /// The probability up to which any difference is more than noise, of all metrics together.
 const LEVEL: f64 = 0.02;
-/// The share of the threshold within which the interval of a headline must be for more rounds to be needless.
-const SURE: f64 = 0.7;
-/// Fewer pairs than this, spread over up to three placements, cannot reach a seventh of [`LEVEL`].
-const PAIRS: usize = 8;
-
 /// What a metric says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finding {
@@ -88,7 +90,7 @@ pub(crate) fn change(base: f64, current: f64) -> Option<f64> {
 }
 
 /// Compares two sides of one configuration (see [`difference`]); `threshold` is a share.
-pub(crate) fn rows(base: &[Value], current: &[Value], threshold: f64) -> Vec<Row> {
+fn rows(base: &[Value], current: &[Value], threshold: f64) -> Vec<Row> {
     let sides = metric::sides(base, current).into_iter();
     let mut rows: Vec<Row> =
         sides.filter_map(|(metric, base, current)| row(metric, strata::deal(&base, &current))).collect();
@@ -139,7 +141,7 @@ fn judge(rows: &mut [Row], threshold: f64) {
         };
         row.finding = if row.change.abs() <= threshold {
             Finding::Same
-        } else if !more_than_noise() {
+        } else if row.is_lone() || !more_than_noise() {
             Finding::Inconclusive
         } else if (row.change > 0.0) == row.metric.more_is_better {
             Finding::Improvement
@@ -149,47 +151,22 @@ fn judge(rows: &mut [Row], threshold: f64) {
     }
 }
 
-/// The finding of the whole.
-pub(crate) fn whole(rows: &[Row]) -> Finding {
-    let has = |finding| rows.iter().any(|row| row.finding == finding);
-    let about = |row: &&Row| row.metric.is_headline();
-    let untold = |row: &Row| row.finding == Finding::Inconclusive;
-    let nothing_told = if rows.iter().any(|row| about(&row)) {
-        rows.iter().filter(about).any(untold)
-    } else {
-        rows.iter().any(untold)
-    };
-    if has(Finding::Regression) {
-        Finding::Regression
-    } else if nothing_told {
-        Finding::Inconclusive
-    } else if has(Finding::Improvement) {
-        Finding::Improvement
-    } else {
-        Finding::Same
-    }
-}
-
-/// Whether the headlines are known so well that more rounds would hardly change what is said of them: the interval is
-/// narrow, there is so much to compare in common placements that a change would be told from noise, and if there is one, it
-/// is. (Of few values the interval alone makes too much.)
-pub(crate) fn is_sure(base: &[Value], current: &[Value], threshold: f64) -> bool {
-    let is_known = |base: &[metric::Measured], current: &[metric::Measured]| {
-        let strata = strata::deal(base, current);
-        let pairs: usize = strata.iter().map(|one| one.base.len().min(one.current.len())).sum();
-        let interval = resample::interval(&strata, resample::FEW_DRAWS);
-        pairs >= PAIRS && interval.is_some_and(|(low, high)| high - low <= 2.0 * SURE * threshold)
-    };
-    let sides = metric::sides(base, current);
-    let mut headlines = sides.iter().filter(|(metric, ..)| metric.is_headline());
-    headlines.all(|(_, base, current)| is_known(base, current))
-        && whole(&rows(base, current, threshold)) != Finding::Inconclusive
-}
-
 impl Row {
     /// The 95 % interval of the change; none with one value a side. Takes a moment.
     pub(crate) fn interval(&self) -> Option<(f64, f64)> {
         resample::interval(&self.strata, resample::DRAWS)
+    }
+
+    /// Whether a side has one value, where another run could have had several.
+    fn is_lone(&self) -> bool {
+        (self.values.0 < 2 || self.values.1 < 2) && !self.metric.is_of_the_process()
+    }
+
+    /// Whether it is worse, as far as one value a side tells.
+    fn is_open(&self) -> bool {
+        self.finding == Finding::Inconclusive
+            && self.is_lone()
+            && (self.change > 0.0) != self.metric.more_is_better
     }
 
     /// What weakens it, if anything does.
@@ -244,6 +221,7 @@ pub(crate) fn difference(base: &Value, current: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::whole::whole;
     use super::*;
 
     fn result(rates: &[f64]) -> Value {
@@ -332,9 +310,34 @@ mod tests {
     }
 
     #[test]
-    fn with_one_value_a_side_the_threshold_decides() {
-        assert_eq!(found(&[100.0], &[89.0]), Finding::Regression);
+    fn one_value_a_side_beyond_the_threshold_is_neither_noise_nor_a_regression_for_certain() {
+        assert_eq!(found(&[100.0], &[89.0]), Finding::Inconclusive);
+        assert_eq!(found(&[100.0], &[111.0]), Finding::Inconclusive);
         assert_eq!(found(&[100.0], &[91.0]), Finding::Same);
+        assert_eq!(found(&[100.0], &CALM.map(|rate| rate * 0.7)), Finding::Inconclusive);
+        // Not the headline, but it was worse: that is not passed over.
+        let with = |p99: f64| {
+            json!({"metrics": {"messagesPerSec": 9.0, "iterations": result(&CALM)["metrics"]["iterations"],
+                                                 "latency": {"p99": p99}}})
+        };
+        let of = |current: f64| whole(&rows(&[with(1.0)], &[with(current)], 0.1));
+        assert_eq!([of(1.0), of(0.5), of(2.0)], [Finding::Same, Finding::Same, Finding::Inconclusive]);
+        let memory = |peak: f64| json!({"metrics": {"memory": {"peakRssMB": peak}}});
+        assert_eq!(rows(&[memory(10.0)], &[memory(12.0)], 0.1)[0].finding, Finding::Regression);
+    }
+
+    #[test]
+    fn nothing_is_not_known_well_and_a_side_that_breaks_down_is_known_to() {
+        let broken = json!({"success": false, "metrics": {"memory": {"peakRssMB": 1.0}}});
+        let runs = |result: Value| vec![result; 10];
+        let rate = |rate: f64| json!({"success": true, "metrics": {"messagesPerSec": rate}});
+        let wild = (1..=10).map(|n| rate(f64::from(n))).collect::<Vec<_>>();
+        let mut breaking = wild.clone();
+        assert!(!is_sure(&wild, &wild, 0.1));
+        breaking[3] = broken.clone();
+        assert!(is_sure(&wild, &breaking, 0.1), "a CURRENT that broke down is a regression, whatever comes");
+        assert!(!is_sure(&breaking, &wild, 0.1));
+        assert!(is_sure(&runs(broken), &wild, 0.1), "there is nothing to compare");
     }
 
     #[test]

@@ -8,7 +8,8 @@
 use serde_json::{Value, json};
 
 use super::resample::Random;
-use super::{Finding, is_sure, rows, whole};
+use super::whole::whole;
+use super::{Finding, is_sure, rows};
 use crate::num;
 
 /// Tries per case. The promise is 95 %; fixed seeds make them the same each time.

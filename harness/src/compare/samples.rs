@@ -1,0 +1,89 @@
+//! Where a result keeps the samples behind a figure.
+//!
+//! Scenarios differ: `iterations` in full where the whole run is one series; `iterations` or bare `samples` of the part
+//! that the headline is about, where a run has several (a fan-out's numbers of subscriptions, a firehose's cases, the
+//! two kinds of herd); windows over time in a soak. Values of memory there are none: a process has one peak.
+
+use serde_json::Value;
+
+/// A value, and where the CPUs were before and after it.
+pub(super) type Placed = (f64, Option<[f64; 2]>);
+
+/// The samples behind the figure at `pointer` of `metrics`; none where the result has only the figure.
+pub(super) fn of(metrics: &Value, pointer: &str) -> Vec<Placed> {
+    let part = part(metrics);
+    let lists: &[&Value] = match pointer {
+        "/messagesPerSec" => {
+            &[&metrics["iterations"], &part["iterations"], &metrics["samples"], &part["samples"]]
+        }
+        "/capacity" => &[&metrics["capacitySamples"]],
+        _ if pointer.starts_with("/latency") => {
+            &[&metrics["iterations"], &part["iterations"], &metrics["latencyOverTime"]]
+        }
+        _ => &[],
+    };
+    lists.iter().map(|list| all(list, pointer)).find(|values| !values.is_empty()).unwrap_or_default()
+}
+
+/// The part whose rate is that of the whole.
+fn part(metrics: &Value) -> &Value {
+    let lists = ["points", "cases"].into_iter().filter_map(|name| metrics[name].as_array()).flatten();
+    let mut parts = lists.chain(metrics.get("threads"));
+    let rate = metrics["messagesPerSec"].as_f64();
+    parts.find(|part| rate.is_some() && part["messagesPerSec"].as_f64() == rate).unwrap_or(&Value::Null)
+}
+
+/// The values of a list of samples; none unless each of them has one: some would be another selection than all.
+pub(super) fn all(list: &Value, pointer: &str) -> Vec<Placed> {
+    let items = list.as_array().map_or(&[][..], Vec::as_slice);
+    let value = |item: &Value| item.as_f64().or_else(|| item.pointer(pointer)?.as_f64());
+    let values: Option<Vec<Placed>> =
+        items.iter().map(|item| Some((value(item)?, placement(item)))).collect();
+    values.unwrap_or_default()
+}
+
+/// Where the CPUs were before and after a sample, if that was probed.
+fn placement(sample: &Value) -> Option<[f64; 2]> {
+    let noise = &sample["noise"];
+    Some([noise["placementBeforeNs"].as_f64()?, noise["placementAfterNs"].as_f64()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn values(metrics: &Value, pointer: &str) -> Vec<f64> {
+        of(metrics, pointer).into_iter().map(|(value, _)| value).collect()
+    }
+
+    #[test]
+    fn of_several_parts_the_samples_of_the_headline_count() {
+        let (few, most) = (
+            json!({"messagesPerSec": 9.0, "samples": [8.0, 9.0, 10.0]}),
+            json!({"messagesPerSec": 2.0, "samples": [1.0, 2.0, 3.0]}),
+        );
+        for name in ["points", "cases"] {
+            let metrics = json!({"messagesPerSec": 2.0, "latency": {"p50": 1.0}, name: [few, most]});
+            assert_eq!(values(&metrics, "/messagesPerSec"), [1.0, 2.0, 3.0]);
+            assert!(values(&metrics, "/latency/p50").is_empty(), "there is one value");
+        }
+        let herd = json!({"messagesPerSec": 2.0, "threads": {"messagesPerSec": 2.0, "iterations":
+            [{"messagesPerSec": 2.0, "latency": {"p50": 5.0},
+              "noise": {"placementBeforeNs": 14.0, "placementAfterNs": 15.0}}]}});
+        assert_eq!(of(&herd, "/latency/p50"), [(5.0, Some([14.0, 15.0]))]);
+    }
+
+    #[test]
+    fn a_replay_has_passes_and_a_soak_has_windows_and_searches() {
+        assert_eq!(
+            values(&json!({"messagesPerSec": 2.0, "samples": [1.0, 3.0]}), "/messagesPerSec"),
+            [1.0, 3.0]
+        );
+        let soak = json!({"messagesPerSec": 2.0, "threads": 9, "capacity": 4.0, "capacitySamples": [3.0, 4.0, 5.0],
+            "latencyOverTime": [{"untilMs": 1.0, "latency": {"p50": 6.0}}, {"untilMs": 2.0, "latency": {"p50": 7.0}}]});
+        assert_eq!(values(&soak, "/capacity"), [3.0, 4.0, 5.0]);
+        assert_eq!(values(&soak, "/latency/p50"), [6.0, 7.0]);
+        assert!(values(&soak, "/latency/p99").is_empty() && values(&soak, "/memory/peakRssMB").is_empty());
+    }
+}
