@@ -19,6 +19,7 @@
 //! scenario is about ([`Metric::is_headline`]) and cannot be told are named beside the finding, with the interval that
 //! says what could hide in them, and do not take it back.
 
+mod contrast;
 mod interleave;
 mod metric;
 mod rank;
@@ -30,6 +31,7 @@ mod strata;
 mod trouble;
 mod whole;
 
+pub(crate) use contrast::contrast;
 pub(crate) use interleave::run as interleave;
 pub(crate) use metric::{Metric, Unit, level, lopsided};
 pub(crate) use trouble::Trouble;

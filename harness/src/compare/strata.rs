@@ -36,19 +36,28 @@ impl Stratum {
 
 /// Deals the values of both sides into strata; a run that has several values in one class counts with their median.
 pub(super) fn deal(base: &[Measured], current: &[Measured]) -> Vec<Stratum> {
+    let strata = shared(base, current);
+    if strata.is_empty() { vec![stratum(base, current, None, &[])] } else { strata }
+}
+
+/// The strata that have values of both sides; none where the two never met in one class.
+pub(super) fn shared(base: &[Measured], current: &[Measured]) -> Vec<Stratum> {
     let bounds = bounds(base.iter().chain(current));
-    let side = |measured: &[Measured], class: Option<usize>| -> Vec<f64> {
+    let strata = (0..=bounds.len()).map(|class| stratum(base, current, Some(class), &bounds));
+    strata.filter(Stratum::is_shared).collect()
+}
+
+/// The values of one class, or of all.
+fn stratum(base: &[Measured], current: &[Measured], class: Option<usize>, bounds: &[f64]) -> Stratum {
+    let side = |measured: &[Measured]| -> Vec<f64> {
         let of_class: Vec<&Measured> = measured
             .iter()
-            .filter(|one| class.is_none_or(|class| one.class(&bounds) == Some(class)))
+            .filter(|one| class.is_none_or(|class| one.class(bounds) == Some(class)))
             .collect();
         let runs = of_class.chunk_by(|left, right| left.run == right.run);
         runs.filter_map(|run| num::median(&run.iter().map(|one| one.value).collect::<Vec<_>>())).collect()
     };
-    let stratum = |class| Stratum { base: side(base, class), current: side(current, class) };
-    let strata: Vec<Stratum> =
-        (0..=bounds.len()).map(|class| stratum(Some(class))).filter(Stratum::is_shared).collect();
-    if strata.is_empty() { vec![stratum(None)] } else { strata }
+    Stratum { base: side(base), current: side(current) }
 }
 
 /// The distances at which a new class begins, in order.

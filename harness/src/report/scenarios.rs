@@ -28,13 +28,14 @@ pub(super) fn fanout(lines: &mut Vec<String>, metrics: &Fanout, paint: Paint) {
         ));
     }
     lines.push(String::new());
-    let rises = match (metrics.cost_rises, metrics.cost_ratio) {
-        (Some(rises), Some(ratio)) => {
-            let says = if rises { "rises" } else { "does not rise" };
-            format!("; the cost per delivery {says} with the number of subscriptions ({ratio:.2} x)")
-        }
-        _ => String::new(),
-    };
+    let rises = metrics.cost_ratio.map_or_else(String::new, |ratio| {
+        let says = match metrics.cost_rises {
+            Some(true) => "the cost per delivery rises",
+            Some(false) => "the cost per delivery does not rise",
+            None => "it cannot be told whether the cost per delivery rises",
+        };
+        format!("; {says} with the number of subscriptions ({ratio:.2} x)")
+    });
     lines.push(paint.strong(&format!(
         "{} of {} deliveries made and acked, at most {} a second{rises}",
         num::grouped(metrics.received),
@@ -188,8 +189,9 @@ mod tests {
             deliveries_per_sec: 1e7,
             cost_per_delivery_ns: 100.0,
             samples: vec![],
+            iterations: vec![],
         };
-        let metrics = Fanout {
+        let mut metrics = Fanout {
             deliveries_per_sec: 1e7,
             expected: 1,
             received: 1,
@@ -202,5 +204,8 @@ mod tests {
         let text = lines.join("\n");
         assert!(text.contains("does not rise with the number of subscriptions (0.97 x)"), "{text}");
         assert!(text.contains("10,000,000") && text.contains("100.00") && text.contains(" - "), "{text}");
+        metrics.cost_rises = None;
+        fanout(&mut lines, &metrics, Paint::plain());
+        assert!(lines.join("\n").contains("it cannot be told whether the cost per delivery rises"));
     }
 }

@@ -60,6 +60,12 @@ pub(crate) struct NoiseReport {
 }
 
 impl NoiseReport {
+    /// Adds reasons why the figures cannot be trusted.
+    pub(crate) fn doubt(&mut self, reasons: Vec<String>) {
+        self.noisy |= !reasons.is_empty();
+        self.reasons.extend(reasons);
+    }
+
     /// Judges the samples of several parts of a run together.
     pub(crate) fn together(parts: impl IntoIterator<Item = Self>, tolerated: f64) -> Self {
         let (mut samples, mut doubts, mut retaken) = (Vec::new(), Vec::new(), 0);
@@ -164,6 +170,11 @@ mod tests {
     #[test]
     fn a_doubt_about_the_machine_is_enough() {
         assert!(NoiseReport::new(&[], 0, vec!["unpinned".to_owned()], 0.25).noisy);
+        let mut report = NoiseReport::new(&samples(0, 9), 0, Vec::new(), 0.25);
+        report.doubt(Vec::new());
+        assert!(!report.noisy);
+        report.doubt(vec!["elsewhere".to_owned()]);
+        assert!(report.noisy && report.reasons == ["elsewhere"]);
     }
 
     #[test]

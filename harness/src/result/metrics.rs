@@ -168,7 +168,8 @@ pub(crate) struct Fanout {
     /// Cost per delivery with the most subscriptions over that with the fewest; absent with one number of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cost_ratio: Option<f64>,
-    /// Whether a delivery costs more with more subscriptions, by more than a tenth.
+    /// Whether a delivery costs more with more subscriptions, by more than a tenth and more than noise; absent where that
+    /// cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cost_rises: Option<bool>,
     pub(crate) points: Vec<FanoutPoint>,
@@ -191,6 +192,30 @@ pub(crate) struct FanoutPoint {
     pub(crate) cost_per_delivery_ns: f64,
     /// The message rate of each sample.
     pub(crate) samples: Vec<f64>,
+    /// The same samples in full.
+    pub(crate) iterations: Vec<FanoutSample>,
+}
+
+/// One sample at the maximum rate, of which no latencies are taken.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FanoutSample {
+    pub(crate) messages_per_sec: f64,
+    pub(crate) duration_ms: f64,
+    pub(crate) messages: u64,
+    pub(crate) noise: crate::noise::Noise,
+}
+
+impl FanoutSample {
+    /// What `sample` says.
+    pub(crate) fn of(sample: &Sample) -> Self {
+        Self {
+            messages_per_sec: sample.rate(),
+            duration_ms: num::millis(num::float(sample.nanos)),
+            messages: sample.delivered(),
+            noise: sample.noise.clone(),
+        }
+    }
 }
 
 /// The metrics of `firehose`.

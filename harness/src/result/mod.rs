@@ -51,6 +51,7 @@ impl Ran {
     /// Adds what the samples came to.
     pub(crate) fn conclude(&mut self, mut outcome: Outcome) {
         self.errors.append(&mut outcome.failures);
+        self.noise.doubt(std::mem::take(&mut outcome.doubts));
         self.outcome = Some(outcome);
     }
 

@@ -1,0 +1,63 @@
+//! Two lots of values of one run: for scenarios that ask whether the one is larger than the other.
+
+use super::metric::Measured;
+use super::samples::Placed;
+use super::{LEVEL, rank, resample, strata};
+
+/// What two lots come to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Contrast {
+    /// Relative, from the first to the second.
+    pub(crate) change: f64,
+    /// Whether so many values could tell a difference from noise.
+    pub(crate) is_enough: bool,
+    /// Whether they do.
+    pub(crate) is_clear: bool,
+}
+
+/// Contrasts two lots of values, each with where the CPUs were before and after it, if that was probed. `None` when the two
+/// have no placement in common, or one is empty.
+pub(crate) fn contrast(first: &[Placed], second: &[Placed]) -> Option<Contrast> {
+    let measured = |lot: &[Placed]| -> Vec<Measured> {
+        let values = lot.iter().enumerate();
+        values.map(|(run, &(value, placement))| Measured { run, value, placement }).collect()
+    };
+    let (left, right) = (measured(first), measured(second));
+    let probed = left.iter().chain(&right).any(|one| one.placement.is_some());
+    let strata = if probed { strata::shared(&left, &right) } else { strata::deal(&left, &right) };
+    let probability = rank::probability(&strata)?;
+    Some(Contrast {
+        change: resample::change(&strata)?,
+        is_enough: rank::smallest(&strata) <= LEVEL,
+        is_clear: probability <= LEVEL,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lot(values: &[f64], distance: f64) -> Vec<Placed> {
+        values.iter().map(|&value| (value, Some([distance, distance]))).collect()
+    }
+
+    #[test]
+    fn a_difference_is_clear_enough_or_of_too_few_values() {
+        let of = |first: &[f64], second: &[f64]| contrast(&lot(first, 60.0), &lot(second, 62.0)).unwrap();
+        let five = [10.0, 10.1, 10.2, 10.3, 10.4];
+        let more = of(&five, &five.map(|value| value * 1.5));
+        assert!(more.is_clear && more.is_enough && (more.change - 0.5).abs() < 0.03, "{more:?}");
+        let mixed = of(&five, &[9.0, 12.0, 10.15, 14.0, 10.05]);
+        assert!(!mixed.is_clear && mixed.is_enough, "{mixed:?}");
+        assert!(!of(&five[..2], &[20.0, 21.0]).is_enough);
+    }
+
+    #[test]
+    fn values_of_different_placements_do_not_compare() {
+        let five = [10.0, 10.1, 10.2, 10.3, 10.4];
+        assert_eq!(contrast(&lot(&five, 15.0), &lot(&five, 200.0)), None);
+        assert_eq!(contrast(&[], &lot(&five, 15.0)), None);
+        let bare: Vec<Placed> = five.iter().map(|&value| (value, None)).collect();
+        assert!(contrast(&bare, &bare).is_some_and(|same| !same.is_clear));
+    }
+}
