@@ -140,6 +140,7 @@ fn a_quick_fanout_has_a_row_per_number_of_subscriptions() {
         );
         assert!(point["lastAckLatency"]["p50"].as_f64() > Some(0.0));
         assert!(point["lastAckLatency"].get("p99").is_none(), "200 samples tell no p99: {point}");
+        assert_eq!(point["iterations"].as_array().unwrap().len(), 1, "{point}");
     }
 }
 
@@ -163,6 +164,9 @@ fn a_quick_firehose_has_every_case_and_bytes_only_where_they_are_written() {
         assert_eq!(case.get("bytesPerSec").is_some(), case["form"] == "written", "{case}");
         assert_eq!(case["label"].as_str().unwrap().contains("not stored"), case["stored"] == false);
         assert!(case["publishLatency"]["p99"].as_f64() > Some(0.0), "{case}");
+        let bursts = case["stored"].as_bool().unwrap().then(|| case["bursts"].as_u64().unwrap());
+        let samples = case["iterations"].as_array().map(|samples| samples.len() as u64);
+        assert_eq!(samples, bursts, "what comparisons are made of: {case}");
     }
     assert!(cases[3]["bytesPerSec"].as_f64().unwrap() <= bandwidth);
 }
@@ -181,6 +185,7 @@ fn a_quick_herd_is_released_as_threads_and_as_tasks() {
         for figure in ["publishedMs", "deliveredMs", "floorMs", "floorRatio", "messagesPerSec"] {
             assert!(metrics[form][figure].as_f64() > Some(0.0), "{form}.{figure}");
         }
+        assert_eq!(metrics[form]["iterations"].as_array().unwrap().len(), 2, "{form}");
     }
 }
 
@@ -220,6 +225,7 @@ fn lines_are_replayed_in_their_order_or_at_their_times() {
     };
     let in_order = replay("", "order");
     assert!(in_order.get("recordedMs").is_none() && in_order["passes"] == 2, "{in_order}");
+    assert_eq!(in_order["iterations"].as_array().unwrap().len(), 2, "{in_order}");
     // A second of recording, four times as fast.
     let timed = replay("--time-field at --key-field user --speed 4", "timed");
     assert!((timed["recordedMs"].as_f64().unwrap() - 249.75).abs() < 0.1, "{timed}");

@@ -273,6 +273,9 @@ pub(crate) struct FirehoseCase {
     /// From the publish call to when the message was done with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) latency: Option<Summary>,
+    /// The bursts in full; absent where nothing was stored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) iterations: Vec<Iteration>,
 }
 
 /// The metrics of `thundering-herd`.
@@ -307,6 +310,8 @@ pub(crate) struct HerdForm {
     /// What publishers that failed were told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) refusals: Vec<String>,
+    /// The samples in full.
+    pub(crate) iterations: Vec<Iteration>,
 }
 
 /// The metrics of `replay`.
@@ -324,6 +329,8 @@ pub(crate) struct Replay {
     pub(crate) replayed_ms: f64,
     /// The message rate of each pass.
     pub(crate) samples: Vec<f64>,
+    /// The passes in full.
+    pub(crate) iterations: Vec<Iteration>,
 }
 
 /// The metrics of `soak`.

@@ -22,7 +22,7 @@ use crate::num;
 use crate::payload::Read;
 use crate::report::progress::Progress;
 use crate::result::Ran;
-use crate::result::metrics::{Firehose, FirehoseCase, MemoryBandwidth, ScenarioMetrics};
+use crate::result::metrics::{Firehose, FirehoseCase, Iteration, MemoryBandwidth, ScenarioMetrics};
 use crate::sample::Load;
 
 /// p99 of the publish calls must be below this, in milliseconds.
@@ -105,6 +105,7 @@ fn case(
     let label = label(settings);
     bench.warm_up(|_| Load::Count { messages: messages.min(1_000) })?;
     let (mut rates, mut calls, mut latency) = (Vec::new(), Recorder::new(), Recorder::new());
+    let mut iterations = Vec::new();
     let repeats = repeats(messages, length, settings.quick);
     for number in 1..=repeats {
         let shown = format!("{label}: {} messages, {number} of {repeats}", num::grouped(messages));
@@ -113,7 +114,10 @@ fn case(
         *nanos += sample.nanos;
         rates.push(if stored { sample.rate() } else { sample.publish_rate() });
         sample.calls.iter().for_each(|one| calls.merge(one));
-        sample.latency.iter().for_each(|one| latency.merge(one));
+        if let Some(one) = sample.latency.as_ref().filter(|_| stored) {
+            latency.merge(one);
+            iterations.push(Iteration::of(&sample, one));
+        }
     }
     let rate = num::median(&rates).ok_or_else(|| Fault::new("no burst was run"))?;
     let written = matches!(settings.payload, Payload::Generated(_));
@@ -138,6 +142,7 @@ fn case(
         copy_limit_share: written.then(|| rate / bench.limits.writes),
         publish_latency: calls.summary(),
         latency: stored.then(|| latency.summary()),
+        iterations,
     })
 }
 
@@ -218,6 +223,7 @@ mod tests {
             copy_limit_share: None,
             publish_latency: calls.summary(),
             latency: None,
+            iterations: vec![],
         }
     }
 

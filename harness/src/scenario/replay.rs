@@ -13,7 +13,7 @@ use crate::cli::settings::Settings;
 use crate::fault::Fault;
 use crate::latency::Recorder;
 use crate::num;
-use crate::result::metrics::{self, ScenarioMetrics};
+use crate::result::metrics::{self, Iteration, ScenarioMetrics};
 use crate::sample::Load;
 
 fn lines(settings: &Settings) -> u64 {
@@ -39,13 +39,17 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
         None => Load::Count { messages: lines(settings) },
     };
     let (mut rates, mut times, mut latency) = (Vec::new(), Vec::new(), Recorder::new());
+    let mut iterations = Vec::new();
     for number in 1..=settings.iterations {
         let label = format!("pass {number} of {}", settings.iterations);
         let sample = bench.sample_once(&label, load);
         let Some(sample) = unless_interrupted(sample, rates.is_empty())? else { break };
         rates.push(sample.rate());
         times.push(num::float(sample.nanos));
-        sample.latency.iter().for_each(|one| latency.merge(one));
+        if let Some(one) = &sample.latency {
+            latency.merge(one);
+            iterations.push(Iteration::of(&sample, one));
+        }
     }
     let nothing = || Fault::new("nothing was replayed");
     let rate = num::median(&rates).ok_or_else(nothing)?;
@@ -62,6 +66,7 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
             recorded_ms: recorded(settings).map(|nanos| num::millis(num::float(nanos))),
             replayed_ms: num::millis(num::median(&times).ok_or_else(nothing)?),
             samples: rates,
+            iterations,
         }),
     })
 }

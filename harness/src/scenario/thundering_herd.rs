@@ -12,7 +12,7 @@ use crate::cli::settings::Settings;
 use crate::fault::Fault;
 use crate::latency::Recorder;
 use crate::num;
-use crate::result::metrics::{HerdForm, ScenarioMetrics, ThunderingHerd};
+use crate::result::metrics::{HerdForm, Iteration, ScenarioMetrics, ThunderingHerd};
 use crate::sample::{Herd, Load, herd};
 
 /// About how long a herd takes, threads started and ended, for the estimate.
@@ -48,7 +48,7 @@ fn form(bench: &mut Bench<'_>, herd: Herd, count: &mut Count) -> Result<(HerdFor
     let publishers = settings.publishers;
     let name = if herd == Herd::Threads { "threads" } else { "tasks" };
     let (mut rates, mut published, mut delivered, mut floors) = (vec![], vec![], vec![], vec![]);
-    let (mut latency, mut refusals) = (Recorder::new(), Vec::new());
+    let (mut latency, mut refusals, mut iterations) = (Recorder::new(), Vec::new(), Vec::new());
     // The first herd pays for its memory, and does not count.
     bench.warm_up(|_| Load::Herd(herd))?;
     for number in 1..=settings.iterations {
@@ -59,7 +59,10 @@ fn form(bench: &mut Bench<'_>, herd: Herd, count: &mut Count) -> Result<(HerdFor
         rates.push(sample.rate());
         published.push(num::float(sample.publishing));
         delivered.push(num::float(sample.nanos));
-        sample.latency.iter().for_each(|one| latency.merge(one));
+        if let Some(one) = &sample.latency {
+            latency.merge(one);
+            iterations.push(Iteration::of(&sample, one));
+        }
         count.nanos += sample.nanos;
         count.publishers += num::float(num::count(publishers));
         count.succeeded += num::float(sample.delivered());
@@ -77,6 +80,7 @@ fn form(bench: &mut Bench<'_>, herd: Herd, count: &mut Count) -> Result<(HerdFor
         floor_ratio: publishing / floor,
         latency: latency.summary(),
         refusals,
+        iterations,
     };
     Ok((form, latency))
 }
@@ -140,6 +144,7 @@ mod tests {
             floor_ratio: 2.0,
             latency: Recorder::new().summary(),
             refusals,
+            iterations: vec![],
         }
     }
 
