@@ -5,6 +5,7 @@ use super::text::columns;
 use crate::num;
 use crate::result::Ran;
 use crate::result::metrics::{Fanout, Firehose, HerdForm, Replay, Soak, ThunderingHerd};
+use crate::scenario::soak;
 
 /// Rows of a course over time.
 const ROWS: usize = 10;
@@ -134,14 +135,23 @@ pub(super) fn soak(lines: &mut Vec<String>, ran: &Ran, metrics: &Soak, paint: Pa
         lines.push(format!("{until:<8}           {} {rss:>9}", columns(&window.latency)));
     }
     lines.push(String::new());
-    let growth = match (metrics.plateau_rss, metrics.end_rss, metrics.rss_growth) {
-        (Some(plateau), Some(end), Some(growth)) => {
-            format!("resident memory {plateau:.1} MB, then {end:.1} MB: grew by {:.1} %", growth * 100.0)
-        }
-        _ => "resident memory is not known".to_owned(),
-    };
+    let grown = metrics.plateau_rss.zip(metrics.end_rss).zip(metrics.rss_growth);
+    let growth = grown.map_or_else(
+        || "whether resident memory grows is not known".to_owned(),
+        |((plateau, end), growth)| grown_text(plateau, end, growth),
+    );
     let rate = ran.outcome.as_ref().map_or(0.0, |outcome| outcome.messages_per_sec);
     lines.push(paint.strong(&format!("{} messages/s; {growth}", num::signed(rate))));
+}
+
+/// By how much resident memory grew; and where that is a tenth and was passed all the same, why.
+fn grown_text(plateau: f64, end: f64, growth: f64) -> String {
+    let granted = if growth >= soak::LIMIT && end - plateau <= soak::SLACK {
+        format!(", which passes since {:.0} MB are granted to the allocator", soak::SLACK)
+    } else {
+        String::new()
+    };
+    format!("resident memory {plateau:.1} MB, then {end:.1} MB: grew by {:.1} %{granted}", growth * 100.0)
 }
 
 pub(super) fn replay(lines: &mut Vec<String>, ran: &Ran, metrics: &Replay, paint: Paint) {
@@ -207,5 +217,15 @@ mod tests {
         metrics.cost_rises = None;
         fanout(&mut lines, &metrics, Paint::plain());
         assert!(lines.join("\n").contains("it cannot be told whether the cost per delivery rises"));
+    }
+
+    #[test]
+    fn a_soak_whose_memory_grew_and_that_passed_says_why() {
+        assert!(
+            grown_text(30.0, 40.0, 0.333)
+                .ends_with("grew by 33.3 %, which passes since 16 MB are granted to the allocator")
+        );
+        assert!(grown_text(30.0, 60.0, 1.0).ends_with("grew by 100.0 %"));
+        assert!(grown_text(1_000.0, 1_010.0, 0.01).ends_with("grew by 1.0 %"));
     }
 }

@@ -339,8 +339,11 @@ pub(crate) struct Replay {
 pub(crate) struct Soak {
     /// The rate at which all that comes and goes just keeps up, in messages a second; measured before, or given.
     pub(crate) capacity: f64,
+    /// The searches of which it is the median; absent when it was given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) capacity_samples: Vec<f64>,
     pub(crate) offered_rate: f64,
-    /// Messages that were due when the time was up, and had not been sent.
+    /// Messages that were due when their publisher left, and that it could not send in a generation more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unsent: Option<u64>,
     /// All that ran at the same time, on so many CPUs.

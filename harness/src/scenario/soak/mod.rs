@@ -4,7 +4,7 @@
 //! that for `--duration`, with handlers that panic, deliveries that are nacked or forgotten, dead letters, consumers,
 //! publishers and subscriptions that come and go, and more threads than CPUs. Passes when the ledger of every
 //! subscription balances, by the engine's counters and by the books kept here, and resident memory grows by less
-//! than a tenth (and some megabytes, see `trend`) after its plateau. Memory and latency are also told over time.
+//! than a tenth (and some megabytes, see `trend`) after its plateau; where that cannot be told, it does not pass. Memory and latency are also told over time.
 
 mod accounts;
 mod books;
@@ -12,13 +12,14 @@ mod cast;
 mod trend;
 
 pub(crate) use books::{Desk, Fate, Kind, Settled};
+pub(crate) use trend::{LIMIT, SLACK};
 
 use std::time::Duration;
 
 use self::accounts::accounts;
 use self::books::{Books, Told};
 use self::cast::{Cast, Phase};
-use self::trend::Trend;
+use self::trend::{Objection, Trend};
 use super::Outcome;
 use super::bench::{self, DISTURBED};
 use crate::cli::settings::Settings;
@@ -108,8 +109,8 @@ pub(crate) fn run(settings: &Settings, progress: &mut Progress) -> Result<Ran, F
     ran.errors.extend(told.faults.iter().cloned());
     ran.errors.extend(ran.accounts.iter().flat_map(|account| account.faults.clone()));
     match soaked {
-        Ok((capacity, phase)) => {
-            ran.conclude(outcome(settings, capacity, phase, course, &told, &world, cast.threads()));
+        Ok(soaked) => {
+            ran.conclude(outcome(settings, soaked, course, &told, &world, cast.threads()));
         }
         Err(fault) if !ran.errors.contains(&fault.to_string()) => ran.errors.push(fault.to_string()),
         Err(_) => {}
@@ -121,26 +122,34 @@ pub(crate) fn run(settings: &Settings, progress: &mut Progress) -> Result<Ran, F
     Ok(ran)
 }
 
+/// What was measured: the capacity, each search for it if it was not given, and the soak itself.
+#[derive(Debug)]
+struct Soaked {
+    capacity: f64,
+    searches: Vec<f64>,
+    phase: Phase,
+}
+
 /// The capacity, then half of it.
 fn soak(
     settings: &Settings,
     cast: &Cast<'_>,
     course: &mut Course,
     progress: &mut Progress,
-) -> Result<(f64, Phase), Fault> {
+) -> Result<Soaked, Fault> {
     progress.begin("warm-up");
     cast.play(None, settings.warmup, &mut |_| {})?;
+    let mut searches = Vec::new();
     let capacity = match settings.capacity {
         Capacity::Given(rate) => rate,
         Capacity::Auto => {
-            let mut rates = Vec::new();
-            while rates.len() < SEARCHES && !interrupt::requested() {
-                progress.begin(&format!("capacity, {} of {SEARCHES}", rates.len() + 1));
+            while searches.len() < SEARCHES && !interrupt::requested() {
+                progress.begin(&format!("capacity, {} of {SEARCHES}", searches.len() + 1));
                 let phase = cast.play(None, search_length(settings), &mut |_| {})?;
                 progress.end(phase.published, phase.nanos);
-                rates.push(phase.rate());
+                searches.push(phase.rate());
             }
-            num::median(&rates).filter(|rate| *rate >= 2.0).ok_or_else(Fault::interrupted)?
+            num::median(&searches).filter(|rate| *rate >= 2.0).ok_or_else(Fault::interrupted)?
         }
     };
     if interrupt::requested() {
@@ -160,7 +169,7 @@ fn soak(
         }
     })?;
     course.close(phase.nanos, cast.books);
-    Ok((capacity, phase))
+    Ok(Soaked { capacity, searches, phase })
 }
 
 /// Memory and latency over time.
@@ -238,22 +247,19 @@ fn layout(settings: &Settings, cast: &Cast<'_>) -> Layout {
 
 fn outcome(
     settings: &Settings,
-    capacity: f64,
-    phase: Phase,
+    soaked: Soaked,
     course: Course,
     told: &Told,
     world: &World,
     threads: usize,
 ) -> Outcome {
     let Course { memory, windows, latency, .. } = course;
-    let growth = memory.growth();
-    let failures = match growth {
-        Some(growth) if memory.grows() => vec![format!(
-            "resident memory grew by {:.1} % after its plateau; less than {:.0} % was wanted",
-            growth * 100.0,
-            trend::LIMIT * 100.0
-        )],
-        _ => Vec::new(),
+    let Soaked { capacity, searches, phase } = soaked;
+    let (failures, doubts) = match memory.verdict() {
+        // One that was interrupted has failed for that, and could not see enough.
+        Err(Objection::Failure(text)) if memory.grows() || !interrupt::requested() => (vec![text], vec![]),
+        Err(Objection::Doubt(text)) => (vec![], vec![text]),
+        Ok(()) | Err(Objection::Failure(_)) => (vec![], vec![]),
     };
     let stats: Vec<SubscriptionStats> = (0..settings.subscriptions).map(|one| world.stats(one)).collect();
     let sum = |of: fn(&SubscriptionStats) -> u64| stats.iter().map(of).sum();
@@ -262,9 +268,10 @@ fn outcome(
         nanos: phase.nanos,
         latency: Some(latency.summary()),
         failures,
-        doubts: Vec::new(),
+        doubts,
         metrics: ScenarioMetrics::Soak(Box::new(metrics::Soak {
             capacity,
+            capacity_samples: searches,
             offered_rate: capacity * SHARE,
             unsent: Some(told.unsent).filter(|unsent| *unsent > 0),
             threads,
@@ -278,7 +285,7 @@ fn outcome(
             dead_lettered: sum(|stats| stats.dead_lettered),
             plateau_rss: memory.plateau_and_end().map(|(plateau, _)| plateau),
             end_rss: memory.plateau_and_end().map(|(_, end)| end),
-            rss_growth: growth,
+            rss_growth: memory.growth(),
             memory_over_time: memory.samples,
             latency_over_time: windows,
         })),

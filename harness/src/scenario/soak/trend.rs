@@ -12,11 +12,18 @@ use crate::num;
 use crate::result::metrics::MemorySample;
 
 /// Growth after the plateau, above which a run fails.
-pub(super) const LIMIT: f64 = 0.10;
+pub(crate) const LIMIT: f64 = 0.10;
 /// Growth in MiB that the allocator is granted.
-const SLACK: f64 = 16.0;
+pub(crate) const SLACK: f64 = 16.0;
 /// Samples in a quarter below which nothing is said.
 const LEAST: usize = 3;
+
+/// What memory has against a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Objection {
+    Failure(String),
+    Doubt(String),
+}
 
 /// Resident memory over the course of a run.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +47,25 @@ impl Trend {
     pub(super) fn growth(&self) -> Option<f64> {
         let (plateau, end) = self.plateau_and_end()?;
         Some((end / plateau - 1.0).max(0.0))
+    }
+
+    /// Why a run failed by its memory, or is in doubt because of it: that nothing is known is no reason to pass.
+    pub(super) fn verdict(&self) -> Result<(), Objection> {
+        match self.growth() {
+            Some(growth) if self.grows() => Err(Objection::Failure(format!(
+                "resident memory grew by {:.1} % after its plateau; less than {:.0} % was wanted",
+                growth * 100.0,
+                LIMIT * 100.0
+            ))),
+            Some(_) => Ok(()),
+            None if self.samples.is_empty() => Err(Objection::Doubt(
+                "the system does not tell resident memory, so whether it grows is not known".to_owned(),
+            )),
+            None => Err(Objection::Failure(format!(
+                "resident memory was seen {} times, too few to tell whether it grows; give a longer --duration",
+                self.samples.len()
+            ))),
+        }
     }
 
     /// Whether that is more than is passed.
@@ -87,5 +113,15 @@ mod tests {
     fn too_few_samples_say_nothing() {
         assert_eq!(of([(0.0, 1.0), (1.0, 1.0)]).growth(), None);
         assert_eq!(Trend::default().growth(), None);
+    }
+
+    #[test]
+    fn growth_that_is_not_known_does_not_pass() {
+        assert_eq!(trend(|_| 100.0).verdict(), Ok(()));
+        let grown = trend(|at| 100.0 + 60.0 * at).verdict();
+        assert!(matches!(grown, Err(Objection::Failure(text)) if text.contains("less than 10 % was wanted")));
+        let few = of([(0.0, 1.0), (1.0, 1.0)]).verdict();
+        assert!(matches!(few, Err(Objection::Failure(text)) if text.contains("seen 2 times")));
+        assert!(matches!(Trend::default().verdict(), Err(Objection::Doubt(_))));
     }
 }
