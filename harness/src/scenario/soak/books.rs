@@ -160,7 +160,7 @@ pub(crate) struct Told {
     pub(crate) consumers: u64,
     pub(crate) publishers: u64,
     pub(crate) subscriptions: u64,
-    /// Messages that were due when it was over, and had not been sent.
+    /// Messages that were due when their publisher left, and that it could not send in a generation more.
     pub(crate) unsent: u64,
     /// What did not add up.
     pub(crate) faults: Vec<String>,

@@ -4,23 +4,24 @@
 //! generation, a fraction of a second, on a thread of its own, hands in its books and is followed by another.
 //! Publishers make themselves a new handle each generation, and one of them is there only every other. Subscriptions
 //! visit: they come, read a little, and go in the middle of it. When the time is up publishers stop, the lasting
-//! subscriptions drain, and then everybody leaves.
+//! subscriptions drain, and then everybody leaves. Whoever stops publishing, for a generation or for good, sends first what
+//! was due until then, for a generation more at most; what is left after that is unsent.
 
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use super::books::{Books, Desk, imbalance};
+use super::timetable::Timetable;
 use crate::clock::{self, Clock, TscClock};
 use crate::driver::world::World;
 use crate::fault::Fault;
 use crate::interrupt;
 use crate::num;
-use crate::pacer::{Due as _, Pacer, Schedule};
 use crate::publish::{self, FreeLane, PacedLane, Until};
 use crate::shared::{Gauge, Signal};
 
 /// How long consumers, visitors and a publisher's handle last, in nanoseconds.
-const GENERATION: u64 = 250_000_000;
+pub(super) const GENERATION: u64 = 250_000_000;
 /// How long the coordinator sleeps between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long draining may take.
@@ -39,35 +40,23 @@ pub(super) struct Cast<'a> {
     pub(super) next: &'a [Gauge],
     /// How many subscriptions have visited.
     pub(super) visits: &'a Gauge,
+    pub(super) stacks: Stacks,
 }
 
-/// Where a publisher stands on its schedule, generation after generation.
-#[derive(Debug, Default)]
-struct Timetable {
-    /// Is there every other generation, and nothing is due while it is away.
-    comes_and_goes: bool,
-    /// When the message is due that comes next: before now, if it could not be sent in the generation before.
-    due: Option<u64>,
-    /// Messages that were due and are not sent.
-    unsent: u64,
+/// The stack of each kind of thread, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stacks {
+    publisher: usize,
+    consumer: usize,
+    /// Of a consumer that serves for a generation.
+    generation: usize,
+    visitor: usize,
 }
 
-impl Timetable {
-    /// The next generation's pacer.
-    fn pacer(&self, now: u64, rate: f64) -> Pacer {
-        Pacer::new(Schedule::new(self.due.unwrap_or(now), rate), u64::MAX >> 1)
-    }
-
-    /// The generation is over.
-    fn note(&mut self, pacer: &Pacer, end: u64) {
-        let unsent = pacer.ready(end, u64::MAX);
-        if self.comes_and_goes {
-            self.unsent += unsent;
-        } else {
-            self.due = Some(pacer.schedule().due(pacer.next()));
-            self.unsent = unsent;
-        }
-    }
+impl Stacks {
+    /// As the standard library has it.
+    pub(super) const USUAL: Self =
+        Self { publisher: 2 << 20, consumer: 2 << 20, generation: 2 << 20, visitor: 2 << 20 };
 }
 
 /// What a phase took.
@@ -101,19 +90,11 @@ impl Cast<'_> {
         let (stop, done) = (Signal::default(), Signal::default());
         let before = self.world.published();
         let begun = self.clock.now();
+        let left = Gauge::default();
         thread::scope(|scope| {
-            for publisher in 0..self.next.len() {
-                let stop = &stop;
-                scope.spawn(move || self.told(|| self.publish(publisher, rate, stop)));
-            }
-            for subscription in (0..self.subscriptions).map(Some).chain([None]) {
-                for _ in 0..if subscription.is_some() { self.consumers } else { 1 } {
-                    let done = &done;
-                    scope.spawn(move || self.told(|| self.consume(subscription, done)));
-                }
-            }
-            scope.spawn(|| self.told(|| self.visit(&stop)));
-            let ended = self.watch(begun, length, &stop, look);
+            // One that cannot be started is a fault like any other: the watch sees it, and calls the others off.
+            self.told(|| self.start(scope, rate, [&stop, &done], &left));
+            let ended = self.watch(begun, length, (&stop, &left), look);
             done.raise(0);
             ended
         })?;
@@ -124,12 +105,53 @@ impl Cast<'_> {
         Ok(Phase { published: self.world.published() - before, nanos })
     }
 
+    /// Starts everybody.
+    fn start<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        rate: Option<f64>,
+        [stop, done]: [&'scope Signal; 2],
+        left: &'scope Gauge,
+    ) -> Result<(), Fault> {
+        for publisher in 0..self.next.len() {
+            let publish = move || {
+                self.told(|| self.publish(publisher, rate, stop));
+                left.add_one();
+            };
+            drop(self.spawn(scope, self.stacks.publisher, publish)?);
+        }
+        for subscription in (0..self.subscriptions).map(Some).chain([None]) {
+            for _ in 0..if subscription.is_some() { self.consumers } else { 1 } {
+                let consume = move || self.told(|| self.consume(subscription, done));
+                drop(self.spawn(scope, self.stacks.consumer, consume)?);
+            }
+        }
+        self.spawn(scope, self.stacks.visitor, move || self.told(|| self.visit(stop))).map(drop)
+    }
+
+    /// Starts one thread.
+    fn spawn<'scope, T: Send + 'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        stack: usize,
+        role: impl FnOnce() -> T + Send + 'scope,
+    ) -> Result<ScopedJoinHandle<'scope, T>, Fault> {
+        thread::Builder::new().stack_size(stack).spawn_scoped(scope, role).map_err(|error| {
+            let lasting = self.threads();
+            let most = lasting + self.subscriptions * self.consumers + 1;
+            Fault::new(format!(
+                "a soak with these --publishers and --subscriptions takes up to {most} threads, and the system gives no \
+                 more ({error}); raise its limit (ulimit -u, or that of the container), or give fewer of them"
+            ))
+        })
+    }
+
     /// Waits until the time is up and everything has drained.
     fn watch(
         &self,
         begun: u64,
         length: Duration,
-        stop: &Signal,
+        (stop, left): (&Signal, &Gauge),
         look: &mut dyn FnMut(u64),
     ) -> Result<(), Fault> {
         let end = begun + num::nanos(length);
@@ -151,8 +173,8 @@ impl Cast<'_> {
                         give_up = Some(now + PATIENCE);
                     }
                 }
-                // Publishers stop within a generation; until then nothing says that it was all.
-                Some(_) if self.quiet() && self.world.is_drained() => return Ok(()),
+                // Publishers leave within two generations; until then nothing says that it was all.
+                Some(_) if self.quiet(left) && self.world.is_drained() => return Ok(()),
                 Some(moment) if now > moment => {
                     self.world.abort();
                     return Err(Fault::new(format!(
@@ -165,9 +187,10 @@ impl Cast<'_> {
         }
     }
 
-    /// Whether every publisher has told what it published.
-    fn quiet(&self) -> bool {
-        self.books.open().published.count == self.world.published()
+    /// Whether every publisher has left, and told what it published.
+    fn quiet(&self, left: &Gauge) -> bool {
+        left.get() == num::count(self.next.len())
+            && self.books.open().published.count == self.world.published()
     }
 
     /// Runs a role; what it fails at is told.
@@ -180,13 +203,15 @@ impl Cast<'_> {
     fn publish(&self, publisher: usize, rate: Option<f64>, stop: &Signal) -> Result<(), Fault> {
         let comes_and_goes = publisher + 1 == self.next.len() && publisher > 0;
         let mut generation = 0_u64;
-        let mut timetable = Timetable { comes_and_goes, ..Timetable::default() };
-        while stop.raised().is_none() {
+        let mut timetable = Timetable::default();
+        let mut over = stop.raised().is_some();
+        while !over {
             generation += 1;
             let start = self.clock.now();
             let end = start + GENERATION;
             if comes_and_goes && generation.is_multiple_of(2) {
                 clock::sleep(Duration::from_nanos(GENERATION));
+                over = stop.raised().is_some();
                 continue;
             }
             let mut sender = self.world.sender();
@@ -195,17 +220,29 @@ impl Cast<'_> {
                 Some(rate) => {
                     let share = rate / num::float(num::count(self.next.len()));
                     // Who is there half the time publishes twice as much.
-                    let share = if comes_and_goes { 2.0 * share } else { share };
-                    let pacer = timetable.pacer(start, share.max(1.0));
+                    let share = (if comes_and_goes { 2.0 * share } else { share }).max(1.0);
+                    let pacer = timetable.pacer(start, share);
                     let mut lanes = [PacedLane { publisher, base, pacer }];
                     publish::paced(self.clock, &mut lanes, end, true, &mut sender)?;
-                    timetable.note(&lanes[0].pacer, end);
-                    lanes[0].pacer.next()
+                    let sent = lanes[0].pacer.next();
+                    // Ctrl-C ends a generation early.
+                    timetable.note(&lanes[0].pacer, end.min(self.clock.now()));
+                    over = stop.raised().is_some();
+                    if comes_and_goes || over {
+                        let pacer = timetable.rest(end, share);
+                        let mut lanes = [PacedLane { publisher, base: base + sent, pacer }];
+                        publish::paced(self.clock, &mut lanes, end + GENERATION, true, &mut sender)?;
+                        timetable.leave(&lanes[0].pacer);
+                        sent + lanes[0].pacer.next()
+                    } else {
+                        sent
+                    }
                 }
                 None => {
                     let mut lanes = [FreeLane { publisher, base, sent: 0 }];
                     let until = Until { time: end, at_least: 0, stamp_every: 1 };
                     publish::free(self.clock, &mut lanes, until, &mut sender, &mut None)?;
+                    over = stop.raised().is_some();
                     lanes[0].sent
                 }
             };
@@ -227,7 +264,9 @@ impl Cast<'_> {
                 Some(subscription) => self.world.serve(subscription, Desk::new(self.clock), until),
                 None => self.world.bury(Desk::new(self.clock), until),
             };
-            let served = thread::scope(|scope| scope.spawn(serve).join());
+            let served = thread::scope(|scope| {
+                self.spawn(scope, self.stacks.generation, serve).map(ScopedJoinHandle::join)
+            })?;
             let desk = served.unwrap_or_else(|_| Err(Fault::new("a consumer of the soak panicked")))?;
             self.books.enter(subscription, &desk);
         }
@@ -250,35 +289,50 @@ impl Cast<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Arguments, settings};
+    use crate::mix::Patterns;
+    use clap::Parser;
 
-    /// A generation in which so many of a million a second can be sent.
-    fn generation(timetable: &mut Timetable, now: u64, sent: u64) -> u64 {
-        let mut pacer = timetable.pacer(now, 1e6);
-        let first = pacer.schedule().due(0);
-        pacer.advance(sent);
-        timetable.note(&pacer, now + GENERATION);
-        first
+    /// What a short soak comes to where threads have these stacks.
+    fn played(stacks: Stacks, rate: Option<f64>) -> (Result<Phase, Fault>, u64) {
+        let words = ["harness", "--scenario", "soak", "--publishers", "2"];
+        let settings = settings::plan(&Arguments::try_parse_from(words).unwrap()).unwrap().runs.remove(0);
+        let world = World::open(&super::super::setup(&settings), Patterns::single(64)).unwrap();
+        let books = Books::new(settings.subscriptions);
+        let next = [Gauge::default(), Gauge::default()];
+        let cast = Cast {
+            world: &world,
+            books: &books,
+            clock: &TscClock::new(),
+            subscriptions: settings.subscriptions,
+            consumers: 1,
+            next: &next,
+            visits: &Gauge::default(),
+            stacks,
+        };
+        let phase = cast.play(rate, Duration::from_millis(300), &mut |_| {});
+        let unsent = books.open().unsent;
+        (phase, unsent)
     }
 
     #[test]
-    fn what_could_not_be_sent_in_one_generation_is_due_still_in_the_next() {
-        let mut timetable = Timetable::default();
-        let each = GENERATION / 1_000;
-        assert_eq!(generation(&mut timetable, 1_000, 10), 1_000);
-        assert_eq!(timetable.unsent, each + 1 - 10);
-        // A stall of a whole generation: its messages count from when they were due.
-        assert_eq!(generation(&mut timetable, 1_000 + GENERATION, 0), 11_000);
-        assert_eq!(timetable.unsent, 2 * each + 1 - 10);
-        assert_eq!(generation(&mut timetable, 1_000 + 2 * GENERATION, 3 * each - 9), 11_000);
-        assert_eq!(timetable.unsent, 0);
-    }
-
-    #[test]
-    fn nothing_is_due_to_one_who_is_away() {
-        let mut timetable = Timetable { comes_and_goes: true, ..Timetable::default() };
-        for (times, now) in [(1, 0), (2, 2 * GENERATION)] {
-            assert_eq!(generation(&mut timetable, now, 1), now);
-            assert_eq!(timetable.unsent, times * (GENERATION / 1_000));
+    fn a_system_that_gives_no_more_threads_ends_the_soak_with_a_remedy() {
+        let (usual, none) = (Stacks::USUAL, 1 << 50);
+        for stacks in [
+            Stacks { publisher: none, ..usual },
+            Stacks { consumer: none, ..usual },
+            Stacks { generation: none, ..usual },
+            Stacks { visitor: none, ..usual },
+        ] {
+            let fault = played(stacks, None).0.unwrap_err().to_string();
+            assert!(fault.contains("takes up to 11 threads") && fault.contains("ulimit -u"), "{fault}");
         }
+    }
+
+    #[test]
+    fn a_soak_that_keeps_up_leaves_nothing_unsent() {
+        let (phase, unsent) = played(Stacks::USUAL, Some(2_000.0));
+        assert!(phase.unwrap().published >= 600, "what was due in the end was sent");
+        assert_eq!(unsent, 0);
     }
 }

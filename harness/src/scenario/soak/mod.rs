@@ -9,6 +9,7 @@
 mod accounts;
 mod books;
 mod cast;
+mod timetable;
 mod trend;
 
 pub(crate) use books::{Desk, Fate, Kind, Settled};
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use self::accounts::accounts;
 use self::books::{Books, Told};
-use self::cast::{Cast, Phase};
+use self::cast::{Cast, Phase, Stacks};
 use self::trend::{Objection, Trend};
 use super::Outcome;
 use super::bench::{self, DISTURBED};
@@ -77,6 +78,7 @@ pub(crate) fn run(settings: &Settings, progress: &mut Progress) -> Result<Ran, F
         consumers: pin::available().len().max(1) + 1,
         next: &next,
         visits: &Gauge::default(),
+        stacks: Stacks::USUAL,
     };
     let coordinator = ThreadMeter::read();
     let allocations = memory::allocations();
