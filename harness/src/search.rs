@@ -25,6 +25,8 @@ const PRECISION: f64 = 1.03;
 const PROBES: usize = 12;
 /// The share of the closed-loop maximum that a capacity must reach to be believed.
 pub(crate) const PLAUSIBLE: f64 = 0.9;
+/// What to do about a capacity that was searched and is none.
+pub(crate) const REMEDY: &str = "run it again on a quieter machine, or give a capacity by --capacity RATE";
 
 /// What is searched.
 pub(crate) trait System {
@@ -80,8 +82,7 @@ pub(crate) fn search(system: &mut impl System) -> Result<Found, Fault> {
     let share = held.ok_or_else(|| {
         let lowest = num::signed(probes.last().map_or(0.0, |probed| probed.rate));
         Fault::new(format!(
-            "no rate held, not even {lowest}/s: the machine stalls more than the engine works; run it again on a quieter \
-             machine, or give a capacity by --capacity RATE"
+            "no rate held, not even {lowest}/s: the machine stalls more than the engine works; {REMEDY}"
         ))
     })?;
     Ok(Found { share, probes })
@@ -186,7 +187,11 @@ mod tests {
     #[test]
     fn a_system_that_sustains_nothing_ends_with_a_reason() {
         let error = search(&mut Simulated::new(0.0)).unwrap_err().to_string();
-        assert!(error.starts_with("no rate held"), "{error}");
+        assert!(
+            error.starts_with("no rate held, not even ") && error.contains("/s: the machine stalls"),
+            "{error}"
+        );
+        assert!(error.ends_with(&format!("; {REMEDY}")) && REMEDY.contains("--capacity RATE"), "{error}");
     }
 
     #[test]

@@ -67,14 +67,10 @@ pub(super) fn shows_overestimate((level, _): &Measured) -> bool {
 /// Why the capacity was misjudged; empty when it was not.
 pub(super) fn judge(judged: &Judged, levels: &[Measured], capacity: Capacity) -> Vec<String> {
     let mut failures = Vec::new();
-    let remedy = if capacity == Capacity::Auto {
-        "; run it again on a quieter machine, or give a capacity by --capacity RATE"
-    } else {
-        "; use --capacity auto"
-    };
+    let remedy = if capacity == Capacity::Auto { search::REMEDY } else { "use --capacity auto" };
     if !judged.found.plausible() {
         failures.push(format!(
-            "capacity {}/s is {} % of the closed-loop maximum {}/s; at least {} % was wanted{remedy}",
+            "capacity {}/s is {} % of the closed-loop maximum {}/s; at least {} % was wanted; {remedy}",
             num::signed(judged.capacity),
             num::percent((judged.found.share * 1000.0).floor() / 10.0),
             num::signed(judged.closed_maximum()),
@@ -84,13 +80,13 @@ pub(super) fn judge(judged: &Judged, levels: &[Measured], capacity: Capacity) ->
     let highest = levels.iter().map(|(level, _)| level).max_by(|a, b| a.percent.total_cmp(&b.percent));
     if let Some(level) = highest.filter(|level| level.percent > 100.0 && level.held) {
         failures.push(format!(
-            "capacity underestimated: level {} % held, which is beyond it{remedy}",
+            "capacity underestimated: level {} % held, which is beyond it; {remedy}",
             num::percent(level.percent)
         ));
     }
     for (level, _) in levels.iter().filter(|level| shows_overestimate(level)) {
         failures.push(format!(
-            "capacity overestimated, or the machine slowed down: level {} % did not hold, and up to {} % all must{remedy}",
+            "capacity overestimated, or the machine slowed down: level {} % did not hold, and up to {} % all must; {remedy}",
             num::percent(level.percent),
             num::percent(MUST_HOLD)
         ));
@@ -218,6 +214,22 @@ mod tests {
         let failures = judge(&found(0.5), &[measured(50.0, true)], Capacity::Given(5e5));
         assert!(failures[0].contains("50 % of the closed-loop maximum") && failures[0].contains("auto"));
         assert!(judge(&found(0.9), &[measured(50.0, true)], Capacity::Auto).is_empty());
+    }
+
+    #[test]
+    fn each_failure_says_the_rule_the_value_and_the_remedy() {
+        let levels = [measured(90.0, false), measured(125.0, true)];
+        let of = |capacity| judge(&found(0.5), &levels, capacity);
+        let rules = [
+            "capacity 500,000/s is 50 % of the closed-loop maximum 1,000,000/s; at least 90 % was wanted",
+            "capacity underestimated: level 125 % held, which is beyond it",
+            "capacity overestimated, or the machine slowed down: level 90 % did not hold, and up to 90 % all must",
+        ];
+        for (capacity, remedy) in
+            [(Capacity::Auto, search::REMEDY), (Capacity::Given(5e5), "use --capacity auto")]
+        {
+            assert_eq!(of(capacity), rules.map(|rule| format!("{rule}; {remedy}")));
+        }
     }
 
     #[test]
