@@ -41,11 +41,8 @@ fn walk(value: &Value, path: &str, flaws: &mut Vec<Flaw>) {
             if number < 0.0 && !name.ends_with("Slope") {
                 flaws.push(Flaw::new(path, format!("must not be negative, is {number}")));
             }
-            // Those that the schema names are refused by the schema.
-            let named = ["messagesPerSec", "deliveriesPerSec", "bytesPerSec"].contains(&name);
-            if number == 0.0 && name.ends_with("PerSec") && !named {
-                flaws
-                    .push(Flaw::new(path, "is a rate of zero; what was not measured is left out".to_owned()));
+            if number == 0.0 && name.ends_with("PerSec") {
+                zero(path, "a rate", flaws);
             }
         }
         Value::Array(items) => {
@@ -54,7 +51,7 @@ fn walk(value: &Value, path: &str, flaws: &mut Vec<Flaw>) {
             }
         }
         Value::Object(map) => {
-            if map.contains_key("count") && map.contains_key("p50") {
+            if map.contains_key("count") && FIGURES.iter().any(|name| map.contains_key(*name)) {
                 latency(map, path, flaws);
             }
             for (name, value) in map {
@@ -65,12 +62,31 @@ fn walk(value: &Value, path: &str, flaws: &mut Vec<Flaw>) {
     }
 }
 
-/// Percentiles in order and backed by enough, the mean between the ends, and the pictures in agreement with them.
+/// What latencies are told by, in order, and the mean, which is somewhere between.
+const ORDERED: [&str; 7] = ["min", "p50", "p95", "p99", "p999", "p9999", "max"];
+const FIGURES: [&str; 8] = ["min", "p50", "p95", "p99", "p999", "p9999", "max", "mean"];
+
+/// A zero that nobody measured. Where the schema names the figure it has refused it already.
+fn zero(path: &str, what: &str, flaws: &mut Vec<Flaw>) {
+    if !flaws.iter().any(|flaw| flaw.path == path) {
+        flaws.push(Flaw::new(path, format!("is {what} of zero; what was not measured is left out")));
+    }
+}
+
+/// Percentiles in order and backed by enough, no figure zero or of nothing, the mean between the ends, and the pictures in agreement with them.
 fn latency(map: &Map<String, Value>, path: &str, flaws: &mut Vec<Flaw>) {
     let figure = |name: &str| map.get(name).and_then(Value::as_f64);
     let count = map.get("count").and_then(Value::as_u64).unwrap_or(0);
     let mut before: Option<(&str, f64)> = None;
-    for name in ["min", "p50", "p95", "p99", "p999", "p9999", "max"] {
+    for name in FIGURES.into_iter().filter(|name| figure(name).is_some()) {
+        let path = format!("{path}.{name}");
+        if figure(name) == Some(0.0) {
+            zero(&path, "a latency", flaws);
+        } else if count == 0 {
+            flaws.push(Flaw::new(&path, "is there, and nothing was counted".to_owned()));
+        }
+    }
+    for name in ORDERED {
         let Some(value) = figure(name) else { continue };
         if let Some((lower, least)) = before.filter(|&(_, least)| value < least) {
             flaws.push(Flaw::new(

@@ -48,3 +48,16 @@ pub(crate) fn only_result(results: &Path) -> Value {
     assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stdout));
     serde_json::from_slice(&std::fs::read(file).expect("a file")).expect("JSON")
 }
+
+/// A result as a quiet machine would have given it.
+pub(crate) fn fixture(name: &str) -> Value {
+    let path = format!("{}/tests/data/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).expect("a fixture")).expect("JSON")
+}
+
+/// Writes `value` to a file, and returns its path.
+pub(crate) fn put(directory: &Path, name: &str, value: &Value) -> String {
+    let path = directory.join(name);
+    std::fs::write(&path, value.to_string()).expect("a file");
+    path.to_str().expect("a name").to_owned()
+}
