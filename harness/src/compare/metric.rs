@@ -144,7 +144,11 @@ impl Metric {
         let is_saturation = headline(result).is_some() || result["scenario"] == "saturation";
         let (whole, values) = if is_saturation {
             let (whole, iterations) = self.of_saturation(result, level);
-            (whole, samples::all(iterations, self.pointer))
+            let is_capacity = self.pointer == "/capacity";
+            (
+                whole,
+                if is_capacity { samples::capacity(metrics) } else { samples::all(iterations, self.pointer) },
+            )
         } else if self.pointer == "/messagesPerSec" && metrics.get("capacitySamples").is_some() {
             // A soak's rate was offered, too, where its capacity was measured.
             (&Value::Null, Vec::new())
@@ -155,8 +159,8 @@ impl Metric {
         if values.is_empty() { whole().into_iter().collect() } else { values }
     }
 
-    /// Where a saturation run has it, as a whole and by iterations. Its capacity and its memory are the run's; its latency is
-    /// a level's; and the rate of a level is no figure of its own: it was offered, and follows from the capacity.
+    /// Where a saturation run has it, as a whole and by iterations. Its capacity and its memory are the run's (see
+    /// [`samples::capacity`] for those of its iterations); its latency is a level's; and the rate of a level is no figure of its own: it was offered, and follows from the capacity.
     fn of_saturation(self, result: &Value, level: Option<f64>) -> (&Value, &Value) {
         let is_it = |one: &&Value| level.is_some_and(|level| one["percent"].as_f64() == Some(level));
         if !self.pointer.starts_with("/latency") {

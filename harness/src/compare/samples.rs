@@ -2,9 +2,12 @@
 //!
 //! Scenarios differ: `iterations` in full where the whole run is one series; `iterations` or bare `samples` of the part
 //! that the headline is about, where a run has several (a fan-out's numbers of subscriptions, a firehose's cases, the
-//! two kinds of herd); windows over time in a soak. Values of memory there are none: a process has one peak.
+//! two kinds of herd); windows over time in a soak. The searches for its capacity are none: they lie within seconds of
+//! each other, and one run's moment of the machine is not another's. Values of memory there are none: a process has one peak.
 
 use serde_json::Value;
+
+use crate::num;
 
 /// A value, and where the CPUs were before and after it.
 pub(super) type Placed = (f64, Option<[f64; 2]>);
@@ -16,13 +19,31 @@ pub(super) fn of(metrics: &Value, pointer: &str) -> Vec<Placed> {
         "/messagesPerSec" => {
             &[&metrics["iterations"], &part["iterations"], &metrics["samples"], &part["samples"]]
         }
-        "/capacity" => &[&metrics["capacitySamples"]],
         _ if pointer.starts_with("/latency") => {
             &[&metrics["iterations"], &part["iterations"], &metrics["latencyOverTime"]]
         }
         _ => &[],
     };
     lists.iter().map(|list| all(list, pointer)).find(|values| !values.is_empty()).unwrap_or_default()
+}
+
+/// The capacity by the samples of a saturation run: its share of the closed loop, of what closed loops did in the rounds that
+/// the sample is made of, at all levels. None where the capacity was given, or in a file that has no rounds.
+pub(super) fn capacity(metrics: &Value) -> Vec<Placed> {
+    let levels = metrics["levels"].as_array().map_or(&[][..], Vec::as_slice);
+    let list = |level: &'_ Value, name: &str| level[name].as_array().map_or(0, Vec::len);
+    let count = levels.iter().map(|level| list(level, "samples")).min().unwrap_or(0);
+    let closed = |sample: usize| -> Vec<f64> {
+        let of_level = |level: &Value| -> Vec<f64> {
+            let each = list(level, "rounds").div_ceil(count);
+            let rounds = level["rounds"].as_array().into_iter().flatten().skip(sample * each).take(each);
+            rounds.filter_map(|round| round["closedLoop"].as_f64()).collect()
+        };
+        levels.iter().flat_map(of_level).collect()
+    };
+    let value = |sample| Some((metrics["capacityShare"].as_f64()? * num::median(&closed(sample))?, None));
+    let values: Option<Vec<Placed>> = (0..count).map(value).collect();
+    values.unwrap_or_default()
 }
 
 /// The part whose rate is that of the whole.
@@ -75,14 +96,25 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_has_passes_and_a_soak_has_windows_and_searches() {
+    fn a_saturation_run_has_a_capacity_for_each_sample() {
+        let level = |closed: [f64; 4]| json!({"samples": [1.0, 1.0], "rounds": closed.map(|rate| json!({"closedLoop": rate}))});
+        let mut metrics = json!({"capacityShare": 0.5, "levels": [level([1.0, 2.0, 10.0, 20.0]), level([3.0, 4.0, 30.0, 40.0])]});
+        assert_eq!(capacity(&metrics), [(1.25, None), (12.5, None)]);
+        metrics["levels"][0]["rounds"] = json!([]);
+        metrics["levels"][1]["rounds"] = json!([{"offeredRate": 1.0}]);
+        assert!(capacity(&metrics).is_empty(), "it was given");
+        assert!(capacity(&json!({"capacity": 1.0})).is_empty());
+    }
+
+    #[test]
+    fn a_replay_has_passes_and_a_soak_has_windows_and_one_capacity() {
         assert_eq!(
             values(&json!({"messagesPerSec": 2.0, "samples": [1.0, 3.0]}), "/messagesPerSec"),
             [1.0, 3.0]
         );
         let soak = json!({"messagesPerSec": 2.0, "threads": 9, "capacity": 4.0, "capacitySamples": [3.0, 4.0, 5.0],
             "latencyOverTime": [{"untilMs": 1.0, "latency": {"p50": 6.0}}, {"untilMs": 2.0, "latency": {"p50": 7.0}}]});
-        assert_eq!(values(&soak, "/capacity"), [3.0, 4.0, 5.0]);
+        assert!(values(&soak, "/capacity").is_empty(), "searches see one moment of the machine");
         assert_eq!(values(&soak, "/latency/p50"), [6.0, 7.0]);
         assert!(values(&soak, "/latency/p99").is_empty() && values(&soak, "/memory/peakRssMB").is_empty());
     }
