@@ -193,7 +193,10 @@ fn ledger(result: &Value) -> String {
 
 /// An object as pairs of name and value; what is nested is left to others.
 fn pairs(title: &str, object: &Value) -> String {
-    let fields = object.as_object().into_iter().flatten().filter(|(_, value)| !value.is_object());
+    let is_nested = |value: &Value| {
+        value.is_object() || value.as_array().is_some_and(|items| items.iter().any(Value::is_object))
+    };
+    let fields = object.as_object().into_iter().flatten().filter(|(_, value)| !is_nested(value));
     let rows: Vec<Vec<String>> = fields.map(|(name, value)| vec![escape(name), shown(value)]).collect();
     if rows.is_empty() {
         return String::new();
@@ -256,4 +259,18 @@ fn others(result: &Value) -> String {
         }
     }
     pairs("Other figures", &Value::Object(single)) + &out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pairs_leave_out_what_is_nested() {
+        let herd = json!({"floorMs": 3, "latency": {"p50": 1}, "iterations": [{"durationMs": 1}], "samples": [4, 5]});
+        let text = pairs("threads", &herd);
+        assert!(text.contains("floorMs") && text.contains("samples"), "{text}");
+        assert!(!text.contains("latency") && !text.contains("iterations"), "{text}");
+    }
 }
