@@ -3,7 +3,7 @@
 //! `--interleave` takes two command lines in place of files and runs them in turn, `--rounds` times each, or for as long
 //! as it takes to know what they are about. Either way scenario and configuration must be the same. Exit code 1 on a
 //! regression, and when CURRENT broke down or failed where BASE did not; 2 when the two do not compare; 3 when a figure
-//! is worse by one value a side, and under `--strict` when anything beyond the threshold cannot be told from noise.
+//! is worse by too few values to tell, and under `--strict` when anything beyond the threshold cannot be told from noise.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -182,13 +182,13 @@ fn table(base: &Value, comparison: &Comparison, notes: &[String], paint: Paint) 
 /// What could hide in a row that cannot be told, and what would tell it.
 fn untold(row: &Row) -> String {
     let name = row.metric.name;
-    row.interval().map_or_else(
-        || {
-            let change = share(row.change);
-            format!("cannot be told: {name}, {change} % by one value a side (--interleave, or more iterations, tell)")
-        },
-        |_| format!("cannot be told: {name}, anywhere within {} (more rounds tell)", interval(row)),
-    )
+    if row.has_too_few() {
+        let (change, (base, current)) = (share(row.change), row.values);
+        return format!(
+            "cannot be told: {name}, {change} % by {base} and {current} values (--interleave, or more iterations, tell)"
+        );
+    }
+    format!("cannot be told: {name}, anywhere within {} (more rounds tell)", interval(row))
 }
 
 fn line(row: &Row, paint: Paint) -> String {

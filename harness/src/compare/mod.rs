@@ -10,8 +10,8 @@
 //! 1979: the clearest of six must reach a sixth of that, the next a fifth, ..), and the bootstrap interval of the
 //! change ([`resample`]) leaves out zero. So a build that is compared with itself is called worse or better one time
 //! in fifty at most. With five values or fewer no test can reach that: then complete separation must do, and the line
-//! says so. With one value a side nobody knows what is noise: a change beyond the threshold is inconclusive, and one for
-//! the worse makes the whole so. Only memory, of which a run has one value and no more, is judged by the threshold alone.
+//! says so. Of one value a side, or two, even that is mostly chance: a change beyond the threshold is inconclusive, and one
+//! for the worse makes the whole so. Only memory, of which a run has one value and no more, is judged by the threshold alone.
 //! A run that broke down is no value that is missing, but a finding of its own ([`trouble`]).
 //!
 //! The finding of the whole is that of its rows, with one exception. A tail percentile on a shared machine may be off
@@ -44,6 +44,9 @@ use strata::Stratum;
 
 /// The probability up to which any difference is more than noise, of all metrics together.
 const LEVEL: f64 = 0.02;
+/// The probability of complete separation by chance above which it proves nothing: that of three values a side is a tenth.
+const CHANCE: f64 = 0.1;
+
 /// What a metric says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finding {
@@ -143,7 +146,7 @@ fn judge(rows: &mut [Row], threshold: f64) {
         };
         row.finding = if row.change.abs() <= threshold {
             Finding::Same
-        } else if row.is_lone() || !more_than_noise() {
+        } else if row.has_too_few() || !more_than_noise() {
             Finding::Inconclusive
         } else if (row.change > 0.0) == row.metric.more_is_better {
             Finding::Improvement
@@ -159,15 +162,15 @@ impl Row {
         resample::interval(&self.strata, resample::DRAWS)
     }
 
-    /// Whether a side has one value, where another run could have had several.
-    fn is_lone(&self) -> bool {
-        (self.values.0 < 2 || self.values.1 < 2) && !self.metric.is_of_the_process()
+    /// Whether it has so few values that nothing can tell them from noise, where another run could have had more.
+    pub(crate) fn has_too_few(&self) -> bool {
+        self.smallest > CHANCE * 1.000_001 && !self.metric.is_of_the_process()
     }
 
-    /// Whether it is worse, as far as one value a side tells.
+    /// Whether it is worse, as far as so few values tell.
     fn is_open(&self) -> bool {
         self.finding == Finding::Inconclusive
-            && self.is_lone()
+            && self.has_too_few()
             && (self.change > 0.0) != self.metric.more_is_better
     }
 
@@ -255,6 +258,7 @@ mod tests {
         assert_eq!(found(&[100.0, 101.0, 89.0], &[70.0, 71.0, 90.0]), Finding::Inconclusive);
         let rows = rows(&[result(&[100.0, 101.0])], &[result(&[70.0, 71.0])], 0.1);
         assert_eq!(rows[0].caveat(), Some("few values a side"));
+        assert_eq!(rows[0].finding, Finding::Inconclusive, "two a side are separate one time in three");
     }
 
     fn row_of(name: &str, finding: Finding) -> Row {

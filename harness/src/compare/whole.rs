@@ -52,7 +52,7 @@ impl Comparison {
         self.rows.iter().filter(|row| row.finding == Finding::Inconclusive)
     }
 
-    /// Whether a figure is worse by one value a side, which is neither noise nor a regression for certain.
+    /// Whether a figure is worse by too few values, which is neither noise nor a regression for certain.
     pub(crate) fn is_open(&self) -> bool {
         self.rows.iter().any(Row::is_open)
     }
