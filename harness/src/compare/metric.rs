@@ -160,7 +160,8 @@ impl Metric {
     }
 
     /// Where a saturation run has it, as a whole and by iterations. Its capacity and its memory are the run's (see
-    /// [`samples::capacity`] for those of its iterations); its latency is a level's; and the rate of a level is no figure of its own: it was offered, and follows from the capacity.
+    /// [`samples::capacity`] for those of its iterations); its latency is a level's; and the rate of a level is no figure
+    /// of its own: it was offered, and follows from the capacity.
     fn of_saturation(self, result: &Value, level: Option<f64>) -> (&Value, &Value) {
         let is_it = |one: &&Value| level.is_some_and(|level| one["percent"].as_f64() == Some(level));
         if !self.pointer.starts_with("/latency") {

@@ -8,7 +8,7 @@ use super::{Finding, Row, resample, rows, strata};
 
 /// The share of the threshold within which the interval of a headline must be for more rounds to be needless.
 const SURE: f64 = 0.7;
-/// Fewer pairs than this, spread over up to three placements, cannot reach a seventh of [`LEVEL`].
+/// Fewer pairs than this, spread over up to three placements, cannot reach a seventh of [`super::LEVEL`].
 const PAIRS: usize = 8;
 
 /// Two sides, compared.

@@ -73,7 +73,8 @@ fn zero(path: &str, what: &str, flaws: &mut Vec<Flaw>) {
     }
 }
 
-/// Percentiles in order and backed by enough, no figure zero or of nothing, the mean between the ends, and the pictures in agreement with them.
+/// Percentiles in order and backed by enough, no figure zero or of nothing, the mean between the ends, and the pictures in
+/// agreement with them.
 fn latency(map: &Map<String, Value>, path: &str, flaws: &mut Vec<Flaw>) {
     let figure = |name: &str| map.get(name).and_then(Value::as_f64);
     let count = map.get("count").and_then(Value::as_u64).unwrap_or(0);

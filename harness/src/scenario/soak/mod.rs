@@ -4,7 +4,8 @@
 //! that for `--duration`, with handlers that panic, deliveries that are nacked or forgotten, dead letters, consumers,
 //! publishers and subscriptions that come and go, and more threads than CPUs. Passes when the ledger of every
 //! subscription balances, by the engine's counters and by the books kept here, and resident memory grows by less
-//! than a tenth (and some megabytes, see `trend`) after its plateau; where that cannot be told, it does not pass. Memory and latency are also told over time.
+//! than a tenth (and some megabytes, see `trend`) after its plateau. A run too short to tell fails, and one on a system that
+//! does not tell resident memory is in doubt. Memory and latency are also told over time.
 
 mod accounts;
 mod books;
