@@ -11,7 +11,8 @@
 //! - `noise`, `limits`, `overhead`, `memory` and `environment` say how far the figures can be trusted;
 //! - `result` and `report` are what is left when it is over.
 //!
-//! Exit codes: 0 passed, 1 failed its criteria, 2 wrong usage, 3 too noisy to tell (under `--strict`).
+//! Exit codes: 0 passed, 1 failed its criteria, 2 wrong usage, 3 too noisy to tell (under `--strict`; a message that was
+//! lost, and whatever else does not come of noise, is 1 all the same).
 #![forbid(unsafe_code)]
 
 mod acks;
@@ -67,15 +68,16 @@ use report::Paint;
 use report::progress::Progress;
 use report::summary::Row;
 
-/// How a run ended, in rising order of what the exit code tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a run ended. Of several runs the last of these is told: one that failed for certain outweighs one that cannot be
+/// told, and that one those that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Passed,
+    /// Under `--strict`: whether it passed cannot be told.
+    Noisy,
     Failed,
     /// Wrong usage: nothing was measured.
     Usage,
-    /// Under `--strict`: whether it passed cannot be told.
-    Noisy,
 }
 
 impl Verdict {
@@ -131,10 +133,7 @@ fn run(arguments: &Arguments) -> Result<Verdict, String> {
         }
         let (verdict, row) = execute(&plan, run);
         summary.push(row);
-        // One run that cannot be told outweighs one that failed, and that one outweighs those that passed.
-        if verdict == Verdict::Noisy || worst == Verdict::Passed {
-            worst = verdict;
-        }
+        worst = worst.max(verdict);
     }
     if plan.summary {
         let table = report::summary::table(&summary, plan.runs.len(), Paint::new(plan.color));
@@ -177,10 +176,16 @@ fn execute(plan: &Plan, settings: &Settings) -> (Verdict, Row) {
             return (Verdict::Failed, Row::new(settings, Some(&ran)));
         }
     }
-    let verdict = match (plan.strict && ran.noise.noisy, ran.success()) {
-        (true, _) => Verdict::Noisy,
-        (false, true) => Verdict::Passed,
-        (false, false) => Verdict::Failed,
-    };
-    (verdict, Row::new(settings, Some(&ran)))
+    (ran.verdict(settings.scenario, plan.strict), Row::new(settings, Some(&ran)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Verdict::{Failed, Noisy, Passed};
+
+    #[test]
+    fn of_several_runs_the_one_that_failed_for_certain_is_told() {
+        assert_eq!([Passed, Noisy, Failed, Noisy, Passed].into_iter().max(), Some(Failed));
+        assert_eq!([Passed, Noisy, Passed].into_iter().max(), Some(Noisy));
+    }
 }

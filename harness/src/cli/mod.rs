@@ -228,7 +228,7 @@ pub(crate) struct Arguments {
     /// Say what would run, and for how long, without running it
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Exit 3 when the machine was too noisy to tell
+    /// Exit 3 when the machine was too noisy to tell; what does not come of noise, such as a lost message, still exits 1
     #[arg(long)]
     pub(crate) strict: bool,
     /// A fault on purpose, for tests of the harness itself

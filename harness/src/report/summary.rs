@@ -32,7 +32,7 @@ impl Row {
             noisy: ran.is_some_and(|ran| ran.noise.noisy),
             rate: outcome.map(|outcome| outcome.messages_per_sec),
             latency: outcome.and_then(|outcome| outcome.latency.clone()),
-            first_error: ran.and_then(|ran| ran.errors.first().cloned()),
+            first_error: ran.and_then(|ran| ran.failures().next().cloned()),
         }
     }
 }

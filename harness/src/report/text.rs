@@ -45,7 +45,7 @@ pub(crate) fn report(settings: &Settings, ran: &Ran, paint: Paint) -> String {
     }
     let verdict = if ran.success() { paint.good("passed") } else { paint.bad("failed") };
     lines.push(verdict);
-    lines.extend(ran.errors.iter().map(|error| format!("  {}", paint.bad(error))));
+    lines.extend(ran.failures().map(|failure| format!("  {}", paint.bad(failure))));
     lines.join("\n")
 }
 

@@ -90,6 +90,15 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     }
 }
 
+/// Whether what a scenario fails by, its books aside, are rates and latencies, which a noisy machine may have made. The
+/// others fail by what was not delivered, what was refused, or memory that grew.
+pub(crate) fn is_judged_by_time(scenario: Scenario) -> bool {
+    match scenario {
+        Scenario::Throughput | Scenario::Firehose | Scenario::Saturation | Scenario::Replay => true,
+        Scenario::Fanout | Scenario::ThunderingHerd | Scenario::Soak | Scenario::All => false,
+    }
+}
+
 /// Tells Ctrl-C from other faults: `None` when the samples taken before are to be reported, of which there must be
 /// some.
 fn unless_interrupted<T>(outcome: Result<T, Fault>, none_yet: bool) -> Result<Option<T>, Fault> {
