@@ -5,6 +5,8 @@
 
 use std::sync::OnceLock;
 
+use crate::commands::remark;
+
 static REQUESTED: OnceLock<()> = OnceLock::new();
 
 /// The exit code of a second Ctrl-C: what shells report of a process that it ended.
@@ -16,7 +18,7 @@ pub(crate) fn listen() -> Result<(), String> {
         if REQUESTED.set(()).is_err() {
             std::process::exit(KILLED);
         }
-        eprintln!("interrupted: ending the run with what was measured so far; once more to leave at once");
+        remark("interrupted: ending the run with what was measured so far; once more to leave at once");
     })
     .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))
 }

@@ -100,7 +100,7 @@ fn main() -> ExitCode {
     };
     outcome
         .unwrap_or_else(|line| {
-            eprintln!("error: {line}");
+            commands::remark(&format!("error: {line}"));
             Verdict::Usage
         })
         .code()
@@ -110,12 +110,12 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Verdict, String> {
     let plan = cli::settings::plan(arguments)?;
     for note in &plan.notes {
-        eprintln!("note: {note}");
+        commands::remark(&format!("note: {note}"));
     }
     if plan.dry_run {
         for run in &plan.runs {
             let seconds = scenario::estimate(run).as_secs_f64();
-            println!("{}", report::text::plan(run, &scenario::steps(run), seconds));
+            commands::say(&format!("{}\n", report::text::plan(run, &scenario::steps(run), seconds)))?;
         }
         return Ok(Verdict::Passed);
     }
@@ -128,39 +128,36 @@ fn run(arguments: &Arguments) -> Result<Verdict, String> {
         if interrupt::requested() {
             break;
         }
-        if position > 0 {
-            println!();
-        }
-        let (verdict, row) = execute(&plan, run);
+        let gap = if position > 0 { "\n" } else { "" };
+        let (verdict, row) = execute(&plan, run, gap);
         summary.push(row);
         worst = worst.max(verdict);
     }
     if plan.summary {
         let table = report::summary::table(&summary, plan.runs.len(), Paint::new(plan.color));
-        commands::say(&format!(
-            "
-{table}
-"
-        ))?;
+        if let Err(line) = commands::say(&format!("\n{table}\n")) {
+            commands::remark(&format!("error: {line}"));
+            worst = Verdict::Failed;
+        }
     }
     Ok(if interrupt::requested() { Verdict::Failed } else { worst })
 }
 
-/// Runs one scenario, shows its result and writes it. Also returns its row of the summary.
-fn execute(plan: &Plan, settings: &Settings) -> (Verdict, Row) {
+/// Runs one scenario, shows its result after `gap`, and writes it. Also returns its row of the summary.
+fn execute(plan: &Plan, settings: &Settings, gap: &str) -> (Verdict, Row) {
     let mut progress = Progress::new(settings.scenario.name(), scenario::estimate(settings));
     let ran = scenario::measure(settings, &mut progress);
     progress.finish();
     let ran = match ran {
         Ok(ran) => ran,
         Err(fault) => {
-            eprintln!("error: {fault}");
+            commands::remark(&format!("error: {fault}"));
             return (Verdict::Failed, Row::new(settings, None));
         }
     };
     let text = report::text::report(settings, &ran, Paint::new(plan.color));
     // That stdout takes nothing is no reason not to write the file.
-    let told = commands::say(&format!("{text}\n"));
+    let told = commands::say(&format!("{gap}{text}\n"));
     let written = result::object(settings, &ran)
         .map_err(|error| error.to_string())
         .and_then(|object| result::write(&plan.results, settings, &object, &mut std::io::stdout()));
@@ -172,7 +169,7 @@ fn execute(plan: &Plan, settings: &Settings) -> (Verdict, Row) {
     match written.and_then(logged).and_then(|paths| told.and_then(|()| commands::say(&paths))) {
         Ok(()) => {}
         Err(line) => {
-            eprintln!("error: {line}");
+            commands::remark(&format!("error: {line}"));
             return (Verdict::Failed, Row::new(settings, Some(&ran)));
         }
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::path::Path;
 
-use super::{load, say};
+use super::{load, remark, say};
 use crate::cli::Color;
 use crate::compare::{self, Comparison, Finding, Row, Trouble, Unit};
 use crate::num;
@@ -89,7 +89,7 @@ fn sides(arguments: &Arguments) -> Result<[Vec<Value>; 2], String> {
     compare::interleave([&arguments.base, &arguments.current], most, &enough, &mut |round, side, result| {
         let rate = result["metrics"]["messagesPerSec"].as_f64();
         let rate = rate.map_or_else(|| "no rate".to_owned(), |rate| Unit::PerSecond.text(rate));
-        eprintln!("compare: round {round} {of} {most}, {side}: {rate}");
+        remark(&format!("compare: round {round} {of} {most}, {side}: {rate}"));
     })
 }
 

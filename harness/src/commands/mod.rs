@@ -59,3 +59,8 @@ pub(crate) fn say(text: &str) -> Result<(), String> {
         Ok(()) => Ok(()),
     }
 }
+
+/// Puts a line on stderr, if that takes it: `eprintln!` would panic where it is closed, and end a run over a remark.
+pub(crate) fn remark(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap_or(());
+}

@@ -3,7 +3,7 @@
 use clap::Args;
 use std::path::PathBuf;
 
-use super::say;
+use super::{remark, say};
 use crate::Verdict;
 use crate::cli::units;
 use crate::profile::{self, Request};
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
         say(&format!("{}\n", made.folder.join(file).display()))?;
     }
     for remedy in &made.remedies {
-        eprintln!("error: {remedy}");
+        remark(&format!("error: {remedy}"));
     }
     Ok(if made.remedies.is_empty() { Verdict::Passed } else { Verdict::Failed })
 }

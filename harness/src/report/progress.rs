@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::clock::{Clock, TscClock};
+use crate::commands::remark;
 use crate::num;
 use crate::sample::View;
 
@@ -63,7 +64,7 @@ impl Progress {
         let line = format!("{}: {text}", self.scenario);
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => remark(&line),
         }
     }
 
@@ -99,7 +100,7 @@ impl Progress {
                 bar.set_position(elapsed);
                 bar.set_message(line);
             }
-            None => eprintln!("{}: {line}", self.scenario),
+            None => remark(&format!("{}: {line}", self.scenario)),
         }
     }
 
