@@ -18,6 +18,8 @@ pub(crate) mod thundering_herd;
 
 pub(crate) use bench::Bench;
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::Duration;
 
 use crate::cli::Scenario;
@@ -46,7 +48,19 @@ pub(crate) struct Outcome {
 type Single = fn(&mut Bench<'_>) -> Result<Outcome, Fault>;
 
 /// Runs one scenario from beginning to end.
+///
+/// On a thread of its own: a bench pins whoever coordinates, threads start where the one that starts them may be, and
+/// the next scenario has another layout, or leaves placement to the system.
 pub(crate) fn measure(settings: &Settings, progress: &mut Progress) -> Result<Ran, Fault> {
+    thread::scope(|scope| {
+        let coordinator = thread::Builder::new().spawn_scoped(scope, || coordinate(settings, progress));
+        let coordinator =
+            coordinator.map_err(|error| Fault::new(format!("the system gave no thread: {error}")))?;
+        coordinator.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+fn coordinate(settings: &Settings, progress: &mut Progress) -> Result<Ran, Fault> {
     let single: Single = match settings.scenario {
         Scenario::Throughput => throughput::run,
         Scenario::Saturation => saturation::run,
@@ -76,6 +90,15 @@ pub(crate) fn estimate(settings: &Settings) -> Duration {
     }
 }
 
+/// Whether what a scenario fails by, its books aside, are rates and latencies, which a noisy machine may have made. The
+/// others fail by what was not delivered, what was refused, or memory that grew.
+pub(crate) fn is_judged_by_time(scenario: Scenario) -> bool {
+    match scenario {
+        Scenario::Throughput | Scenario::Firehose | Scenario::Saturation | Scenario::Replay => true,
+        Scenario::Fanout | Scenario::ThunderingHerd | Scenario::Soak | Scenario::All => false,
+    }
+}
+
 /// The steps of a run, for `--dry-run`.
 pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     match settings.scenario {
@@ -90,20 +113,33 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     }
 }
 
-/// Whether what a scenario fails by, its books aside, are rates and latencies, which a noisy machine may have made. The
-/// others fail by what was not delivered, what was refused, or memory that grew.
-pub(crate) fn is_judged_by_time(scenario: Scenario) -> bool {
-    match scenario {
-        Scenario::Throughput | Scenario::Firehose | Scenario::Saturation | Scenario::Replay => true,
-        Scenario::Fanout | Scenario::ThunderingHerd | Scenario::Soak | Scenario::All => false,
-    }
-}
-
 /// Tells Ctrl-C from other faults: `None` when the samples taken before are to be reported, of which there must be
 /// some.
 fn unless_interrupted<T>(outcome: Result<T, Fault>, none_yet: bool) -> Result<Option<T>, Fault> {
     match outcome {
         Err(fault) if fault.is_interrupt() && !none_yet => Ok(None),
         other => other.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Arguments, settings};
+    use crate::pin;
+    use clap::Parser;
+
+    #[test]
+    fn whoever_runs_a_scenario_may_be_where_it_was_before() {
+        let cpu = pin::available()[0];
+        let line = format!(
+            "harness --scenario throughput --quick --duration 100ms --warmup 0s --iterations 1 --ring 64 --pin {cpu}"
+        );
+        let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
+        let run = settings::plan(&arguments).unwrap().runs.remove(0);
+        let mut progress = Progress::new("throughput", Duration::ZERO);
+        measure(&run, &mut progress).unwrap();
+        let allowed: Vec<usize> = core_affinity::get_core_ids().unwrap().iter().map(|core| core.id).collect();
+        assert_eq!(allowed, pin::available());
     }
 }
