@@ -26,6 +26,14 @@ fn a_cpu_that_does_not_exist_is_named_with_those_that_do() {
 }
 
 #[test]
+fn a_cpu_that_is_named_twice_is_refused() {
+    for pin in ["0,0", "0-1,1"] {
+        let line = refused(&["--scenario", "throughput", "--pin", pin]);
+        assert!(line.contains("twice") && line.contains("name each once"), "{line}");
+    }
+}
+
+#[test]
 fn an_unreadable_file_is_named() {
     let line = refused(&["--scenario", "throughput", "--input", "/no/such/file"]);
     assert!(line.contains("/no/such/file") && line.contains("newline-delimited"), "{line}");

@@ -210,7 +210,7 @@ pub(crate) struct Arguments {
     /// Most messages in one publish call; more than 1 claims what is due together [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<u64>,
-    /// Which CPUs the roles run on: auto, off, or CPUs such as 0,1 (publishers first) [default: auto]
+    /// Which CPUs the roles run on: auto, off, or CPUs such as 0,1, each once (publishers first) [default: auto]
     #[arg(long, value_parser = units::pinning, value_name = "CPUS")]
     pub(crate) pin: Option<Pinning>,
     /// What readers look at in each payload [default: ends]

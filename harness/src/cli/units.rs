@@ -155,7 +155,11 @@ pub(crate) fn pinning(text: &str) -> Result<Pinning, String> {
         }
         cpus.extend(first..=last);
     }
-    Ok(Pinning::Cpus(cpus))
+    let twice = cpus.iter().enumerate().find(|(index, cpu)| cpus[..*index].contains(cpu));
+    match twice {
+        Some((_, cpu)) => Err(format!("'{text}' names CPU {cpu} twice; name each once, such as 0,1 or 2-5")),
+        None => Ok(Pinning::Cpus(cpus)),
+    }
 }
 
 #[cfg(test)]
@@ -209,5 +213,8 @@ mod tests {
         assert!(capacity("0").is_err() && capacity("fast").is_err());
         assert_eq!(pinning("0,2-4"), Ok(Pinning::Cpus(vec![0, 2, 3, 4])));
         assert!(pinning("4-2").is_err() && pinning("first").is_err());
+        for twice in ["0,0", "0-1,1"] {
+            assert!(pinning(twice).unwrap_err().contains("twice; name each once"), "{twice}");
+        }
     }
 }
