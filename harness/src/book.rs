@@ -26,8 +26,10 @@ impl Book {
     /// Opens the books of a cursor on `subscription`; `bases` are the next numbers of the publishers.
     pub(crate) fn new(subscription: usize, sole: bool, bases: &[u64], keying: &Keying) -> Self {
         let accounts = if sole {
-            let lanes = |&base: &u64| (0..keying.lanes()).map(move |lane| keying.before(lane, base));
-            Accounts::Sole(bases.iter().flat_map(lanes).map(Lane::new).collect())
+            let lanes = |(publisher, &base): (usize, &u64)| {
+                (0..keying.lanes()).map(move |lane| keying.before(publisher, lane, base))
+            };
+            Accounts::Sole(bases.iter().enumerate().flat_map(lanes).map(Lane::new).collect())
         } else {
             Accounts::Competing(bases.iter().map(|&base| Share::new(base)).collect())
         };
@@ -46,7 +48,7 @@ impl Book {
     pub(crate) fn enter(&mut self, publisher: usize, sequence: u64) {
         match &mut self.accounts {
             Accounts::Sole(lanes) => {
-                let (lane, number) = self.keying.place(sequence);
+                let (lane, number) = self.keying.place(publisher, sequence);
                 match lanes.get_mut(publisher * self.keying.lanes() + lane) {
                     Some(lane) => lane.enter(number),
                     None => self.corrupt += 1,
@@ -85,7 +87,8 @@ pub(crate) fn close(books: &[Book], sent: &[u64]) -> Tally {
             match &book.accounts {
                 Accounts::Sole(lanes) => {
                     for lane in 0..keying.lanes() {
-                        let sent = keying.before(lane, base + sent) - keying.before(lane, base);
+                        let before = |n| keying.before(publisher, lane, n);
+                        let sent = before(base + sent) - before(base);
                         tally.add(&lanes[publisher * keying.lanes() + lane].close(sent));
                     }
                 }

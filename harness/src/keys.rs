@@ -2,8 +2,9 @@
 //!
 //! Without keys the messages of a publisher arrive in the order in which they were published, and each of its
 //! accounts is one lane. With keys only the messages of one key do: a publisher then has a lane per key, and a
-//! message's place is its lane and its number in it. Generated messages are dealt onto the keys in turn; lines of a
-//! file have the keys that they name, and those that name none share a lane.
+//! message's place is its lane and its number in it. Generated messages are dealt onto the keys in turn, by each publisher
+//! from another key on, since those of a herd have a single message each; lines of a file have the keys that they name,
+//! and those that name none share a lane.
 
 use std::sync::Arc;
 
@@ -36,20 +37,23 @@ impl Keying {
         !matches!(self, Self::Unkeyed)
     }
 
-    /// The lane of generated message `n` of a publisher, and its number there.
+    /// The lane of generated message `n` of a publisher, and its number there, which need not count from 0.
     #[inline]
-    pub(crate) fn place(&self, n: u64) -> (usize, u64) {
+    pub(crate) fn place(&self, publisher: usize, n: u64) -> (usize, u64) {
         match self {
-            Self::Dealt(keys) => (num::index(n % keys), n / keys),
+            Self::Dealt(keys) => (dealt(publisher, n, *keys), (num::count(publisher) + n) / keys),
             Self::Unkeyed | Self::Lines(_) => (0, n),
         }
     }
 
-    /// How many of a publisher's first `n` messages are in `lane`: the number there of the next one.
-    pub(crate) fn before(&self, lane: usize, n: u64) -> u64 {
+    /// The number in `lane` of the first message there that is not one of a publisher's first `n`.
+    pub(crate) fn before(&self, publisher: usize, lane: usize, n: u64) -> u64 {
         match self {
             Self::Unkeyed => n,
-            Self::Dealt(keys) => n / keys + u64::from(num::count(lane) < n % keys),
+            Self::Dealt(keys) => {
+                let dealt = num::count(publisher) + n;
+                dealt / keys + u64::from(num::count(lane) < dealt % keys)
+            }
             Self::Lines(lines) => {
                 let (rounds, rest) = (n / num::count(lines.count()), n % num::count(lines.count()));
                 let of_key = lines.keys().lines_of(lane);
@@ -58,6 +62,12 @@ impl Keying {
             }
         }
     }
+}
+
+/// Which of `keys` ordering keys generated message `n` of a publisher has.
+#[inline]
+pub(crate) fn dealt(publisher: usize, n: u64, keys: u64) -> usize {
+    num::index((num::count(publisher) + n) % keys)
 }
 
 /// The keys of the lines of a file. Lane 0 is that of lines without one.
@@ -124,14 +134,22 @@ mod tests {
     #[test]
     fn what_is_dealt_is_numbered_within_its_key() {
         let keying = Keying::Dealt(3);
-        let places: Vec<_> = (0..7).map(|n| keying.place(n)).collect();
+        let places: Vec<_> = (0..7).map(|n| keying.place(0, n)).collect();
         assert_eq!(places, [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1), (0, 2)]);
-        for n in 0..50 {
-            for lane in 0..3 {
-                let counted = (0..n).filter(|&earlier| keying.place(earlier).0 == lane).count();
-                assert_eq!(keying.before(lane, n), num::count(counted), "lane {lane} before {n}");
+        for publisher in 0..7 {
+            // What is next in a lane is the number that its next message has.
+            for n in 0..50 {
+                let (lane, number) = keying.place(publisher, n);
+                let before = |n| keying.before(publisher, lane, n);
+                assert_eq!((before(n), before(n + 1)), (number, number + 1), "{n} of {publisher}");
             }
         }
+    }
+
+    #[test]
+    fn publishers_of_one_message_each_are_dealt_onto_all_keys() {
+        let lanes: Vec<_> = (0..7).map(|publisher| Keying::Dealt(3).place(publisher, 5).0).collect();
+        assert_eq!(lanes, [2, 0, 1, 2, 0, 1, 2]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! One thread drives one or more publishers (*lanes*). In an open loop it spins on the clock until a message of any
 //! lane is due and sends all that are; when it has fallen behind it sends without looking at the clock for up to
-//! [`RUN`] messages, so that catching up is not slowed down by measuring. Nothing is skipped and each message
+//! [`RUN`] messages, or a batch where that is larger, so that catching up is not slowed down by measuring. Nothing is skipped and each message
 //! carries the time it was due. In a closed loop it sends as fast as the engine takes, and each message carries the
 //! time of its publish call.
 //!
@@ -32,6 +32,11 @@ pub(crate) trait Sink {
         count: u64,
         time: impl Fn(u64) -> u64,
     ) -> Result<(), Fault>;
+
+    /// The most messages that it publishes together.
+    fn batch(&self) -> u64 {
+        1
+    }
 }
 
 /// One publisher in an open loop. Its numbers go on from `base`, where the last sample left off.
@@ -59,6 +64,7 @@ pub(crate) fn paced<S: Sink, D: Due>(
     polite: bool,
     sink: &mut S,
 ) -> Result<Gaps, Fault> {
+    let most = RUN.max(sink.batch());
     let mut gaps = Gaps::default();
     let mut waited_since = None;
     loop {
@@ -72,7 +78,7 @@ pub(crate) fn paced<S: Sink, D: Due>(
         let mut idle = true;
         let mut finished = true;
         for lane in &mut *lanes {
-            let count = lane.pacer.ready(now, RUN);
+            let count = lane.pacer.ready(now, most);
             if count > 0 {
                 let (first, schedule) = (lane.pacer.next(), lane.pacer.schedule());
                 let due = |i| if broken("pacer.from_sending") { now } else { schedule.due(first + i) };
@@ -150,12 +156,15 @@ mod tests {
         clock: &'a ManualClock,
         stall: (u64, u64),
         sent: Vec<u64>,
+        /// The most messages in one call.
+        longest: u64,
+        batch: u64,
         latency: Recorder,
     }
 
     impl<'a> Served<'a> {
         fn new(clock: &'a ManualClock, stall: (u64, u64)) -> Self {
-            Self { clock, stall, sent: Vec::new(), latency: Recorder::new() }
+            Self { clock, stall, sent: Vec::new(), longest: 0, batch: 1, latency: Recorder::new() }
         }
     }
 
@@ -167,12 +176,17 @@ mod tests {
             count: u64,
             time: impl Fn(u64) -> u64,
         ) -> Result<(), Fault> {
+            self.longest = self.longest.max(count);
             for i in 0..count {
                 self.clock.advance(100 + if first + i == self.stall.0 { self.stall.1 } else { 0 });
                 self.latency.record(self.clock.now() - time(i));
                 self.sent.push(first + i);
             }
             Ok(())
+        }
+
+        fn batch(&self) -> u64 {
+            self.batch
         }
     }
 
@@ -210,6 +224,14 @@ mod tests {
         paced(&clock, &mut lanes, 1_000_000, false, &mut sink).unwrap();
         assert!(clock.now() < 1_100_000 && !lanes[0].pacer.finished());
         assert_eq!(lanes[0].pacer.next(), num::count(sink.sent.len()));
+    }
+
+    #[test]
+    fn what_is_due_together_is_sent_together_up_to_a_whole_batch() {
+        let clock = ManualClock::stepping(10);
+        let mut sink = Served { batch: 256, ..Served::new(&clock, (500, 1_000_000)) };
+        paced(&clock, &mut [lane(1e6, 5_000)], u64::MAX, false, &mut sink).unwrap();
+        assert_eq!((sink.sent.len(), sink.longest), (5_000, 256));
     }
 
     #[test]

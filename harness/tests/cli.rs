@@ -34,6 +34,14 @@ fn a_cpu_that_is_named_twice_is_refused() {
 }
 
 #[test]
+fn a_batch_that_the_engine_would_refuse_is_refused_with_its_bound() {
+    let line = refused(&["--scenario", "throughput", "--ring", "64", "--batch", "33", "--dry-run"]);
+    assert!(line.contains("--batch 33") && line.contains("up to 32: with --ring 64"), "{line}");
+    let large = ["--scenario", "saturation", "--payload", "1KB,1MB", "--batch", "64", "--dry-run"];
+    assert!(refused(&large).contains("up to 32: with --ring 4096 and payloads of 1MB"));
+}
+
+#[test]
 fn an_unreadable_file_is_named() {
     let line = refused(&["--scenario", "throughput", "--input", "/no/such/file"]);
     assert!(line.contains("/no/such/file") && line.contains("newline-delimited"), "{line}");

@@ -166,7 +166,8 @@ pub(crate) struct Arguments {
     /// How much faster than recorded to replay [replay; default: 1]
     #[arg(long, requires = "time_field", value_parser = units::speed, value_name = "FACTOR")]
     pub(crate) speed: Option<f64>,
-    /// Deal the messages of each publisher onto this many ordering keys; order is then that of each key
+    /// Deal the messages of each publisher onto this many ordering keys, beginning with another one for each; order is then
+    /// that of each key
     #[arg(long, value_name = "N")]
     pub(crate) ordering_keys: Option<usize>,
     /// Publishers [default: 1; thundering-herd: 1000; soak: 2]
@@ -207,7 +208,8 @@ pub(crate) struct Arguments {
     /// How the engine waits
     #[arg(long, value_enum, default_value_t = Wait::SpinThenPark)]
     pub(crate) wait: Wait,
-    /// Most messages in one publish call; more than 1 claims what is due together [default: 1]
+    /// Most messages in one publish call; more than 1 claims what is due together, up to half of the ring by slots and by
+    /// bytes [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<u64>,
     /// Which CPUs the roles run on: auto, off, or CPUs such as 0,1, each once (publishers first) [default: auto]

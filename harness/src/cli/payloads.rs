@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::checks::within;
 use super::units::{Mix, size_text};
 use super::{Arguments, OverflowPolicy, Scenario};
+use crate::driver;
 use crate::input::{LARGEST, Lines};
+use crate::num;
 use crate::payload;
 
 /// Where payloads come from.
@@ -59,8 +61,22 @@ pub(super) fn of(arguments: &Arguments) -> Result<Vec<Payload>, String> {
     let default: &[usize] =
         if arguments.scenario == Scenario::Firehose { &[1 << 10, 10 << 10, 1 << 20] } else { &[1 << 10] };
     let sizes = if arguments.payload.is_empty() { default } else { &arguments.payload };
-    sizes.iter().try_for_each(|&bytes| size(bytes))?;
+    sizes.iter().try_for_each(|&bytes| size(bytes).and_then(|()| batch(arguments, bytes)))?;
     Ok(sizes.iter().map(|&bytes| Payload::Generated(bytes)).collect())
+}
+
+/// Refuses batches that the engine would refuse.
+fn batch(arguments: &Arguments, bytes: usize) -> Result<(), String> {
+    let most = driver::largest_batch(arguments.ring, bytes);
+    match arguments.batch {
+        Some(batch) if num::index(batch) > most => Err(format!(
+            "--batch {batch} is more than one call may publish; give up to {most}: with --ring {} and payloads of {} that \
+             is half of the ring, by slots or by bytes",
+            arguments.ring,
+            size_text(bytes)
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn of_lines(arguments: &Arguments, path: PathBuf) -> Result<Vec<Payload>, String> {

@@ -287,6 +287,8 @@ mod tests {
             "--scenario throughput --ordering-keys 5 --batch 4",
             "--scenario fanout --subscriptions 10,0",
             "--scenario soak --duration 1s",
+            "--scenario throughput --batch 33 --ring 64",
+            "--scenario fanout --batch 4 --payload 10MB",
             "--scenario replay",
             "--scenario saturation --input /dev/null",
         ] {

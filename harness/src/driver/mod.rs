@@ -23,6 +23,7 @@ use crate::fault::Fault;
 use crate::handicap::{self, Handicap};
 use crate::inbox::Content;
 use crate::inject::{Brake, Inject};
+use crate::keys::dealt;
 use crate::num;
 use crate::payload::Header;
 use crate::publish::Sink;
@@ -120,6 +121,15 @@ impl Session {
     }
 }
 
+/// The most messages of `length` bytes that a topic with so many slots a ring takes in one call: the rule of
+/// [`Publisher::publish_batch_with`].
+pub(crate) fn largest_batch(ring: usize, length: usize) -> usize {
+    let (slots, bytes) = (ring / 2, TopicConfig::default().ring_bytes / 2);
+    // Payloads of which a whole ring has room there are not counted.
+    let fit = if length > bytes / ring { bytes / length } else { slots };
+    slots.min(fit).max(1)
+}
+
 /// How a thread publishes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner<'a> {
@@ -183,7 +193,7 @@ impl Sink for Sender<'_> {
                     if !self.keys.is_empty() {
                         let mut payload = vec![0; pattern.length()];
                         pattern.fill(&mut payload, header(sent));
-                        let key = &self.keys[num::index((first + sent) % num::count(self.keys.len()))];
+                        let key = &self.keys[dealt(publisher, first + sent, num::count(self.keys.len()))];
                         handle.publish(Message::new(payload).ordering_key(key)).map_err(refused)?;
                     } else if together == 1 {
                         handle
@@ -217,6 +227,10 @@ impl Sink for Sender<'_> {
         }
         Ok(())
     }
+
+    fn batch(&self) -> u64 {
+        self.manner.batch
+    }
 }
 
 /// The name of an ordering key.
@@ -227,4 +241,23 @@ fn key(number: usize) -> String {
 #[cold]
 fn refused(error: impl Display) -> Fault {
     Fault::new(format!("the engine refused a message: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_takes_the_largest_batch_and_not_one_more() {
+        for (ring, length) in [(64, 1_024), (4_096, 1_024), (4_096, 8_193), (4_096, 1 << 20), (256, 9 << 20)]
+        {
+            let config = TopicConfig::default().ring_slots(ring);
+            let engine = Engine::new();
+            let topic = engine.create_topic("load", config).unwrap();
+            let takes =
+                |count| topic.publisher().publish_batch_with(count, length, |_, _| ()).map(|_id| ()).is_ok();
+            let most = largest_batch(ring, length);
+            assert_eq!((takes(most), takes(most + 1)), (true, false), "{most} of {length} in {ring}");
+        }
+    }
 }

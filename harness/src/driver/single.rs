@@ -7,6 +7,7 @@ use ringmain::{Message, Publisher};
 use super::{Manner, Session, refused};
 use crate::fault::Fault;
 use crate::inbox::Content;
+use crate::keys::dealt;
 use crate::mix::Patterns;
 use crate::num;
 use crate::payload::Header;
@@ -32,7 +33,7 @@ impl Single {
         let Content::Generated(patterns) = manner.content else {
             return Err(Fault::new("a herd publishes written payloads only"));
         };
-        let key = manner.keys.map(|keys| super::key(num::index(sequence % num::count(keys))));
+        let key = manner.keys.map(|keys| super::key(dealt(publisher, sequence, num::count(keys))));
         let handle = session.topic.publisher();
         Ok(Self { handle, patterns: Arc::clone(patterns), publisher, sequence, key })
     }
