@@ -18,6 +18,9 @@ pub(crate) struct Book {
     pub(crate) subscription: usize,
     pub(crate) accounts: Accounts,
     pub(crate) corrupt: u64,
+    /// Different messages entered: counted as they come, since there may be a great many lanes, and the sum is asked for
+    /// every few milliseconds of a sample.
+    received: u64,
     keying: Keying,
     bases: Vec<u64>,
 }
@@ -33,31 +36,33 @@ impl Book {
         } else {
             Accounts::Competing(bases.iter().map(|&base| Share::new(base)).collect())
         };
-        Self { subscription, accounts, corrupt: 0, keying: keying.clone(), bases: bases.to_vec() }
+        Self {
+            subscription,
+            accounts,
+            corrupt: 0,
+            received: 0,
+            keying: keying.clone(),
+            bases: bases.to_vec(),
+        }
     }
 
     /// Different messages entered so far.
     pub(crate) fn received(&self) -> u64 {
-        match &self.accounts {
-            Accounts::Sole(lanes) => lanes.iter().map(Lane::received).sum(),
-            Accounts::Competing(shares) => shares.iter().map(Share::received).sum(),
-        }
+        self.received
     }
 
     #[inline]
     pub(crate) fn enter(&mut self, publisher: usize, sequence: u64) {
-        match &mut self.accounts {
+        let new = match &mut self.accounts {
             Accounts::Sole(lanes) => {
                 let (lane, number) = self.keying.place(publisher, sequence);
-                match lanes.get_mut(publisher * self.keying.lanes() + lane) {
-                    Some(lane) => lane.enter(number),
-                    None => self.corrupt += 1,
-                }
+                lanes.get_mut(publisher * self.keying.lanes() + lane).map(|lane| lane.enter(number))
             }
-            Accounts::Competing(shares) => match shares.get_mut(publisher) {
-                Some(share) => share.enter(sequence),
-                None => self.corrupt += 1,
-            },
+            Accounts::Competing(shares) => shares.get_mut(publisher).map(|share| share.enter(sequence)),
+        };
+        match new {
+            Some(new) => self.received += u64::from(new),
+            None => self.corrupt += 1,
         }
     }
 
@@ -72,7 +77,7 @@ impl Book {
             Keying::Unkeyed | Keying::Dealt(_) => (0, lanes.first()?.next()),
         };
         let number = lanes.get(lane)?.next();
-        lanes.get_mut(lane)?.enter(number);
+        self.received += u64::from(lanes.get_mut(lane)?.enter(number));
         Some(message)
     }
 }
@@ -105,4 +110,23 @@ pub(crate) fn close(books: &[Book], sent: &[u64]) -> Tally {
     }
     tally.corrupt = books.iter().map(|book| book.corrupt).sum();
     tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_received_is_counted_once_whatever_comes_twice_or_late() {
+        for sole in [true, false] {
+            let mut book = Book::new(0, sole, &[5, 0], &Keying::Dealt(3));
+            // A gap in a lane that closes, a repeat, one from before the sample, and a publisher that there is not.
+            for (publisher, n) in [(0, 5), (0, 11), (0, 8), (1, 0), (0, 8), (0, 2), (7, 0)] {
+                book.enter(publisher, n);
+            }
+            let tally = close(&[book.clone()], &[7, 1]);
+            assert_eq!((book.received(), tally.received, tally.corrupt), (4, 4, 1), "sole: {sole}");
+            assert_eq!(tally.duplicated, 2, "sole: {sole}");
+        }
+    }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) received: Vec<Gauge>,
     /// Whose cursor that is.
     pub(crate) roles: Vec<CursorRole>,
+    /// The cursors of each subscription, so that nobody looks through those of all.
+    cursors: Vec<Vec<usize>>,
     /// A recent latency, for the progress line.
     pub(crate) latency: Gauge,
 }
@@ -56,6 +58,11 @@ pub(crate) struct Shared {
 impl Shared {
     /// Nothing sent, nothing received.
     pub(crate) fn new(publisher_threads: usize, roles: Vec<CursorRole>) -> Self {
+        let subscriptions = roles.iter().map(|role| role.subscription + 1).max().unwrap_or(0);
+        let mut cursors = vec![Vec::new(); subscriptions];
+        for (cursor, role) in roles.iter().enumerate() {
+            cursors[role.subscription].push(cursor);
+        }
         Self {
             ready: Gauge::default(),
             start: Signal::default(),
@@ -64,14 +71,15 @@ impl Shared {
             total: Signal::default(),
             received: roles.iter().map(|_| Gauge::default()).collect(),
             roles,
+            cursors,
             latency: Gauge::default(),
         }
     }
 
     /// What the consumers of `subscription` have received together, as far as they have said.
     pub(crate) fn received(&self, subscription: usize) -> u64 {
-        let cursors = self.roles.iter().zip(&self.received);
-        cursors.filter(|(role, _)| role.subscription == subscription).map(|(_, gauge)| gauge.get()).sum()
+        let cursors = self.cursors.get(subscription);
+        cursors.into_iter().flatten().map(|&cursor| self.received[cursor].get()).sum()
     }
 
     /// A publisher thread is done; the last one tells how much was sent.
@@ -97,6 +105,17 @@ pub(crate) struct Duty<'a> {
     pub(crate) polite: bool,
 }
 
+impl Duty<'_> {
+    /// The subscriptions of this thread's cursors, each once.
+    fn subscriptions(&self) -> Vec<usize> {
+        let mut all: Vec<usize> =
+            self.cursors.iter().map(|&cursor| self.shared.roles[cursor].subscription).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
 /// What a consumer thread did.
 #[derive(Debug)]
 pub(crate) struct Consumed {
@@ -116,6 +135,7 @@ pub(crate) fn consume(
     duty: &Duty<'_>,
     dropped: impl Fn(usize) -> u64,
 ) -> Result<Consumed, Fault> {
+    let subscriptions = duty.subscriptions();
     let start = clock.now();
     let window = duty.offered.map_or(0, |(_, end)| end.saturating_sub(start));
     let mut backlog = Backlog::with_capacity(crate::num::index(window / NOTE) + 16);
@@ -140,12 +160,13 @@ pub(crate) fn consume(
             tell(source, duty);
         }
         if now >= next_note {
-            next_note = now + NOTE;
-            note(duty, now, &mut backlog);
+            note(duty, &subscriptions, now, &mut backlog);
+            // From the end of the work: with many cursors it must not fall due again at once.
+            next_note = clock.now() + NOTE;
         }
         if delivered == 0 {
             if let Some(total) = total {
-                let drained = finished(duty, total, &dropped);
+                let drained = finished(duty, &subscriptions, total, &dropped);
                 if drained || now.saturating_sub(ended) > PATIENCE {
                     return Ok(Consumed { ended, gaps, backlog, drained });
                 }
@@ -173,24 +194,22 @@ fn tell(source: &mut impl Source, duty: &Duty<'_>) {
     });
 }
 
-/// Notes the largest backlog among the subscriptions of this thread, while messages are still falling due.
-fn note(duty: &Duty<'_>, now: u64, backlog: &mut Backlog) {
+/// Notes the largest backlog among the `subscriptions` of this thread, while messages are still falling due.
+fn note(duty: &Duty<'_>, subscriptions: &[usize], now: u64, backlog: &mut Backlog) {
     let Some((schedule, end)) = duty.offered else { return };
     if now > end {
         return;
     }
     let due = schedule.due_by(now);
-    let behind =
-        |&cursor: &usize| due.saturating_sub(duty.shared.received(duty.shared.roles[cursor].subscription));
-    if let Some(worst) = duty.cursors.iter().map(behind).max() {
+    let behind = |&subscription: &usize| due.saturating_sub(duty.shared.received(subscription));
+    if let Some(worst) = subscriptions.iter().map(behind).max() {
         backlog.note(now.saturating_sub(schedule.due(0)), worst);
     }
 }
 
-/// Whether every subscription of this thread has all of the `total` messages.
-fn finished(duty: &Duty<'_>, total: u64, dropped: &impl Fn(usize) -> u64) -> bool {
-    duty.cursors.iter().all(|&cursor| {
-        let subscription = duty.shared.roles[cursor].subscription;
+/// Whether every one of the `subscriptions` of this thread has all of the `total` messages.
+fn finished(duty: &Duty<'_>, subscriptions: &[usize], total: u64, dropped: &impl Fn(usize) -> u64) -> bool {
+    subscriptions.iter().all(|&subscription| {
         let received = duty.shared.received(subscription);
         received >= total || received + dropped(subscription) >= total
     })
@@ -284,13 +303,58 @@ mod tests {
 
     #[test]
     fn a_reader_that_falls_behind_notes_a_growing_backlog() {
-        // 1 M/s is due; a turn of 1,000 every 2 ms is half of that.
-        let mut source = Scripted::new(vec![1_000; 500], vec![]);
+        // 1 M/s is due; a turn of 100 every 0.2 ms is half of that.
+        let mut source = Scripted::new(vec![100; 5_000], vec![]);
         let shared = shared(500_000);
         let offered = Some((Schedule::new(0, 1e6), 1_000_000_000));
         let duty = Duty { shared: &shared, cursors: &[0], offered, waits: false, polite: false };
-        let consumed = consume(&ManualClock::stepping(2_000_000), &mut source, &duty, |_| 0).unwrap();
+        let consumed = consume(&ManualClock::stepping(200_000), &mut source, &duty, |_| 0).unwrap();
         let slope = consumed.backlog.slope().unwrap();
         assert!((450_000.0..550_000.0).contains(&slope), "{slope}");
+    }
+
+    /// Delivers nothing for so many turns, while each look at its inbox takes 20 ms.
+    struct Laden<'a> {
+        clock: &'a ManualClock,
+        shared: &'a Shared,
+        turns: u64,
+        looks: u64,
+    }
+
+    impl Source for Laden<'_> {
+        fn turn(&mut self) -> Result<usize, Fault> {
+            self.turns -= 1;
+            if self.turns == 0 {
+                self.shared.publisher_done(0, 0);
+            }
+            Ok(0)
+        }
+
+        fn wait(&mut self) {}
+
+        fn with_inbox<R>(&mut self, _work: impl FnOnce(&mut Inbox) -> R) -> Option<R> {
+            self.clock.advance(20_000_000);
+            self.looks += 1;
+            None
+        }
+    }
+
+    #[test]
+    fn counting_that_takes_long_is_not_done_every_turn() {
+        let (clock, shared) = (ManualClock::stepping(1_000_000), Shared::new(1, vec![]));
+        let mut source = Laden { clock: &clock, shared: &shared, turns: 100, looks: 0 };
+        let duty = Duty { shared: &shared, cursors: &[], offered: None, waits: false, polite: false };
+        consume(&clock, &mut source, &duty, |_| 0).unwrap();
+        assert!((10..=25).contains(&source.looks), "{}", source.looks);
+    }
+
+    #[test]
+    fn a_subscription_has_what_all_its_cursors_have() {
+        let role = |subscription| CursorRole { subscription };
+        let shared = Shared::new(1, vec![role(1), role(0), role(1)]);
+        (10..).zip(&shared.received).for_each(|(count, gauge)| gauge.set(count));
+        assert_eq!([0, 1, 2].map(|subscription| shared.received(subscription)), [11, 22, 0]);
+        let duty = Duty { shared: &shared, cursors: &[2, 1, 0], offered: None, waits: false, polite: false };
+        assert_eq!(duty.subscriptions(), [0, 1]);
     }
 }

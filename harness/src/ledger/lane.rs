@@ -24,24 +24,25 @@ impl Lane {
         Self { base, next: base, received: 0, duplicated: 0, reordered: 0, gaps: Vec::new() }
     }
 
-    /// Enters one message.
+    /// Enters one message. Whether it is new.
     #[inline]
-    pub(crate) fn enter(&mut self, sequence: u64) {
+    pub(crate) fn enter(&mut self, sequence: u64) -> bool {
         if sequence == self.next {
             self.next += 1;
             self.received += 1;
+            true
         } else {
-            self.surprise(sequence);
+            self.surprise(sequence)
         }
     }
 
     #[cold]
-    fn surprise(&mut self, sequence: u64) {
+    fn surprise(&mut self, sequence: u64) -> bool {
         if sequence > self.next {
             self.gaps.push((self.next, sequence));
             self.next = sequence + 1;
             self.received += 1;
-            return;
+            return true;
         }
         let position = self.gaps.partition_point(|&(_, end)| end <= sequence);
         match self.gaps.get(position).copied() {
@@ -50,15 +51,13 @@ impl Lane {
                 self.received += 1;
                 let rest = [(start, sequence), (sequence + 1, end)];
                 self.gaps.splice(position..=position, rest.into_iter().filter(|(start, end)| start < end));
+                true
             }
-            _ => self.duplicated += 1,
+            _ => {
+                self.duplicated += 1;
+                false
+            }
         }
-    }
-
-    /// How many different messages were entered.
-    #[inline]
-    pub(crate) fn received(&self) -> u64 {
-        self.received
     }
 
     /// The number expected next.

@@ -12,7 +12,6 @@ pub(crate) struct Share {
     base: u64,
     seen: Vec<u64>,
     next: u64,
-    received: u64,
     duplicated: u64,
     reordered: u64,
 }
@@ -20,16 +19,16 @@ pub(crate) struct Share {
 impl Share {
     /// An account for messages from `base` on.
     pub(crate) fn new(base: u64) -> Self {
-        Self { base, seen: Vec::new(), next: base, received: 0, duplicated: 0, reordered: 0 }
+        Self { base, seen: Vec::new(), next: base, duplicated: 0, reordered: 0 }
     }
 
-    /// Enters one message.
+    /// Enters one message. Whether it is new.
     #[inline]
-    pub(crate) fn enter(&mut self, sequence: u64) {
+    pub(crate) fn enter(&mut self, sequence: u64) -> bool {
         let Some(offset) = sequence.checked_sub(self.base) else {
             // From before this sample, when everything had been received already.
             self.duplicated += 1;
-            return;
+            return false;
         };
         let (word, bit) = (num::index(offset / 64), 1 << (offset % 64));
         if word >= self.seen.len() {
@@ -37,18 +36,12 @@ impl Share {
         }
         if self.seen[word] & bit != 0 {
             self.duplicated += 1;
-            return;
+            return false;
         }
         self.seen[word] |= bit;
-        self.received += 1;
         self.reordered += u64::from(sequence < self.next);
         self.next = sequence + 1;
-    }
-
-    /// How many different messages this consumer entered.
-    #[inline]
-    pub(crate) fn received(&self) -> u64 {
-        self.received
+        true
     }
 }
 
@@ -81,7 +74,7 @@ mod tests {
             .iter()
             .map(|sequences| {
                 let mut share = Share::new(1_000);
-                sequences.iter().for_each(|sequence| share.enter(1_000 + sequence));
+                sequences.iter().for_each(|sequence| _ = share.enter(1_000 + sequence));
                 share
             })
             .collect()
