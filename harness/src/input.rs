@@ -25,6 +25,8 @@ pub(crate) struct Lines {
     lines: Vec<Line>,
     /// Empty unless they were asked for.
     keys: LineKeys,
+    /// The field that they were taken from.
+    key_field: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +71,7 @@ impl Lines {
         if lines.is_empty() {
             return Err("it holds no message; give at least one line that is not empty".to_owned());
         }
-        Ok(Self { bytes: bytes.into(), lines, keys: LineKeys::default() })
+        Ok(Self { bytes: bytes.into(), lines, keys: LineKeys::default(), key_field: None })
     }
 
     /// `count` payloads of `length` bytes each, all different, to be published by reference.
@@ -82,7 +84,7 @@ impl Lines {
             let (start, end) = (n * length, (n + 1) * length);
             lines.push(Line { number: n + 1, start, end, sum: payload::sum(buffer) });
         }
-        Self { bytes: bytes.into(), lines, keys: LineKeys::default() }
+        Self { bytes: bytes.into(), lines, keys: LineKeys::default(), key_field: None }
     }
 
     /// Reads the ordering key of each line from a field of it.
@@ -93,7 +95,13 @@ impl Lines {
             return Err(format!("no line has a field '{field}' to take the ordering key from"));
         }
         self.keys = LineKeys::new(keys);
+        self.key_field = Some(field.to_owned());
         Ok(())
+    }
+
+    /// The field that the ordering keys were taken from.
+    pub(crate) fn key_field(&self) -> Option<&str> {
+        self.key_field.as_deref()
     }
 
     /// When each line was recorded, by a field of it, in nanoseconds after the first.

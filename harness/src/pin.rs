@@ -22,6 +22,16 @@ pub(crate) enum Pinning {
     Cpus(Vec<usize>),
 }
 
+impl std::fmt::Display for Pinning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Off => f.write_str("off"),
+            Self::Cpus(cpus) => f.write_str(&cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",")),
+        }
+    }
+}
+
 /// One consumer of one subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CursorRole {

@@ -170,6 +170,15 @@ fn replay(arguments: &Arguments, payload: &Payload) -> Result<Option<Replay>, St
     Ok(Some(Replay { field: field.clone(), speed, offsets }))
 }
 
+/// Where the roles of a scenario run unless `--pin` says otherwise.
+pub(crate) fn usual_pinning(scenario: Scenario) -> Pinning {
+    match scenario {
+        // They have more threads than there are CPUs, which the system places better.
+        Scenario::ThunderingHerd | Scenario::Soak => Pinning::Off,
+        _ => Pinning::Auto,
+    }
+}
+
 fn settings(
     arguments: &Arguments,
     payload: Payload,
@@ -191,11 +200,6 @@ fn settings(
         Scenario::ThunderingHerd => 1_000,
         Scenario::Soak => 2,
         _ => 1,
-    };
-    // A herd and a soak have more threads than there are CPUs, which the system places better.
-    let pin = match scenario {
-        Scenario::ThunderingHerd | Scenario::Soak => Pinning::Off,
-        _ => Pinning::Auto,
     };
     let least = RINGS * num::count(arguments.ring) * num::count(arguments.shards);
     let few = arguments.messages.filter(|messages| scenario == Scenario::Throughput && *messages < least);
@@ -229,7 +233,7 @@ fn settings(
         overflow: arguments.overflow.unwrap_or(OverflowPolicy::Block),
         wait: arguments.wait,
         batch: arguments.batch.unwrap_or(1),
-        pin: arguments.pin.clone().unwrap_or(pin),
+        pin: arguments.pin.clone().unwrap_or_else(|| usual_pinning(scenario)),
         read: match arguments.read {
             Some(ReadDepth::All) => payload::Read::All,
             Some(ReadDepth::Ends) | None => payload::Read::Ends,
@@ -283,12 +287,12 @@ mod tests {
             "--scenario throughput --mix 1x8",
             "--scenario throughput --mix 1x1KB --payload 1KB",
             "--scenario throughput --mix 1x1KB,1x2KB --batch 4",
+            "--scenario throughput --batch 33 --ring 64",
+            "--scenario fanout --batch 4 --payload 10MB",
             "--scenario throughput --ordering-keys 0",
             "--scenario throughput --ordering-keys 5 --batch 4",
             "--scenario fanout --subscriptions 10,0",
             "--scenario soak --duration 1s",
-            "--scenario throughput --batch 33 --ring 64",
-            "--scenario fanout --batch 4 --payload 10MB",
             "--scenario replay",
             "--scenario saturation --input /dev/null",
         ] {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Scenario;
 use crate::cli::payloads::Payload;
-use crate::cli::settings::Settings;
+use crate::cli::settings::{Settings, usual_pinning};
 use crate::cli::units::Capacity;
 use crate::mix::Patterns;
 use crate::num;
@@ -48,10 +48,17 @@ pub(super) fn object(settings: &Settings) -> Value {
             config["inputMessages"] = json!(lines.count());
             config["payloadBytes"] = json!(lines.mean_length());
             config["keyed"] = json!(lines.keyed());
+            if let Some(field) = lines.key_field() {
+                config["keyField"] = json!(field);
+            }
         }
     }
     if let Some(keys) = settings.keys {
         config["orderingKeys"] = json!(keys);
+    }
+    // As usual it is left out, as it was before results had it.
+    if settings.pin != usual_pinning(settings.scenario) {
+        config["pin"] = json!(settings.pin.to_string());
     }
     own(settings, &mut config);
     config
@@ -99,10 +106,33 @@ pub(crate) fn name(value: impl clap::ValueEnum) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Arguments, settings};
+    use crate::pin;
+    use clap::Parser;
 
     #[test]
     fn option_names_are_those_of_the_command_line() {
         assert_eq!(name(crate::cli::Wait::SpinThenPark), "spin-then-park");
         assert_eq!(name(crate::cli::Mode::InPlace), "in-place");
+    }
+
+    #[test]
+    fn runs_on_other_cpus_or_with_the_keys_of_another_field_are_of_another_configuration() {
+        let config = |line: &str| {
+            let words = ["harness", "--scenario"].into_iter().chain(line.split_whitespace());
+            let plan = settings::plan(&Arguments::try_parse_from(words).unwrap()).unwrap();
+            object(&plan.runs[0])
+        };
+        let of = |line: &str| config(line).get("pin").cloned();
+        let cpu = pin::available()[0].to_string();
+        assert_eq!(of(&format!("throughput --pin {cpu}")), Some(json!(cpu)));
+        assert_eq!(of("throughput --pin off"), Some(json!("off")));
+        assert_eq!((of("throughput"), of("fanout --pin auto"), of("soak")), (None, None, None));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "{\"a\":1,\"b\":2}\n").unwrap();
+        let replay = format!("replay --input {}", file.path().display());
+        let field = |field: &str| config(&format!("{replay} --key-field {field}"))["keyField"].clone();
+        assert_eq!((field("a"), field("b")), (json!("a"), json!("b")));
+        assert!(config(&replay).get("keyField").is_none());
     }
 }
