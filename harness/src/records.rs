@@ -1,14 +1,15 @@
 //! Fields of recorded messages: the ordering key and the time of a line that is JSON.
 //!
-//! A time is a number of seconds, or of milliseconds when it is 1e11 or more (which as seconds would be the year
-//! 5138), or a text by RFC 3339.
+//! A time is a text by RFC 3339, or a number of seconds, milliseconds, microseconds or nanoseconds. Which of them its size
+//! says: from 1e11 on, which as seconds would be the year 5138, they are milliseconds, from 1e14 on microseconds, from 1e17
+//! on nanoseconds. So a number that is no time since 1970, but one since the start, is taken for seconds.
 
 use serde_json::{Map, Value};
 
 use crate::num;
 
-/// Numbers from here on are milliseconds.
-const MILLISECONDS: f64 = 1e11;
+/// Numbers from here on are of such a unit, so many of which are a second. The finest first.
+const UNITS: [(f64, f64); 3] = [(1e17, 1e9), (1e14, 1e6), (1e11, 1e3)];
 /// The longest ordering key that the engine takes, in bytes.
 const LONGEST_KEY: usize = 1_024;
 
@@ -57,8 +58,8 @@ pub(crate) fn offsets<'a>(
 fn seconds(number: usize, line: &[u8], field: &str) -> Result<f64, String> {
     let wrong = |what: &str| {
         format!(
-            "line {number}: '{field}' {what}; a time is a number of seconds or milliseconds, or RFC 3339 such as \
-             2026-01-31T12:00:00Z"
+            "line {number}: '{field}' {what}; a time is a number of seconds, milliseconds, microseconds or \
+             nanoseconds, or RFC 3339 such as 2026-01-31T12:00:00Z"
         )
     };
     match object(number, line)?.get(field) {
@@ -66,7 +67,8 @@ fn seconds(number: usize, line: &[u8], field: &str) -> Result<f64, String> {
         Some(Value::Number(time)) => {
             let time =
                 time.as_f64().filter(|time| time.is_finite()).ok_or_else(|| wrong("is out of range"))?;
-            Ok(if time >= MILLISECONDS { time / 1e3 } else { time })
+            let unit = UNITS.iter().find(|(from, _)| time >= *from);
+            Ok(unit.map_or(time, |(_, second)| time / second))
         }
         Some(Value::String(text)) => {
             let time: jiff::Timestamp = text.parse().map_err(|_| wrong("is no time"))?;
@@ -85,13 +87,16 @@ mod tests {
     }
 
     #[test]
-    fn seconds_milliseconds_and_dates_count_from_the_first() {
+    fn seconds_finer_units_and_dates_count_from_the_first() {
         assert_eq!(
             times(&[r#"{"t":1.5}"#, r#"{"t":2}"#, r#"{"t":1.75}"#]).unwrap(),
             [0, 500_000_000, 500_000_000]
         );
-        let milliseconds = times(&[r#"{"t":1700000000000}"#, r#"{"t":1700000000250}"#]).unwrap();
-        assert!(milliseconds[1].abs_diff(250_000_000) < 1_000, "{milliseconds:?}");
+        for zeros in ["", "000", "000000"] {
+            let line = |milliseconds: &str| format!("{{\"t\":{milliseconds}{zeros}}}");
+            let finer = times(&[&line("1700000000000"), &line("1700000000250")]).unwrap();
+            assert!(finer[1].abs_diff(250_000_000) < 1_000, "{finer:?}");
+        }
         let dates =
             times(&[r#"{"t":"2026-01-31T12:00:00Z"}"#, r#"{"t":"2026-01-31T13:00:02.5+01:00"}"#]).unwrap();
         assert!(dates[1].abs_diff(2_500_000_000) < 1_000, "{dates:?}");

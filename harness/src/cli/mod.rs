@@ -160,7 +160,8 @@ pub(crate) struct Arguments {
     /// The field of each line of --input, which is JSON, that is the message's ordering key
     #[arg(long, requires = "input", value_name = "FIELD")]
     pub(crate) key_field: Option<String>,
-    /// The field that tells when a line is due: seconds or milliseconds (from 1e11 on), or RFC 3339 [replay only]
+    /// The field that tells when a line is due: seconds, milliseconds (from 1e11 on), microseconds (from 1e14), nanoseconds
+    /// (from 1e17), or RFC 3339 [replay only]
     #[arg(long, requires = "input", value_name = "FIELD")]
     pub(crate) time_field: Option<String>,
     /// How much faster than recorded to replay [replay; default: 1]
