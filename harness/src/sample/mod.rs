@@ -8,6 +8,7 @@
 mod assemble;
 pub(crate) mod herd;
 mod roles;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,14 +31,14 @@ use crate::noise::{self, Gaps, Noise, StealMeter, ThreadUse};
 use crate::num;
 use crate::payload::Read;
 use crate::pin::Layout;
+use crate::shared::Gauge;
 use crate::threads::Role;
+use watchdog::Watchdog;
 
 /// How long after the last thread is ready the sample starts.
 const LEAD: u64 = 1_000_000;
 /// An open loop stops after this many times its length, whatever is still unsent.
 const OVERTIME: u64 = 2;
-/// What a sample may take beyond its length before it is aborted.
-const WATCHDOG: Duration = Duration::from_secs(20);
 
 /// What a sample offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -269,7 +270,7 @@ fn hand_in(submit: &mpsc::Sender<Result<Report, Fault>>, role: impl FnOnce() -> 
 /// Waits until all threads are ready and gives them their common start.
 fn start(stage: &Stage<'_>, shared: &Shared) {
     let threads = num::count(stage.layout.publishers.len() + stage.layout.consumers.len());
-    let patience = stage.clock.now() + num::nanos(WATCHDOG);
+    let patience = stage.clock.now() + num::nanos(watchdog::PATIENCE);
     while shared.ready.get() < threads && stage.clock.now() < patience {
         clock::sleep(Duration::from_micros(200));
     }
@@ -285,10 +286,8 @@ fn collect(
     watch: &mut dyn FnMut(View),
 ) -> Result<Vec<Report>, Fault> {
     let begun = stage.clock.now();
-    let limit = match load {
-        Load::Closed { length, .. } | Load::Open { length, .. } => {
-            Some(num::nanos(length) * OVERTIME + num::nanos(WATCHDOG))
-        }
+    let mut watchdog = match load {
+        Load::Closed { length, .. } | Load::Open { length, .. } => Some(Watchdog::new(length)),
         // What ends when it has sent what it has, however long that takes.
         Load::Count { .. } | Load::Herd(_) | Load::Recorded => None,
     };
@@ -301,10 +300,11 @@ fn collect(
             Err(RecvTimeoutError::Disconnected) => return Ok(collected),
             Err(RecvTimeoutError::Timeout) => {
                 let elapsed = stage.clock.now() - begun;
-                if limit.is_some_and(|limit| elapsed > limit) {
+                let arrived = || shared.received.iter().map(Gauge::get).sum();
+                if watchdog.as_mut().is_some_and(|watchdog| watchdog.gives_up(elapsed, arrived())) {
                     return Err(Fault::new(format!(
-                        "a sample did not end within {}: the machine is too busy, or somebody waits who should not; run it \
-                         again on a quieter one",
+                        "a sample did not end within {}, and nothing arrives any more: the machine is too busy, or somebody \
+                         waits who should not; run it again on a quieter one",
                         num::seconds(elapsed)
                     )));
                 }
