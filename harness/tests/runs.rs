@@ -77,6 +77,18 @@ fn a_quick_saturation_run_has_a_row_per_level_in_the_order_given() {
 }
 
 #[test]
+fn roles_that_take_turns_on_one_cpu_are_no_noise_of_the_machine() {
+    let directory = tempfile::tempdir().unwrap();
+    // Publisher and consumer give way to each other for milliseconds, whenever there is nothing to do.
+    let arguments = "--scenario saturation --quick --capacity 100k --levels 50 --iterations 1 --pin 0";
+    let output = harness(arguments, directory.path());
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    let noise = &only_result(directory.path())["noise"];
+    assert!(noise["worst"].get("clockGapPercent").is_none(), "{noise}");
+    assert!(!noise.to_string().contains("clock gaps"), "{noise}");
+}
+
+#[test]
 fn the_users_own_lines_arrive_as_they_are() {
     let directory = tempfile::tempdir().unwrap();
     let input = directory.path().join("lines.txt");

@@ -70,10 +70,12 @@ pub(crate) struct Noise {
     pub(crate) placement_before_ns: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) placement_after_ns: Option<f64>,
-    /// Clock gaps over 5 us seen by spinning threads.
-    pub(crate) clock_gaps: u64,
+    /// Clock gaps over 5 us seen by spinning threads that have a CPU each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_gaps: Option<u64>,
     /// Their sum, in percent of the time of all role threads.
-    pub(crate) clock_gap_percent: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_gap_percent: Option<f64>,
     /// The longest, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) longest_gap_ms: Option<f64>,
@@ -90,7 +92,7 @@ impl Noise {
         };
         above(self.steal_percent, STEAL_PERCENT, "steal");
         above(self.run_queue_percent, QUEUE_PERCENT, "waiting for a CPU");
-        above(Some(self.clock_gap_percent), GAP_PERCENT, "clock gaps");
+        above(self.clock_gap_percent, GAP_PERCENT, "clock gaps");
         if let (Some(before), Some(after)) = (self.placement_before_ns, self.placement_after_ns) {
             let ratio = if before > after { before / after } else { after / before };
             if ratio > PLACEMENT_RATIO {
@@ -103,17 +105,15 @@ impl Noise {
     /// The worst of several samples, value by value; counts add up.
     pub(crate) fn worst<'a>(samples: impl IntoIterator<Item = &'a Self>) -> Self {
         let larger = |a: Option<f64>, b: Option<f64>| a.into_iter().chain(b).max_by(f64::total_cmp);
+        let sum = |a: Option<u64>, b: Option<u64>| a.into_iter().chain(b).reduce(|a, b| a + b);
         samples.into_iter().fold(Self::default(), |worst, sample| Self {
             steal_percent: larger(worst.steal_percent, sample.steal_percent),
-            involuntary_switches: match (worst.involuntary_switches, sample.involuntary_switches) {
-                (Some(a), Some(b)) => Some(a + b),
-                (a, b) => a.or(b),
-            },
+            involuntary_switches: sum(worst.involuntary_switches, sample.involuntary_switches),
             run_queue_percent: larger(worst.run_queue_percent, sample.run_queue_percent),
             placement_before_ns: larger(worst.placement_before_ns, sample.placement_before_ns),
             placement_after_ns: larger(worst.placement_after_ns, sample.placement_after_ns),
-            clock_gaps: worst.clock_gaps + sample.clock_gaps,
-            clock_gap_percent: worst.clock_gap_percent.max(sample.clock_gap_percent),
+            clock_gaps: sum(worst.clock_gaps, sample.clock_gaps),
+            clock_gap_percent: larger(worst.clock_gap_percent, sample.clock_gap_percent),
             longest_gap_ms: larger(worst.longest_gap_ms, sample.longest_gap_ms),
         })
     }
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn what_was_not_read_is_absent() {
         let json = serde_json::to_string(&Noise::default()).unwrap();
-        assert_eq!(json, r#"{"clockGaps":0,"clockGapPercent":0.0}"#);
+        assert_eq!(json, "{}");
     }
 
     #[test]

@@ -73,14 +73,34 @@ pub(super) fn assemble(stage: &Stage<'_>, load: Load, reports: Vec<Report>, nois
     let stamped = !matches!(load, Load::Closed { stamped: false, .. }) && !sample.books.is_empty();
     sample.latency = stamped.then_some(latency);
     let used = ThreadUse::sum([sample.publishers, sample.consumers]);
-    let percent = |nanos: u64| 100.0 * num::float(nanos) / num::float(sample.nanos.max(1));
     sample.noise.involuntary_switches = used.involuntary;
-    // Threads that share a CPU wait for each other, which says nothing of the machine.
-    let threads = stage.layout.publishers.len() + stage.layout.consumers.len();
-    let alone = used.queued.filter(|_| !stage.layout.polite);
-    sample.noise.run_queue_percent = alone.map(|nanos| percent(nanos) / num::float(num::count(threads)));
-    sample.noise.clock_gaps = all_gaps.count;
-    sample.noise.clock_gap_percent = percent(all_gaps.total) / num::float(num::count(threads));
-    sample.noise.longest_gap_ms = (all_gaps.count > 0).then(|| num::millis(num::float(all_gaps.longest)));
+    if !stage.layout.polite {
+        let threads = stage.layout.publishers.len() + stage.layout.consumers.len();
+        note_waiting(&mut sample.noise, used.queued, all_gaps, sample.nanos * num::count(threads));
+    }
     sample
+}
+
+/// Notes what threads that have a CPU each waited for one, in `nanos` of them all together. Threads that share a CPU wait
+/// for each other, which says nothing of the machine, and is not noted.
+fn note_waiting(noise: &mut Noise, queued: Option<u64>, gaps: Gaps, nanos: u64) {
+    let percent = |of: u64| 100.0 * num::float(of) / num::float(nanos.max(1));
+    noise.run_queue_percent = queued.map(percent);
+    noise.clock_gaps = Some(gaps.count);
+    noise.clock_gap_percent = Some(percent(gaps.total));
+    noise.longest_gap_ms = (gaps.count > 0).then(|| num::millis(num::float(gaps.longest)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_is_told_in_percent_of_the_time_of_all_threads() {
+        let mut noise = Noise::default();
+        let gaps = Gaps { count: 2, total: 300, longest: 200 };
+        note_waiting(&mut noise, Some(100), gaps, 10_000);
+        assert_eq!((noise.run_queue_percent, noise.clock_gap_percent), (Some(1.0), Some(3.0)));
+        assert_eq!((noise.clock_gaps, noise.longest_gap_ms), (Some(2), Some(0.0002)));
+    }
 }
