@@ -59,6 +59,7 @@ mod shared;
 mod threads;
 mod validate;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -95,7 +96,11 @@ fn main() -> ExitCode {
     let outcome = match cli::parse() {
         Ok(Asked::Run(arguments)) => run(&arguments),
         Ok(Asked::Command(command)) => command.run(),
-        Err(Refusal::Asked(help)) => Ok(if help.print().is_ok() { Verdict::Passed } else { Verdict::Failed }),
+        Err(Refusal::Asked(help)) => Ok(match help.print() {
+            // Whoever reads has read enough.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Verdict::Failed,
+            Ok(()) | Err(_) => Verdict::Passed,
+        }),
         Err(Refusal::Usage(line)) => Err(line),
     };
     outcome

@@ -52,8 +52,6 @@ fn a_dropped_message_fails_the_run() {
     let failed = injected("drop=500", THROUGHPUT);
     assert!(errors(&failed).contains("accepted but never delivered"), "{}", failed.1);
     assert!(failed.1["ledger"][0]["lost"].as_u64() >= Some(1));
-    // However noisy the machine was.
-    errors(&injected("drop=500", &format!("{THROUGHPUT} --strict")));
 }
 
 #[test]
@@ -62,6 +60,8 @@ fn a_repeated_message_fails_the_run() {
     assert!(errors(&failed).contains("delivered more than once"), "{}", failed.1);
     // One in each sample: a sample that the machine disturbs is taken again.
     assert!(failed.1["ledger"][0]["duplicated"].as_u64() >= Some(1));
+    // However noisy the machine was.
+    errors(&injected("repeat=500", &format!("{THROUGHPUT} --strict")));
 }
 
 #[test]

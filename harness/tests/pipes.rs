@@ -22,6 +22,7 @@ fn a_plan_or_a_refusal_that_nobody_reads_ends_as_any_other() {
     let notes = ["--wait", "spin", "--subscriptions", "1000"];
     let plan = ["--scenario", "throughput", "--dry-run"];
     assert_eq!(unread(&[&plan[..], &notes[..]].concat()).code(), Some(0));
+    assert_eq!(unread(&["--help"]).code(), Some(0));
     assert_eq!(unread(&["--scenario", "nonsense"]).code(), Some(2));
 }
 

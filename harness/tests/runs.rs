@@ -121,6 +121,7 @@ fn other_shapes_balance_too() {
         "--mix 9x64,1x10KB --read all",
         "--ordering-keys 7 --shards 2",
         "--ordering-keys 3 --consumers 2",
+        "--ordering-keys 5 --publishers 3",
         "--mode stream --subscriptions 2",
     ] {
         let directory = tempfile::tempdir().unwrap();
@@ -186,7 +187,8 @@ fn a_quick_firehose_has_every_case_and_bytes_only_where_they_are_written() {
 #[test]
 fn a_quick_herd_is_released_as_threads_and_as_tasks() {
     let directory = tempfile::tempdir().unwrap();
-    let arguments = "--scenario thundering-herd --quick --publishers 200 --subscriptions 3 --mix 1x64,1x1KB";
+    let arguments = "--scenario thundering-herd --quick --publishers 200 --subscriptions 3 --mix 1x64,1x1KB \
+                     --ordering-keys 7";
     let output = harness(arguments, directory.path());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let result = only_result(directory.path());
