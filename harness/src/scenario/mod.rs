@@ -90,12 +90,16 @@ pub(crate) fn estimate(settings: &Settings) -> Duration {
     }
 }
 
-/// Whether what a scenario fails by, its books aside, are rates and latencies, which a noisy machine may have made. The
-/// others fail by what was not delivered, what was refused, or memory that grew.
+/// Whether what a scenario fails by, its books aside, are rates, costs and latencies, which a noisy machine may have made.
+/// The others fail by what was refused, or memory that grew. (A delivery that a fan-out misses is in its books, too.)
 pub(crate) fn is_judged_by_time(scenario: Scenario) -> bool {
     match scenario {
-        Scenario::Throughput | Scenario::Firehose | Scenario::Saturation | Scenario::Replay => true,
-        Scenario::Fanout | Scenario::ThunderingHerd | Scenario::Soak | Scenario::All => false,
+        Scenario::Throughput
+        | Scenario::Firehose
+        | Scenario::Fanout
+        | Scenario::Saturation
+        | Scenario::Replay => true,
+        Scenario::ThunderingHerd | Scenario::Soak | Scenario::All => false,
     }
 }
 
