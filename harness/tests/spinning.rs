@@ -77,9 +77,9 @@ fn up_to_ninety_percent_of_the_capacity_spinning_latency_has_one_mode() {
         let output = harness("--scenario saturation --quick --wait spin --levels 50,75,90", directory.path());
         assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
         let result = only_result(directory.path());
-        for (level, (name, clean, one)) in
-            result["metrics"]["levels"].as_array().unwrap().iter().zip(&mut levels)
-        {
+        // (Where the machine let no rate hold there are none.)
+        let measured = result["metrics"]["levels"].as_array().into_iter().flatten();
+        for (level, (name, clean, one)) in measured.zip(&mut levels) {
             if is_clean(level) {
                 let histogram = histogram(level);
                 println!("run {run}, {name} %: second mode {:?} of {histogram:?}", second_mode(&histogram));
