@@ -98,8 +98,8 @@ impl Publisher {
     /// Returns when everything enqueued on this publisher before is readable; at once when there is nothing.
     ///
     /// # Errors
-    /// [`PublishError::Closed`] when the topic was closed before all of it was; [`PublishError::WouldDeadlock`] inside a handler of the
-    /// topic when there is no room.
+    /// [`PublishError::Closed`] when the topic was closed before all of it was; [`PublishError::WouldDeadlock`] inside a
+    /// handler of the topic when there is no room.
     pub fn flush(&self) -> Result<(), PublishError<()>> {
         self.flush_lanes().map_err(|refusal| refusal.of(()))
     }
