@@ -151,9 +151,10 @@ impl EngineInner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Close {
-    /// Refuse new messages, and wait, at most this long, until everything accepted is delivered and acked. Inside a
-    /// handler the subscriptions of the topics that its dispatcher serves are not waited for, since that would be for the
-    /// handler itself; and if the engine is being closed already, it returns at once, and the report is the other call's.
+    /// Refuse new messages, and wait, at most this long, until everything accepted is delivered and acked. (Calls that wait
+    /// for room or credit already are refused when some comes, or at the end.) Inside a handler the subscriptions of the
+    /// topics that its dispatcher serves are not waited for, since that would be for the handler itself; and if the engine
+    /// is being closed already, it returns at once, and the report is the other call's.
     Drain(Duration),
     /// Refuse new messages, nack what is outstanding, and give up what is left.
     Now,

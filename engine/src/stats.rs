@@ -12,7 +12,8 @@ use std::time::Duration;
 pub struct TopicStats {
     /// Messages published, those that no subscription was there for included.
     pub published: u64,
-    /// How many subscriptions there are.
+    /// How many subscriptions there are; one that its overflow policy has detached counts until a receive, or its stats,
+    /// have noticed.
     pub subscriptions: usize,
     /// The subscription furthest behind, among those that publishers wait for, and by how many slots.
     pub slowest: Option<Slowest>,

@@ -56,7 +56,7 @@ pub(crate) struct TopicInner {
     pub(crate) returned: Returned,
     /// Numbers given out before there was a ring; tagged in the top bit once there is one.
     before: AtomicU64,
-    /// How many subscriptions there are that are not detached; and [`REFUSES`].
+    /// How many subscriptions there are that are not shut; and [`REFUSES`].
     active: AtomicUsize,
     next_shard: AtomicUsize,
     /// Whether a message was published with a payload of the caller's, or one that the ring counts.

@@ -73,7 +73,8 @@ impl Lanes {
     /// Publishes what is staged, waiting for room no longer than to `deadline`.
     pub(crate) fn flush(&self, topic: &TopicInner, deadline: Option<Instant>) {
         for lane in &**self.lanes.load() {
-            if lane.has_staged() {
+            // (When new messages are refused, under each lane's lock: one that was not may be being staged there just now.)
+            if lane.has_staged() || topic.is_closed() {
                 // Full: it is too late. Closed: its receipts say so.
                 let _ = lane.drain_until(topic, deadline, 0);
             }

@@ -12,12 +12,20 @@ use std::time::{Duration, Instant};
 impl SubscriptionInner {
     /// Gives everything up, for good. Returns what was unread, and what was delivered and not acked.
     pub(crate) fn shut(&self) -> (u64, u64) {
+        self.give_up(false)
+    }
+
+    /// The same, by a call that noticed that the overflow policy has detached it.
+    pub(crate) fn shut_by_policy(&self) {
+        self.give_up(true);
+    }
+
+    fn give_up(&self, noticed: bool) -> (u64, u64) {
         if self.shut.swap(true, ordering("shut.swap", Ordering::AcqRel)) {
             return (0, 0);
         }
         self.run_dry();
         self.topic.release();
-        let by_policy = self.receivers.iter().any(Receiver::is_detached);
         // Detached first: then nobody takes any more, and what lies behind the position stays unread.
         let mut unread = 0;
         for receiver in &self.receivers {
@@ -31,11 +39,11 @@ impl SubscriptionInner {
             unacked = 0;
         }
         // From here on nothing is taken from anywhere, and what is between two states gets there in a moment. Not waited
-        // for where the overflow policy ended the subscription: the call that noticed is one of those moments. Nor for
-        // ever: so may be the caller, if it is a task that was polled where it was woken.
+        // for by the call that noticed what the overflow policy did: it is one of those moments. Nor for ever: so may be the
+        // caller, if it is a task that was polled where it was woken.
         let patience = now() + Duration::from_secs(1);
         let wait_while = |busy: &dyn Fn() -> bool| {
-            while !by_policy && busy() && now() < patience {
+            while !noticed && busy() && now() < patience {
                 thread::yield_now();
             }
         };
@@ -117,7 +125,7 @@ impl SubscriptionInner {
             if !self.receivers.iter().any(Receiver::is_detached) {
                 return unread;
             }
-            self.shut(); // nobody has noticed yet
+            self.shut_by_policy(); // nobody has noticed yet
         }
     }
 

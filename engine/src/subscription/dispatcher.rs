@@ -348,7 +348,7 @@ impl Served {
                 add(&self.subscription.counters.dropped, lost);
                 self.tell_lagged(lost);
             }
-            _ => drop(self.subscription.shut()),
+            _ => self.subscription.shut_by_policy(),
         }
     }
 }
@@ -362,7 +362,7 @@ impl SubscriptionInner {
     /// Ends the subscription if its overflow policy has, and there is no room to hold more, so that no turn would tell.
     fn notice_detached(&self) {
         if self.holds_enough() && self.is_detached() {
-            self.shut();
+            self.shut_by_policy();
         }
     }
 

@@ -23,9 +23,6 @@ impl SubscriptionInner {
         self.expire_due_at(|| time);
         let credit = Credit::reserve(self, max);
         let max = credit.granted;
-        if max == 0 && self.is_detached() {
-            return Err(self.receive_error(ReceiveError::Detached)); // which is to be told without credit, too
-        }
         let deadline =
             time + nanos(self.config.max_lease.unwrap_or(Duration::ZERO).max(self.config.ack_deadline));
         let (mut count, mut full) = self.redeliver(owner, max, deadline, &mut deliver);
@@ -51,6 +48,10 @@ impl SubscriptionInner {
             if count == 0 && !full {
                 (count, _) = self.redeliver(owner, max, deadline, &mut deliver);
             }
+        }
+        if count == 0 && self.is_detached() {
+            // Without credit nobody has looked at the rings; and it is to be told then, too.
+            return Err(self.receive_error(ReceiveError::Detached));
         }
         add(&self.counters.delivered, count as u64);
         Ok(count)
@@ -265,7 +266,7 @@ impl SubscriptionInner {
                 RecvError::Lagged(if broken("lag.one_less") { lost.saturating_sub(1) } else { lost })
             }
             _ => {
-                self.shut();
+                self.shut_by_policy();
                 RecvError::Detached
             }
         }

@@ -230,12 +230,15 @@ fn a_look_that_publishes_what_ends_the_subscription_accounts_for_it() {
     assert_balanced(&detached);
 }
 
-/// A subscription of one message at a time that has it out, and was detached by its policy since.
-fn detached_without_credit() -> (Engine, Subscription, Delivery) {
-    let detach = SubscriptionConfig::default().overflow(Overflow::Detach).max_outstanding_messages(1);
+/// A subscription that has as much out as it may, in messages or in bytes, and was detached by its policy since.
+fn detached_without_credit(in_bytes: bool) -> (Engine, Subscription, Delivery) {
+    let detach = SubscriptionConfig::default().overflow(Overflow::Detach);
+    let detach = if in_bytes { detach.max_outstanding_bytes(12) } else { detach.max_outstanding_messages(1) };
     let (engine, _clock, publisher, subscription) = single_with(8, detach);
-    publisher.publish(message(0)).unwrap();
+    (0..2).for_each(|number| _ = publisher.publish(message(number)).unwrap());
     let delivery = subscription.recv().unwrap();
+    // In bytes there is some left, for less than the next one has, which is then held.
+    assert!(subscription.try_recv().unwrap().is_none());
     (0..20).for_each(|number| _ = publisher.publish(message(number)).unwrap());
     (engine, subscription, delivery)
 }
@@ -252,8 +255,8 @@ fn a_detach_is_told_also_where_there_is_no_credit() {
             subscription.try_recv().map(drop)
         },
     ];
-    for receive in receives {
-        let (_engine, subscription, delivery) = detached_without_credit();
+    for (receive, in_bytes) in receives.into_iter().flat_map(|one| [(one, false), (one, true)]) {
+        let (_engine, subscription, delivery) = detached_without_credit(in_bytes);
         assert_eq!(receive(&subscription), Err(RecvError::Detached));
         assert_eq!(delivery.ack(), Err(AckError::Expired), "what it had is given up");
         assert_balanced(&subscription);
@@ -262,12 +265,12 @@ fn a_detach_is_told_also_where_there_is_no_credit() {
 
 #[test]
 fn a_subscription_that_its_policy_has_detached_is_not_listed_and_no_drain_waits_for_it() {
-    let (engine, subscription, _delivery) = detached_without_credit();
+    let (engine, subscription, _delivery) = detached_without_credit(false);
     assert_eq!(subscription.topic().subscriptions(), [""; 0]);
     let begin = now();
     let report = engine.close(Close::Drain(Duration::from_secs(5)));
     assert!(begin.elapsed() < Duration::from_secs(5));
     // One that was delivered; and of those that it could read, and of the one that was too much, none.
-    assert_eq!((report.unread, report.unacked), (20, 1));
+    assert_eq!((report.unread, report.unacked), (21, 1));
     assert_balanced(&subscription);
 }
