@@ -33,7 +33,7 @@ use crate::environment::Environment;
 use crate::fault::Fault;
 use crate::inbox::Content;
 use crate::interrupt;
-use crate::latency::Recorder;
+use crate::latency::{Recorder, Summary};
 use crate::memory::{self, Memory};
 use crate::noise::{Noise, StealMeter, ThreadMeter};
 use crate::num;
@@ -221,7 +221,9 @@ impl Course {
         let Some(latency) = books.open().latency.take() else { return };
         self.latency.merge(&latency);
         let until_ms = num::millis(num::float(elapsed));
-        self.windows.push(LatencyWindow { until_ms, latency: latency.summary() });
+        // Without what was recorded, a quarter of a megabyte each: it would be taken for growth of what is soaked.
+        let latency = Summary { recorded: None, ..latency.summary() };
+        self.windows.push(LatencyWindow { until_ms, latency });
     }
 }
 
