@@ -6,8 +6,9 @@
 //! itself waited for it, or that turned out much too short, is thrown away and counted.
 //!
 //! The rounds go on until every claim has a class in which each of its contenders has enough samples, or the
-//! case's time is up. A contender that has enough of the class that the CPUs are in at its turn passes, so that
-//! no time goes into samples that nobody lacks. One in no claim takes part until it has as many in all.
+//! case's time is up; each has its turn in the first round, however long the finding of sizes before it took. A
+//! contender that has enough of the class that the CPUs are in at its turn passes, so that no time goes into
+//! samples that nobody lacks. One in no claim takes part until it has as many in all.
 //!
 //! How many messages fill a sample is found out before the first round, and kept up class by class, since a
 //! rate may be five times as high in one as in another.
@@ -32,7 +33,7 @@ pub(crate) struct Plan {
     /// Samples that each contender of a claim must have in one class.
     pub(crate) repeats: usize,
     pub(crate) sample: Duration,
-    /// No case goes on for longer than this.
+    /// No case goes on for longer than this, once each contender has had a turn.
     pub(crate) limit: Duration,
     /// Whether it works, not how fast.
     pub(crate) quick: bool,
@@ -70,9 +71,8 @@ impl Bench {
             let mut idle = true;
             for turn in 0..contenders.len() {
                 let at = (round + turn) % contenders.len();
-                if u128::from(self.ticker.nanos(start, self.ticker.now()))
-                    > (self.plan.limit * case.patience).as_nanos()
-                {
+                let spent = Duration::from_nanos(self.ticker.nanos(start, self.ticker.now()));
+                if round > 0 && spent > self.plan.limit * case.patience {
                     return Ok(series);
                 }
                 if lacking[at] {
@@ -129,7 +129,7 @@ impl Bench {
         let line = Some(f64::midpoint(before, sample.line));
         // Whether it works shows on a busy machine, too.
         let strict = !self.plan.quick;
-        match Placement::around([before, sample.line]) {
+        match Placement::around([before, sample.line]).or((!strict).then_some(class)) {
             None => own.discarded.push(Discard::Moved),
             Some(_) if sample.disturbed && strict => own.discarded.push(Discard::Disturbed),
             Some(_) if short && strict => own.discarded.push(Discard::Short),
@@ -199,6 +199,7 @@ fn whole(wanted: f64, shape: &Shape) -> u64 {
 mod tests {
     use super::*;
     use crate::payload::Read;
+    use crate::peer::bare;
     use crate::series::tests::series;
 
     #[test]
@@ -221,6 +222,18 @@ mod tests {
         let mixed = series("peer", &[near, near, near, near, (1.0, 220.0), (1.0, 220.0)]);
         assert_eq!(lacking(&case(), &[ours.clone(), mixed], 5), [true, true]);
         assert_eq!(lacking(&case(), &[ours, series("peer", &[near; 5])], 5), [false, false]);
+    }
+
+    #[test]
+    fn each_has_a_turn_though_the_time_was_up_before_the_first_round() {
+        let plan = Plan { repeats: 1, sample: Duration::ZERO, limit: Duration::ZERO, quick: true };
+        let bench = Bench { cpus: Cpus::find().unwrap(), ticker: Ticker::new(), plan, harness: None };
+        let shape = Shape { producers: 1, receivers: 1, capacity: 64, batch: 1, read: Read::Every };
+        let mut case = case();
+        case.race("ours", shape, bare::one_by_one::<u64>);
+        case.race("peer", shape, bare::one_by_one::<u64>);
+        let series = bench.run(&case).unwrap();
+        assert!(series.iter().all(|one| one.points.len() == 1 && one.discarded.is_empty()), "{series:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const AXES: [&str; 8] =
     ["subscriptions", "publishers", "payload", "ring", "batch", "shards", "threads", "wait"];
@@ -44,7 +44,7 @@ fn all_axes_run_and_leave_figures_pictures_and_a_page() {
         assert!(!curves.is_empty(), "{axis}");
         for curve in curves {
             let points = curve["points"].as_array().expect("points");
-            assert!(!points.is_empty(), "{axis}: {curve:#}");
+            assert!(!points.is_empty() && curve["missing"] == json!([]), "{axis}: {curve:#}");
             assert!(points.is_sorted_by_key(|point| point["x"].as_u64()), "{axis}");
             for point in points {
                 let [min, median, max, line] = ["min", "median", "max", "lineNanos"]
