@@ -3,18 +3,17 @@
 //! Nearly every record needs a slot only. The others, those of a publisher with limits and those with a large payload,
 //! are told apart by one comparison.
 
-use super::flow_control::{Amount, FlowControl};
+use super::flow_control::Amount;
 use super::payloads::Counted;
 use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
+use super::room::wait_on_room;
 use super::spares::Spares;
 use crate::record::{MessageId, Record};
 use crate::subscription::serving;
-use crate::topic::{Shard, TopicInner};
+use crate::topic::Shard;
 use ringmain_fanout::{ClaimError, Sequence, TryPublishError};
-use ringmain_ring::{Notify, spin_until, wait_any};
 use std::mem::ManuallyDrop;
-use std::time::Instant;
 
 impl Publisher {
     /// Has `write` fill a buffer of `len` bytes, and publishes it.
@@ -234,44 +233,4 @@ impl Publisher {
             Err(_) => Err(Refusal::Full),
         }
     }
-}
-
-/// What wakes a thread that waits for room on a shard: readers that move on and payloads that go; and whoever publishes
-/// what is claimed.
-pub(super) fn on_room(topic: &TopicInner, shard: usize) -> [&Notify; 2] {
-    let channel = &topic.shard(shard).channel;
-    [channel.room(), channel.data()]
-}
-
-/// The same for a task that needs so many `slots`, and comes back to ask again. Others take one who sleeps for data for a
-/// consumer and stop gathering, and a task may sleep for long: so only if it is not for readers that it waits.
-pub(super) fn on_room_for_task(
-    topic: &TopicInner,
-    shard: usize,
-    slots: u64,
-) -> impl Iterator<Item = &Notify> {
-    let channel = &topic.shard(shard).channel;
-    let unpublished = (topic.shard(shard).room(false) >= slots).then(|| channel.data());
-    std::iter::once(channel.room()).chain(unpublished)
-}
-
-/// Waits until `done`, which room on the shard may bring about, or until `deadline`. Whoever waits has credit for so many
-/// messages.
-pub(super) fn wait_on_room(
-    topic: &TopicInner,
-    shard: usize,
-    deadline: Option<Instant>,
-    flow: Option<&FlowControl>,
-    messages: u64,
-    mut done: impl FnMut() -> bool,
-) -> Result<(), Refusal> {
-    // First: it tells those who wait for credit of what is stuck.
-    let _stalled = flow.map(|flow| flow.stall(messages));
-    if serving::is(topic) {
-        return Err(Refusal::WouldDeadlock);
-    }
-    // In time or not: what came of it, `done` has seen.
-    let _ = spin_until(topic.config.wait, deadline, &mut done)
-        || wait_any(&on_room(topic, shard), deadline, &mut done);
-    Ok(())
 }

@@ -1,9 +1,9 @@
 //! How a publisher with limits takes credit: at once, by waiting, or by being polled.
 
-use super::commit::on_room;
 use super::flow_control::{Amount, Credit, FlowControl, Ticket};
 use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
+use super::room::on_room;
 use crate::subscription::serving;
 use ringmain_ring::{spin_until, wait_any};
 

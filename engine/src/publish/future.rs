@@ -4,14 +4,15 @@
 //! threads; if there is no room it is woken by whoever makes some. In between it holds its message and its credit, and
 //! nothing else, so to drop it is to give both up.
 
-use super::commit::on_room_for_task;
 use super::flow_control::{Amount, Credit, FlowControl, Place, Stalled};
 use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
+use super::room::Outlook;
 use crate::error::PublishError;
 use crate::message::Message;
 use crate::record::MessageId;
 use crate::subscription::serving;
+use crate::topic::Shard;
 use ringmain_ring::sync::broken;
 use ringmain_ring::{Notify, Registration, Sleeper, before_sleep};
 use std::fmt;
@@ -50,6 +51,8 @@ struct Bell<'a> {
     sleeper: Option<Arc<Sleeper>>,
     registrations: Vec<Registration<'a>>,
     stalled: Option<Stalled<'a>>,
+    /// Whether publishers wake it as well, since one of them may be in the way.
+    hears_publishers: bool,
 }
 
 impl<'a> PublishFuture<'a> {
@@ -68,11 +71,14 @@ impl<'a> PublishFuture<'a> {
         let message = self.message.take().expect("a future is not polled again when it was ready");
         match self.try_publish(message) {
             Ok(id) => Some(Ok(id)),
-            Err(PublishError::Full(message)) if !serving::is(&self.publisher.topic) => {
+            // (Credit may come also inside a handler of the topic; whether it can, was looked at.)
+            Err(PublishError::Full(message))
+                if self.waits_for_credit() || !serving::is(&self.publisher.topic) =>
+            {
                 self.message = Some(message);
                 None
             }
-            // Inside a handler of the topic, to wait for room is to wait for oneself.
+            // But to wait for room there is to wait for oneself.
             Err(PublishError::Full(message)) => {
                 Some(Err(self.publisher.failed(PublishError::WouldDeadlock(message))))
             }
@@ -119,36 +125,56 @@ impl<'a> PublishFuture<'a> {
         Some(Ok(()))
     }
 
-    /// Has the task woken by whatever may change things, as they are.
-    fn register(&mut self, context: &Context<'_>) {
-        let sleeper = Sleeper::task(context.waker());
+    fn waits_for_credit(&self) -> bool {
+        matches!(self.credit, Asked::Waiting(_))
+    }
+
+    /// The shards on which room is waited for, and how many slots. (A large payload may find slots enough, and wait for readers
+    /// all the same.)
+    fn wanted(&self) -> Vec<(usize, u64)> {
         let publisher = self.publisher;
+        if self.waits_for_credit() {
+            return publisher.staged().collect();
+        }
+        let shard = self.message.as_ref().map(|message| publisher.shard_of(message.ordering_key.as_deref()));
+        let staged = |shard| publisher.lane(shard).map_or(0, |lane| lane.staged_messages());
+        shard.into_iter().map(|shard| (shard, staged(shard).max(1))).collect()
+    }
+
+    /// Has the task woken by whatever may change things, as they are. Returns what stands in the way then.
+    fn register(&mut self, context: &Context<'_>) -> Vec<(&'a Shard, Outlook)> {
+        let sleeper = Sleeper::task(context.waker());
+        let topic = &self.publisher.topic;
         let mut notifies: Vec<&'a Notify> = Vec::new();
         if let Asked::Waiting(place) = &self.credit {
             place.ticket.take_nudge();
             place.ticket.notify.register(&sleeper).stay();
-            notifies.push(publisher.topic.ended());
-            let staged = publisher.staged();
-            notifies
-                .extend(staged.flat_map(|(shard, staged)| on_room_for_task(&publisher.topic, shard, staged)));
-        } else if let Some(message) = &self.message {
-            self.bell.stalled = publisher.flow.as_ref().map(|flow| flow.stall(1));
-            let shard = publisher.shard_of(message.ordering_key.as_deref());
-            let staged = publisher.lane(shard).map_or(0, |lane| lane.staged_messages());
-            // A large payload may find slots enough, and wait for readers all the same.
-            let large = message.size() > publisher.topic.threshold;
-            let slots = if large { u64::MAX } else { staged.max(1) };
-            notifies.extend(on_room_for_task(&publisher.topic, shard, slots));
+            notifies.push(topic.ended());
+        } else {
+            self.bell.stalled = self.publisher.flow.as_ref().map(|flow| flow.stall(1));
+        }
+        let wanted: Vec<_> =
+            self.wanted().into_iter().map(|(shard, slots)| (topic.shard(shard), slots)).collect();
+        for (shard, _) in &wanted {
+            notifies.push(shard.channel.room());
+            notifies.extend(self.bell.hears_publishers.then(|| shard.channel.data()));
         }
         if broken("future.unregistered") {
             notifies.clear();
         }
         self.bell.registrations.extend(notifies.into_iter().map(|notify| notify.register(&sleeper)));
         self.bell.sleeper = Some(sleeper);
+        before_sleep();
+        wanted.into_iter().map(|(shard, slots)| (shard, Outlook::of(shard, slots))).collect()
     }
 
     /// Whether what was registered for is no longer what is waited for.
-    fn has_moved_on(&self, waited_for_credit: bool) -> bool {
+    fn has_moved_on(&mut self, waited_for_credit: bool, outlook: &[(&Shard, Outlook)]) -> bool {
+        let by_publishers = |(shard, outlook): &(&Shard, Outlook)| outlook.was_a_publisher(shard);
+        if !self.bell.hears_publishers && outlook.iter().any(by_publishers) {
+            self.bell.hears_publishers = true;
+            return true;
+        }
         match &self.credit {
             Asked::Waiting(place) => place.ticket.take_nudge(),
             _ => waited_for_credit,
@@ -181,13 +207,13 @@ impl Future for PublishFuture<'_> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         this.unregister();
+        this.bell.hears_publishers = false;
         let mut done = this.step();
         while done.is_none() {
-            let waits_for_credit = matches!(this.credit, Asked::Waiting(_));
-            this.register(context);
-            before_sleep();
+            let waits_for_credit = this.waits_for_credit();
+            let outlook = this.register(context);
             done = this.step();
-            if done.is_some() || !this.has_moved_on(waits_for_credit) {
+            if done.is_some() || !this.has_moved_on(waits_for_credit, &outlook) {
                 break;
             }
             this.unregister();
@@ -209,7 +235,7 @@ impl fmt::Debug for PublishFuture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PublishFuture")
             .field("ready", &self.message.is_none())
-            .field("waits_for_credit", &matches!(self.credit, Asked::Waiting(_)))
+            .field("waits_for_credit", &self.waits_for_credit())
             .finish_non_exhaustive()
     }
 }

@@ -3,11 +3,11 @@
 //! What is staged is behind a lock, under which it is also claimed and published, so that a publisher's messages stay in
 //! order whoever drains the lane. See [`batcher`](super::batcher) for who does so when.
 
-use super::commit::wait_on_room;
 use super::flow_control::{Amount, Credit, FlowControl};
 use super::ordering::PausedKeys;
 use super::receipt::{BatchState, CLOSED, Receipt};
 use super::refusal::Refusal;
+use super::room::wait_on_room;
 use super::spares::Spares;
 use crate::external::LetGoLater;
 use crate::message::Message;

@@ -5,7 +5,7 @@
 //! consumer is busy, which the [`batcher`] knows. All end in [`commit`]. [`spares`] are the buffers that all of them fill.
 //!
 //! What may hold a message up: its publisher's limits ([`flow_control`], [`credit`]), its paused ordering key
-//! ([`ordering`]), what its ring may hold ([`payloads`], [`padding`]), and room.
+//! ([`ordering`]), what its ring may hold ([`payloads`], [`padding`]), and [`room`].
 
 mod batch;
 mod batcher;
@@ -23,6 +23,7 @@ mod publisher;
 mod receipt;
 mod refusal;
 mod returned;
+mod room;
 mod spares;
 
 pub(crate) use batcher::Lanes;

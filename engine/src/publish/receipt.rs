@@ -2,8 +2,10 @@
 
 use super::lane::Lane;
 use super::refusal::Refusal;
+use super::room::Outlook;
 use crate::error::PublishError;
 use crate::record::MessageId;
+use crate::subscription::serving;
 use crate::topic::TopicInner;
 use ringmain_fanout::Sequence;
 use ringmain_ring::sync::{AtomicU64, Ordering, broken, ordering};
@@ -60,7 +62,8 @@ impl BatchState {
 
 /// Resolves to the id of an enqueued message, when it is readable: by [`wait`](Self::wait), or by awaiting it.
 ///
-/// Dropping it is fine: the message is published all the same. Waiting for it publishes what its publisher has staged.
+/// Dropping it is fine: the message is published all the same. Waiting for it publishes what its publisher has staged. Inside a
+/// handler of the topic either says [`PublishError::WouldDeadlock`] when there is no room for the message yet; it stays staged.
 #[derive(Debug)]
 #[must_use = "drop it if the id is of no interest"]
 pub struct Receipt(State);
@@ -78,6 +81,8 @@ struct Pending {
     index: u64,
     /// The task that awaits it, in the lists of all who may wake it.
     sleeper: Option<Arc<Sleeper>>,
+    /// Whether publishers wake it as well, since one of them may be in the way.
+    hears_publishers: bool,
 }
 
 impl Receipt {
@@ -91,6 +96,7 @@ impl Receipt {
             lane: Arc::clone(lane),
             index: index as u64,
             sleeper: None,
+            hears_publishers: false,
         }))
     }
 
@@ -143,10 +149,11 @@ impl Future for Receipt {
         };
         // Woken when somebody publishes it, and when there may be room to do so ourselves.
         pending.register(&topic, context.waker());
-        before_sleep();
-        let _ = pending.lane.try_drain(&topic);
+        pending.try_again(&topic);
         match this.outcome() {
             Some(outcome) => Poll::Ready(outcome),
+            // To wait for room inside a handler of the topic is to wait for oneself.
+            None if serving::is(&topic) => Poll::Ready(Err(PublishError::WouldDeadlock(()))),
             None => {
                 // Where nobody parks, nobody is told of room.
                 if !topic.config.wait.parks() {
@@ -172,6 +179,22 @@ impl Pending {
         self.sleeper = Some(sleeper);
     }
 
+    /// Publishes what is staged if there is room by now; if not, and that is a publisher's doing, he wakes the task as well.
+    fn try_again(&mut self, topic: &TopicInner) {
+        let shard = topic.shard(self.lane.shard);
+        before_sleep();
+        let outlook = Outlook::of(shard, self.lane.staged_messages());
+        let full = matches!(self.lane.try_drain(topic), Err(Refusal::Full));
+        if full && !self.hears_publishers && outlook.was_a_publisher(shard) {
+            self.hears_publishers = true;
+            if let Some(sleeper) = &self.sleeper {
+                shard.channel.data().register(sleeper).stay();
+            }
+            before_sleep();
+            let _ = self.lane.try_drain(topic);
+        }
+    }
+
     /// Nobody awaits it any more.
     #[cold]
     fn give_up(&mut self) {
@@ -182,8 +205,13 @@ impl Pending {
     fn unregister(&mut self, topic: Option<&TopicInner>) {
         let Some(sleeper) = self.sleeper.take() else { return };
         self.batch.resolved.unregister(&sleeper);
+        let hears_publishers = std::mem::take(&mut self.hears_publishers);
         if let Some(topic) = topic {
-            topic.shard(self.lane.shard).channel.room().unregister(&sleeper);
+            let channel = &topic.shard(self.lane.shard).channel;
+            channel.room().unregister(&sleeper);
+            if hears_publishers {
+                channel.data().unregister(&sleeper);
+            }
         }
     }
 }

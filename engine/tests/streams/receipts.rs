@@ -2,7 +2,8 @@
 
 use crate::common::{message, receive_all, single};
 use crate::{ByHand, stuck};
-use ringmain::{PublishError, Receipt};
+use ringmain::{Dispatcher, PublishError, Receipt, Verdict};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 /// It was woken, and resolves to this id.
@@ -64,4 +65,23 @@ fn a_dropped_receipt_loses_nothing() {
     drop(receipt);
     slow.recv().unwrap().ack().unwrap();
     assert_eq!(receive_all(&quick), (1..9).collect::<Vec<_>>());
+}
+
+#[test]
+fn awaited_inside_a_handler_that_would_have_to_make_the_room_it_says_so() {
+    let (_engine, _clock, publisher, subscription) = single(4);
+    (0..4).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+    let told = Arc::new(Mutex::new(None));
+    let inside = (publisher, Arc::clone(&told));
+    let mut dispatcher = Dispatcher::new().turn_limit(1).add(&subscription, move |first| {
+        if first.id().get() == 0 {
+            let mut receipt = ByHand::of(inside.0.enqueue(message(4)).unwrap());
+            *inside.1.lock().unwrap() = Some(receipt.poll_once());
+        }
+        Verdict::Ack
+    });
+    dispatcher.poll();
+    assert_eq!(told.lock().unwrap().take(), Some(Poll::Ready(Err(PublishError::WouldDeadlock(())))));
+    drop(dispatcher);
+    assert_eq!(receive_all(&subscription), [1, 2, 3, 4], "it was staged all the same");
 }

@@ -10,8 +10,8 @@ use crate::common::{
 };
 use crate::tasks::{Task, block_on, full, poll, poll_with, take};
 use ringmain::{
-    Close, Dispatcher, Engine, Message, PublishError, PublishFuture, PublisherConfig, Receipt, TopicConfig,
-    Verdict, WaitStrategy,
+    Close, Dispatcher, Engine, LimitExceeded, Message, PublishError, PublishFuture, PublisherConfig, Receipt,
+    TopicConfig, Verdict, WaitStrategy,
 };
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -103,6 +103,29 @@ fn inside_a_handler_that_would_have_to_make_the_room_it_says_so() {
     dispatcher.poll();
     let told = told.lock().unwrap().take();
     assert!(matches!(told, Some(Poll::Ready(Err(PublishError::WouldDeadlock(m)))) if m == message(9)));
+}
+
+/// Nobody has the credit who waits for the handler: it was granted to a task that has not been polled since.
+#[test]
+fn inside_a_handler_it_waits_for_credit_that_can_come() {
+    let limits = PublisherConfig::default().max_outstanding_messages(1).limit_exceeded(LimitExceeded::Block);
+    let (_engine, _clock, publisher, subscription) = full(4, limits);
+    let publisher = Arc::new(publisher);
+    let mut futures = [(); 2].map(|()| publisher.publish_async(message(1)));
+    assert!(futures.iter_mut().all(|future| poll(future).is_pending()), "room, and credit, are waited for");
+    receive_all(&subscription);
+    let [has_credit, mut is_granted_it] = futures;
+    drop(has_credit);
+    subscription.topic().publisher().publish(message(2)).unwrap();
+    let told = Arc::new(Mutex::new(None));
+    let inside = (Arc::clone(&publisher), Arc::clone(&told));
+    let mut dispatcher = Dispatcher::new().turn_limit(1).add(&subscription, move |_| {
+        *inside.1.lock().unwrap() = Some(poll(&mut inside.0.publish_async(message(9))).is_pending());
+        Verdict::Ack
+    });
+    dispatcher.poll();
+    assert_eq!(*told.lock().unwrap(), Some(true));
+    assert!(poll(&mut is_granted_it).is_ready());
 }
 
 /// However often it is polled, by whichever task: one place in each list, for the last of them. `make_room` notifies so
