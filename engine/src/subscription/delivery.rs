@@ -86,7 +86,7 @@ impl Delivery {
         self.settled = true;
         if self.subscription.config.max_lease.is_some() {
             // Expired already: then so it stays.
-            let _ = self.subscription.modify_ack_deadline(self.lease, self.subscription.config.ack_deadline);
+            let _ = self.subscription.extend(self.lease, self.subscription.config.ack_deadline);
         }
         self.ack_id()
     }

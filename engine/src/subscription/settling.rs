@@ -56,6 +56,11 @@ impl SubscriptionInner {
         if from_now > LONGEST {
             return Err(AckError::DeadlineTooLong(from_now));
         }
+        self.extend(lease, from_now)
+    }
+
+    /// The lease ends so long from now, unless it has.
+    pub(super) fn extend(&self, lease: LeaseId, from_now: Duration) -> Result<(), AckError> {
         let now = self.topic.clock.now();
         let deadline = now + nanos(from_now);
         self.leases.extend(lease, now, deadline).map_err(ended)?;

@@ -164,3 +164,17 @@ fn max_lease_is_the_ack_deadline_to_7_days() {
         engine.delete_subscription("sub").unwrap();
     }
 }
+
+#[test]
+fn an_id_that_is_kept_without_any_deadline_expires_at_once_and_is_not_nacked() {
+    let (engine, clock) = manual();
+    let config = config().max_lease(HOUR).ack_deadline(Duration::ZERO);
+    let subscription = topic(&engine, 4).create_subscription("sub", config).unwrap();
+    subscription.topic().publisher().publish(message(0)).unwrap();
+    let id = subscription.recv().unwrap().into_ack_id();
+    clock.advance(MOMENT);
+    assert_eq!(subscription.ack(id), Err(AckError::Expired));
+    engine.tick();
+    let stats = subscription.stats();
+    assert_eq!((stats.expired, stats.nacked), (1, 0));
+}
