@@ -4,8 +4,8 @@ use super::inner::SubscriptionInner;
 use crate::observe::event;
 use crate::stats::{SubscriptionStats, add, read};
 use ringmain_fanout::Receiver;
+use ringmain_ring::now;
 use ringmain_ring::sync::{Ordering, broken, lock, ordering, thread};
-use ringmain_ring::{before_sleep, now};
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
@@ -34,10 +34,6 @@ impl SubscriptionInner {
         }
         add(&self.given_up, unread);
         self.note_skipped();
-        // What was staged for want of the room that this one took: if nobody else reads, nobody would fetch it. Who stages
-        // something meanwhile sees us look, or we see it.
-        before_sleep();
-        self.run_dry();
         let mut unacked = self.held.clear() as u64;
         if broken("shut.forgets_held") {
             unacked = 0;

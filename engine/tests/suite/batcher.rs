@@ -58,21 +58,6 @@ fn b2_while_the_consumer_has_a_backlog_messages_gather_and_are_claimed_together(
     assert_balanced(&subscription);
 }
 
-/// Nobody else would ever fetch it, and whoever subscribes later is not to get it.
-#[test]
-fn what_the_last_subscription_left_no_room_for_goes_when_it_goes() {
-    let (_engine, _clock, publisher, last) = single(4);
-    (0..4).for_each(|number| _ = publisher.publish(message(number)).unwrap());
-    let receipt = publisher.enqueue(message(4)).unwrap();
-    assert!(!receipt.is_ready());
-    drop(publisher);
-    let topic = last.topic();
-    last.detach();
-    assert!(receipt.is_ready());
-    let new = subscribe(&topic, "new");
-    assert_eq!(receive_all(&new), Vec::<u64>::new());
-}
-
 #[test]
 fn b3_the_tail_reaches_consumers_that_poll_sleep_and_process() {
     const MESSAGES: u64 = 20_000;
