@@ -122,24 +122,15 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
         if count == 0 || self.turns.is_multiple_of(LOOKED_AFTER) {
             self.tell_detached(&mut handle);
         }
-        for &member in &self.others {
+        if self.others.is_empty() {
+            return count;
+        }
+        // What handlers publish meanwhile is for the next turn, as it is to the lossless.
+        let end = self.channel.tail();
+        let Self { members, others, scratch, .. } = self;
+        for &member in &*others {
             let limit = limit(member);
-            if limit == 0 {
-                continue;
-            }
-            let Self { members, scratch, .. } = self;
-            let Member { receiver, told_detached } = &mut members[member];
-            let read =
-                receiver.shared_position().read(limit, scratch, |batch| handle(member, Event::Batch(batch)));
-            match read {
-                Ok(read) => count += read,
-                Err(ReceiveError::Lagged(lost)) => handle(member, Event::Lagged(lost)),
-                Err(_) if *told_detached => {}
-                Err(_) => {
-                    *told_detached = true;
-                    handle(member, Event::Detached);
-                }
-            }
+            count += members[member].lossy_turn(limit, end, scratch, |event| handle(member, event));
         }
         count
     }
@@ -171,13 +162,50 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
         let at_end = |member: &Member<T>| {
             member.told_detached || member.receiver.shared_position().is_at_end(&self.channel)
         };
-        self.channel.is_closed() && !self.has_work() && self.members.iter().all(at_end)
+        // In this order: at the end there may still be a loss to be told.
+        self.channel.is_closed() && self.members.iter().all(at_end) && !self.has_work()
     }
 
     /// The channel whose receivers these are.
     #[must_use]
     pub fn channel(&self) -> &Channel<T> {
         &self.channel
+    }
+}
+
+impl<T: Send + Sync + 'static> Member<T> {
+    /// The turn of a member that loses what it does not read in time: as many slots as others get, a hold at a time, of those before
+    /// `end`. After a gap it reads on, or a publisher who keeps the others' pace would push it from gap to gap, and it would never
+    /// read a message again; after a second one not, lest a publisher who is faster than that keeps it here.
+    fn lossy_turn(
+        &mut self,
+        limit: usize,
+        end: Sequence,
+        scratch: &mut Vec<(Sequence, T)>,
+        mut handle: impl FnMut(Event<'_, T>),
+    ) -> usize {
+        let position = self.receiver.shared_position();
+        let (mut count, mut gaps) = (0, 0);
+        while count < limit && gaps < 2 {
+            match position.read(limit - count, scratch, |batch| handle(Event::Batch(batch))) {
+                Ok(0) => break,
+                Ok(read) => count += read,
+                Err(ReceiveError::Lagged(lost)) => {
+                    gaps += 1;
+                    handle(Event::Lagged(lost));
+                }
+                Err(_) => {
+                    if !std::mem::replace(&mut self.told_detached, true) {
+                        handle(Event::Detached);
+                    }
+                    break;
+                }
+            }
+            if !position.sequence().is_before(end) {
+                break;
+            }
+        }
+        count
     }
 }
 

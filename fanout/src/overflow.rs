@@ -185,13 +185,13 @@ impl<T: Send + Sync + 'static> Position<T> {
                 None => Ok(0),
             },
             Self::Lossy { cursor, clone } => {
-                scratch.clear();
+                // Empty from here on, also after a panic in `read`: clones keep what they share from others.
+                let scratch = Emptied(scratch);
                 let count = lossy(
-                    cursor.read(limit.min(LOSSY_BATCH), |seq, value| scratch.push((seq, clone(value)))),
+                    cursor.read(limit.min(LOSSY_BATCH), |seq, value| scratch.0.push((seq, clone(value)))),
                 )?;
                 if count > 0 {
-                    read(Batch::cloned(scratch));
-                    scratch.clear();
+                    read(Batch::cloned(scratch.0));
                 }
                 Ok(count)
             }
@@ -205,11 +205,13 @@ impl<T: Send + Sync + 'static> Position<T> {
         loop {
             let in_time = ringmain_ring::spin_until(channel.wait_strategy(), deadline, ready)
                 || channel.data().wait_until(deadline, ready);
+            // In this order: at the end there may still be a loss to be told.
+            let is_at_end = self.is_at_end(channel);
             if self.has_work() {
                 return true;
             }
             // Else a clone was faster.
-            if !in_time || self.is_at_end(channel) {
+            if !in_time || is_at_end {
                 return false;
             }
         }
@@ -219,6 +221,15 @@ impl<T: Send + Sync + 'static> Position<T> {
     /// published was accepted, so the end comes after it.)
     pub(crate) fn is_at_end(&self, channel: &Channel<T>) -> bool {
         channel.ring().is_at_end(self.sequence())
+    }
+}
+
+/// A vector that is empty when this is dropped.
+struct Emptied<'a, T>(&'a mut Vec<T>);
+
+impl<T> Drop for Emptied<'_, T> {
+    fn drop(&mut self) {
+        self.0.clear();
     }
 }
 

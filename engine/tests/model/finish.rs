@@ -209,7 +209,9 @@ impl Sub {
 
     /// A call is under way, which delivers these: what cannot be delivered now may have been moved off the rings.
     pub(crate) fn takes(&mut self, ids: impl IntoIterator<Item = u64>) {
-        self.rings.iter_mut().for_each(|ring| ring.taking = 0);
+        for ring in &mut self.rings {
+            (ring.taking, ring.pushed, ring.before) = (0, false, (ring.off.least, ring.doomed));
+        }
         for id in ids {
             let shard = usize::try_from(id % self.rings.len() as u64).expect("small");
             self.rings[shard].taking += 1;

@@ -205,7 +205,7 @@ impl Sub {
         };
         ensure!(seen.attempt == 1, "it was never delivered before");
         let entry = Rc::clone(&ring.queue[index]);
-        let gone = ring.doomed && index >= ring.off.most;
+        let gone = ring.before.1 && index >= ring.off.most;
         ensure!(!gone, "a whole ring was unread, which detaches the subscription");
         ensure!(self.wants(&entry), "the filter is against it");
         ensure!(self.may_deliver(shard, index), "an earlier one of its key is not settled");
@@ -245,7 +245,9 @@ impl Sub {
             ensure!(passed, "message {} comes before it", other.id);
         }
         let ring = &mut self.rings[shard];
-        let lost = self.settings.overflow == Overflow::DropOldest && index < ring.off.least;
+        // (What came in the course of this call may have pushed out what is behind it.)
+        let least = ring.off.least.min(ring.before.0);
+        let lost = self.settings.overflow == Overflow::DropOldest && index < least;
         ensure!(!lost, "it was lost: {} slots were unread", ring.queue.len());
         let filter = &self.settings.filter;
         let unwanted =
@@ -263,7 +265,7 @@ impl Sub {
             self.told -= index;
             let ring = &mut self.rings[shard];
             ring.remove(index, |_| true);
-            ring.off = Bounds::default();
+            ring.off = if ring.pushed { ring.off } else { Bounds::default() };
         }
         Ok(())
     }

@@ -20,6 +20,10 @@ pub(crate) struct Ring {
     pub(crate) may_be_doomed: bool,
     /// How many the call under way takes, perhaps before what came in its course.
     pub(crate) taking: usize,
+    /// Before the call under way: how many at the front had left the ring at least, and whether it was doomed.
+    pub(crate) before: (usize, bool),
+    /// Whether what came in its course pushed something out, perhaps behind what it takes.
+    pub(crate) pushed: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,11 +61,15 @@ impl Ring {
                 self.off.least = self.off.least.max(beyond);
             }
             // By an eighth of the ring more than it must, at most.
-            Overflow::DropOldest if self.off.least < beyond => {
-                self.off.least = beyond;
-                self.off.most = self.off.most.max(beyond + self.taking + slots / 8);
+            Overflow::DropOldest => {
+                // What is being taken may go before this, or after it: a turn tells a gap and reads on.
+                let maybe = self.queue.len().saturating_sub(slots);
+                if self.off.least < maybe {
+                    self.off.most = self.off.most.max(maybe + slots / 8);
+                    self.pushed |= self.taking > 0;
+                }
+                self.off.least = self.off.least.max(beyond);
             }
-            Overflow::DropOldest => {}
             Overflow::Detach => {
                 self.doomed |= beyond > self.off.most;
                 self.may_be_doomed |= beyond > self.off.least;
@@ -73,6 +81,7 @@ impl Ring {
     /// Takes out what is delivered; what was before it has left the ring, too.
     pub(crate) fn take(&mut self, index: usize) {
         self.queue.remove(index);
+        self.before.0 = self.before.0.saturating_sub(1);
         self.off.least = self.off.least.saturating_sub(1).max(index);
         self.off.most = self.off.most.saturating_sub(1).max(index);
     }

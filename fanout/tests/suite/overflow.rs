@@ -1,6 +1,8 @@
 //! Overflow policies: exact gaps, a detach that is told, and no policy that costs another receiver a message.
 
-use ringmain_fanout::{Channel, Dispatcher, Event, Overflow, ReceiveError, Receiver, TryPublishError};
+use ringmain_fanout::{
+    Channel, CursorSet, Dispatcher, Event, Overflow, ReceiveError, Receiver, TryPublishError,
+};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -243,5 +245,27 @@ fn a_dispatcher_serves_all_policies_and_tells_gaps_and_detaches() {
     }
     while dispatcher.poll() > 0 {}
     while dispatcher.poll() > 0 {}
-    assert_eq!(*told.lock().unwrap(), ["DropOldest lost 8", "Detach detached", "DropOldest 8"]);
+    assert_eq!(*told.lock().unwrap(), ["DropOldest lost 8", "DropOldest 8", "Detach detached"]);
+}
+
+/// The publisher keeps the pace of a lossless member beside it: what that one gets in a turn, the other can read as well.
+#[test]
+fn a_lossy_member_that_fell_behind_reads_as_much_a_turn_as_a_lossless_one() {
+    const TURN: usize = 128;
+    let channel = Channel::new(8 * TURN, || 0u64).unwrap();
+    let mut set = CursorSet::new(&channel);
+    set.add(channel.receiver()).unwrap();
+    set.add(channel.receiver_with("lossy", Overflow::DropOldest)).unwrap();
+    let (mut read, mut lost) = ([0, 0], 0);
+    let mut turn = |count: usize| {
+        (0..count as u64).for_each(|number| _ = channel.publish(number).unwrap());
+        set.turn(TURN, |member, event| match event {
+            Event::Batch(batch) => read[member] += batch.len(),
+            Event::Lagged(count) => lost += usize::try_from(count).unwrap(),
+            _ => panic!("nobody is detached"),
+        });
+    };
+    let turns = 50;
+    (0..turns).for_each(|_| turn(TURN));
+    assert_eq!((read, lost), ([turns * TURN; 2], 0));
 }
