@@ -79,7 +79,8 @@ impl SubscriptionInner {
             }
             // Before the look: what comes back after it is seen to have.
             let returned = self.held.returned();
-            let settled = || !self.has_work(true) && self.is_at_rest();
+            // In this order: what is taken is in somebody's hands from then on.
+            let settled = || self.has_taken_all() && !self.has_work(true) && self.is_at_rest();
             if !settled() {
                 self.pause(deadline, || over() || settled());
                 continue;
@@ -98,6 +99,12 @@ impl SubscriptionInner {
                 return;
             }
         }
+    }
+
+    /// Whether everything that was claimed is taken: what is not published yet was accepted as well. (When enough is held that
+    /// nothing more is taken, and all of that waits for others, there is nothing to wait for.)
+    fn has_taken_all(&self) -> bool {
+        self.holds_enough() || self.receivers.iter().all(|receiver| receiver.backlog() == 0)
     }
 
     /// Waits for a moment, or until `ready`: in-place readers notify nobody but publishers.
@@ -164,5 +171,36 @@ impl SubscriptionInner {
         let known = [self.leases.least_mark(), self.held.oldest()];
         let oldest = known.into_iter().chain(unread).flatten().min()?;
         Some(Duration::from_nanos(self.topic.publish_time().saturating_sub(oldest)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Close, CloseReport, Engine, Message, SubscriptionConfig, TopicConfig};
+    use ringmain_ring::sync::thread;
+    use std::time::Duration;
+
+    /// What it has claimed is accepted, and so was what others published behind it.
+    #[test]
+    fn a_drain_waits_for_a_publisher_that_is_stopped_after_its_claim() {
+        let engine = Engine::new();
+        let topic = engine.create_topic("topic", TopicConfig::default().ring_slots(4)).unwrap();
+        let subscription = topic.create_subscription("sub", SubscriptionConfig::default()).unwrap();
+        let claim = topic.inner().shard(0).channel.try_claim(1).unwrap();
+        topic.publisher().publish(Message::new("behind")).unwrap();
+        std::thread::scope(|scope| {
+            let receives =
+                scope.spawn(|| subscription.iter().map(|next| next.unwrap().ack().unwrap()).count());
+            let closes = scope.spawn(|| engine.close(Close::Drain(Duration::from_secs(600))));
+            while !topic.inner().is_closed() {
+                thread::yield_now();
+            }
+            for _ in 0..1_000 {
+                thread::yield_now();
+                assert!(!closes.is_finished(), "{:?}", subscription.stats());
+            }
+            drop(claim);
+            assert_eq!((closes.join().unwrap(), receives.join().unwrap()), (CloseReport::default(), 1));
+        });
     }
 }
