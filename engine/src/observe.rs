@@ -1,10 +1,13 @@
 //! What others may observe: life-cycle events (feature `tracing`) and counters (feature `metrics`). Never one a message.
 
-/// A life-cycle event, with the fields given. Without the feature it costs nothing, its arguments included.
+/// A life-cycle event, with the fields given. Without the feature it costs nothing, its arguments included. Who listens is somebody
+/// else's code, and a panic of it ends here: the call that tells may be in the midst of something.
 macro_rules! event {
     ($level:ident, $what:literal, $($field:ident = $value:expr),* $(,)?) => {{
         #[cfg(feature = "tracing")]
-        tracing::$level!(target: "ringmain", $($field = $value,)* $what);
+        let _panicked = $crate::external::caught(|| {
+            tracing::$level!(target: "ringmain", $($field = $value,)* $what);
+        });
         #[cfg(not(feature = "tracing"))]
         {
             let _ = || { $(let _ = &$value;)* };
