@@ -34,8 +34,9 @@ pub struct PublishFuture<'a> {
     /// `None` when it is done.
     message: Option<Message>,
     checked: bool,
-    credit: Asked<'a>,
+    /// (Before the credit: dropped in this order, it no longer waits for room when its credit comes back.)
     bell: Bell<'a>,
+    credit: Asked<'a>,
 }
 
 /// What was asked of the publisher's limits.

@@ -46,25 +46,31 @@ impl ByteCredit {
             && (outstanding == 0 || outstanding + self.wanted.load(Ordering::Relaxed) <= self.max)
     }
 
-    /// Takes credit for `size` bytes, if there is enough; for a message larger than the limit, if nothing else is out.
+    /// Takes credit for `size` bytes, if there is enough; for a message larger than the limit, if nothing else is out. Then
+    /// [nothing is wanted](Self::want_nothing) any more.
     #[inline]
     pub(super) fn admit(&self, size: usize) -> bool {
-        let begun = self.begun.fetch_add(size, Ordering::Relaxed).wrapping_add(size);
-        // Acquire: as in `outstanding`.
-        let acquire = ordering("credit.admit.acquire", Ordering::Acquire);
-        let outstanding = begun.wrapping_sub(self.ended.load(acquire));
-        if outstanding <= self.max || outstanding == size || self.allow_excess {
-            self.want_nothing();
-            return true;
+        loop {
+            let begun = self.begun.fetch_add(size, Ordering::Relaxed).wrapping_add(size);
+            // Acquire: as in `outstanding`.
+            let ended = self.ended.load(ordering("credit.admit.acquire", Ordering::Acquire));
+            let outstanding = begun.wrapping_sub(ended);
+            if outstanding <= self.max || outstanding == size || self.allow_excess {
+                return true;
+            }
+            self.wanted.store(size, Ordering::Relaxed);
+            self.begun.fetch_sub(size, Ordering::Relaxed);
+            // Who was woken by credit that came back in between saw this message counted as out, and sleeps again.
+            if self.ended.load(Ordering::Relaxed) == ended {
+                return false;
+            }
         }
-        self.wanted.store(size, Ordering::Relaxed);
-        self.begun.fetch_sub(size, Ordering::Relaxed);
-        false
     }
 
-    /// The message for which there was not enough is gone. Says whether there was one.
+    /// The message for which there was not enough is gone. Says whether there was one: then whoever looked meanwhile is to look
+    /// again.
     #[inline]
-    fn want_nothing(&self) -> bool {
+    pub(super) fn want_nothing(&self) -> bool {
         let wanted = self.wanted.load(Ordering::Relaxed) != 0;
         if wanted {
             self.wanted.store(0, Ordering::Relaxed);
@@ -80,8 +86,8 @@ impl ByteCredit {
 }
 
 impl SubscriptionInner {
-    /// A message that was held is handled in place. If it is the one for which there was no credit, there may be some for
-    /// those that come after it.
+    /// A message that was held is handled in place, or is leased by now. If it is the one for which there was no credit, there may
+    /// be some for those that come after it.
     pub(super) fn needs_no_credit(&self) {
         if self.credit.want_nothing() {
             self.changed.notify();

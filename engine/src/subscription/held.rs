@@ -261,17 +261,6 @@ impl HeldMessages {
         self.has_returned();
     }
 
-    /// This one was next, and there is no credit for it yet: it is still next.
-    #[cold]
-    pub(crate) fn put_back_into_round(&self, held: Held) {
-        self.locked(|store| {
-            store.bytes += held.message.size();
-            store.ready.push_front(held);
-            store.round += 1;
-        });
-        self.has_returned();
-    }
-
     /// The message of `key` that was under way is acked or forwarded. Returns whether another one is ready now.
     pub(crate) fn settle(&self, key: &str) -> bool {
         self.locked(|store| store.settle(key))
@@ -280,7 +269,13 @@ impl HeldMessages {
     /// The next of this round, or of a new one if the ring had its turn.
     #[inline]
     pub(crate) fn next_of_round(&self) -> Option<Held> {
-        if self.ready() == 0 { None } else { self.pop() }
+        self.next_of_round_if(|_| true).flatten()
+    }
+
+    /// The same, if it is to be had: `Some(None)` if not. It stays where it is then, and never was in anybody's hands.
+    #[inline]
+    pub(crate) fn next_of_round_if(&self, is_to_be_had: impl FnOnce(&Held) -> bool) -> Option<Option<Held>> {
+        if self.ready() == 0 { None } else { self.pop(is_to_be_had) }
     }
 
     /// The ring had its turn: a message was taken, or there was none.
@@ -292,7 +287,7 @@ impl HeldMessages {
     }
 
     #[cold]
-    fn pop(&self) -> Option<Held> {
+    fn pop(&self, is_to_be_had: impl FnOnce(&Held) -> bool) -> Option<Option<Held>> {
         self.locked(|store| {
             if store.cleared {
                 return None;
@@ -303,10 +298,13 @@ impl HeldMessages {
                 }
                 store.round = store.ready.len();
             }
+            if !is_to_be_had(store.ready.front()?) {
+                return Some(None);
+            }
             let held = store.ready.pop_front()?;
             store.round = store.round.saturating_sub(1);
             store.bytes -= held.message.size();
-            Some(held)
+            Some(Some(held))
         })
     }
 

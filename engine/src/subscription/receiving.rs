@@ -28,9 +28,10 @@ impl SubscriptionInner {
         let (mut count, mut full) = self.redeliver(owner, max, deadline, &mut deliver);
         if count < max && !full {
             let mut excess = Vec::new();
-            let mut delivered = 0;
+            let (mut delivered, mut was_wanted) = (0, false);
             let taken = self.take(max - count, count > 0, false, |message| {
                 if excess.is_empty() && self.credit.admit(message.size()) {
+                    was_wanted |= self.credit.want_nothing();
                     delivered += 1;
                     deliver(self.lease(owner, message, 1, deadline));
                 } else {
@@ -41,6 +42,11 @@ impl SubscriptionInner {
             if full {
                 self.held.put_back(excess);
                 self.held_after_all();
+            }
+            // While they were in our hands, nobody who looked for something to do saw them; and what was wanted, and is leased by
+            // now, counted twice.
+            if (full && !broken("excess.in_silence")) || was_wanted {
+                self.changed.notify();
             }
             self.held.ring_had_turn();
             count += delivered;
@@ -67,15 +73,12 @@ impl SubscriptionInner {
         deliver: &mut impl FnMut(Delivery),
     ) -> (usize, bool) {
         let mut count = 0;
+        let admit = |held: &Held| self.credit.admit(held.message.size());
         while count < max
-            && let Some(held) = self.held.next_of_round()
+            && let Some(next) = self.held.next_of_round_if(admit)
         {
-            if !self.credit.admit(held.message.size()) {
-                self.held.put_back_into_round(held);
-                self.held_after_all();
-                return (count, true);
-            }
-            let Held { message, attempt } = held;
+            let Some(Held { message, attempt }) = next else { return (count, true) };
+            self.needs_no_credit();
             add(&self.counters.redelivered, u64::from(attempt > 1));
             deliver(self.lease(owner, message, attempt, deadline));
             count += 1;

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// How far ahead a deadline may be moved.
 const LONGEST: Duration = Duration::from_secs(600);
+/// How often in a row a call expires what has come due meanwhile, at most: it has something else to do.
+const EXPIRED_AT_ONCE: u32 = 4;
 
 impl SubscriptionInner {
     /// Returns the lease's handle on the message.
@@ -148,17 +150,34 @@ impl SubscriptionInner {
     }
 
     #[cold]
-    fn expire_at(&self, time: u64) {
-        // Acquire: pairs with the release store below.
-        let acquire = ordering("expiring.acquire", Ordering::Acquire);
-        if self.expiring.compare_exchange(false, true, acquire, Ordering::Relaxed).is_err() {
-            // Somebody is at it, and until that one has said what is due next, a consumer that waits would look again at
-            // once, and again: it may have been preempted by just that.
-            if !broken("expiring.spins") {
-                thread::yield_now();
+    fn expire_at(&self, mut time: u64) {
+        for _ in 0..EXPIRED_AT_ONCE {
+            // Acquire: pairs with the release store below.
+            let acquire = ordering("expiring.acquire", Ordering::Acquire);
+            if self.expiring.compare_exchange(false, true, acquire, Ordering::Relaxed).is_err() {
+                // Somebody is at it, and until that one has said what is due next, a consumer that waits would look again at
+                // once, and again: it may have been preempted by just that.
+                if !broken("expiring.spins") {
+                    thread::yield_now();
+                }
+                return;
             }
-            return;
+            let released = self.expire_until(time);
+            // Release: pairs with the acquire above.
+            self.expiring.store(false, ordering("expiring.release", Ordering::Release));
+            if released && !broken("backoff.in_silence") {
+                self.changed.notify();
+            }
+            // Who came meanwhile, with a later time, has left it to us.
+            time = self.topic.clock.now();
+            if time < self.due.load(Ordering::Relaxed) || broken("expiring.forgets_who_came") {
+                return;
+            }
         }
+    }
+
+    /// Expires what is due at `time`, and notes what is due next. Returns whether a backoff is over.
+    fn expire_until(&self, time: u64) -> bool {
         // What begins during the scan lowers this again.
         self.due.store(u64::MAX, Ordering::Relaxed);
         // Pairs with the light fence in `is_due_at`.
@@ -180,11 +199,7 @@ impl SubscriptionInner {
         for next in [lease, backoff, parked].into_iter().flatten() {
             self.is_due_at(next);
         }
-        // Release: pairs with the acquire above.
-        self.expiring.store(false, ordering("expiring.release", Ordering::Release));
-        if released && !broken("backoff.in_silence") {
-            self.changed.notify();
-        }
+        released
     }
 }
 

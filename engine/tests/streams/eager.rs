@@ -2,12 +2,13 @@
 //! then calls must not find a lock held by that call, for it would wait for its own thread.
 
 use crate::common::{assert_balanced, message, number, ordering, receive_all, single, single_with};
-use crate::{DEADLINE, config, stuck, with};
+use crate::{ByHand, DEADLINE, config, stuck, with};
 use futures_util::{Stream, StreamExt};
-use ringmain::{DeliveryStream, LimitExceeded, PublisherConfig};
+use ringmain::{DeliveryStream, LimitExceeded, Message, PublisherConfig};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 /// Polls at once, where it is woken: while a lease expires, inside a publish.
 struct Eager {
@@ -176,4 +177,54 @@ fn a_flush_does_not_wait_for_what_was_enqueued_after_it() {
         flush.join().unwrap().unwrap();
     });
     assert_eq!(quick.topic().stats().published, 10, "the next is staged");
+}
+
+/// One takes a message off a full ring, without credit for it. Who waits for room is woken by that, acks, and sees to it that another
+/// one looks for something to do: the message is in nobody's place just then.
+#[test]
+fn what_is_handed_back_wakes_who_looked_meanwhile() {
+    let config = config().max_outstanding_bytes(100);
+    let (_engine, _clock, publisher, subscription) = single_with(1, config);
+    let large = || Message::new(vec![1; 60]);
+    publisher.publish(large()).unwrap();
+    let first = subscription.recv().unwrap();
+    publisher.publish(large()).unwrap();
+    let task = Arc::new(Task::default());
+    let mut room = pin!(publisher.publish_async(large()));
+    task.sleeps_on(room.as_mut());
+    let sleeper = Arc::new(Mutex::new(ByHand::new(&subscription)));
+    let inside = Arc::clone(&sleeper);
+    task.is_to(move || {
+        first.ack().unwrap();
+        inside.lock().unwrap().sleeps();
+    });
+    assert!(subscription.try_recv().unwrap().is_none(), "there was no credit");
+    task.was_woken();
+    sleeper.lock().unwrap().woken_to_yield().ack().unwrap();
+}
+
+/// Leases are being expired, as of a moment ago, when somebody looks at the clock again.
+#[test]
+fn a_tick_in_the_midst_of_an_expiry_is_not_lost() {
+    let (engine, clock, publisher, subscription) = with(config());
+    let half = DEADLINE / 2;
+    for until_next in [half, Duration::ZERO] {
+        publisher.publish(message(0)).unwrap();
+        let _id = subscription.recv().unwrap().into_ack_id();
+        clock.advance(until_next);
+    }
+    let task = Arc::new(Task::default());
+    let mut stream = pin!(subscription.stream());
+    let mut next = stream.next();
+    task.sleeps_on(Pin::new(&mut next));
+    let (inner, later) = (engine.clone(), clock.clone());
+    task.is_to(move || {
+        later.advance(half);
+        std::thread::scope(|scope| scope.spawn(|| inner.tick()).join()).unwrap();
+    });
+    clock.advance(half);
+    engine.tick();
+    task.was_woken();
+    let stats = subscription.stats();
+    assert_eq!((stats.expired, stats.outstanding), (2, 0));
 }

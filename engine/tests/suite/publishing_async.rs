@@ -160,8 +160,7 @@ fn polls_do_not_pile_up() {
     drop(receipt);
     assert_eq!(Arc::strong_count(&task), 2);
     // And one that waits for credit.
-    let config =
-        PublisherConfig::default().max_outstanding_messages(1).limit_exceeded(ringmain::LimitExceeded::Block);
+    let config = PublisherConfig::default().max_outstanding_messages(1).limit_exceeded(LimitExceeded::Block);
     let (_engine, _clock, publisher, subscription) = full(8, config);
     drop(publisher.enqueue(message(1)).unwrap());
     is_registered_once(publisher.publish_async(message(2)), 2, || {
