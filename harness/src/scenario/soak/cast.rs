@@ -22,8 +22,9 @@ use crate::shared::{Gauge, Signal};
 
 /// How long consumers, visitors and a publisher's handle last, in nanoseconds.
 pub(super) const GENERATION: u64 = 250_000_000;
-/// How long the coordinator sleeps between two looks.
+/// How long the coordinator sleeps between two looks, and in the end, when the next may see that everything is settled.
 const LOOK: Duration = Duration::from_millis(20);
+const LAST_LOOK: Duration = Duration::from_millis(2);
 /// How long draining may take.
 const PATIENCE: u64 = 20_000_000_000;
 
@@ -40,6 +41,8 @@ pub(super) struct Cast<'a> {
     pub(super) next: &'a [Gauge],
     /// How many subscriptions have visited.
     pub(super) visits: &'a Gauge,
+    /// How long a consumer serves, in nanoseconds.
+    pub(super) generation: u64,
     pub(super) stacks: Stacks,
 }
 
@@ -91,18 +94,17 @@ impl Cast<'_> {
         let before = self.world.published();
         let begun = self.clock.now();
         let left = Gauge::default();
-        thread::scope(|scope| {
+        let ended = thread::scope(|scope| {
             // One that cannot be started is a fault like any other: the watch sees it, and calls the others off.
             self.told(|| self.start(scope, rate, [&stop, &done], &left));
             let ended = self.watch(begun, length, (&stop, &left), look);
             done.raise(0);
             ended
         })?;
-        let nanos = self.clock.now() - begun;
         if let Some(fault) = self.books.open().faults.first() {
             return Err(Fault::new(fault.clone()));
         }
-        Ok(Phase { published: self.world.published() - before, nanos })
+        Ok(Phase { published: self.world.published() - before, nanos: ended - begun })
     }
 
     /// Starts everybody.
@@ -146,24 +148,25 @@ impl Cast<'_> {
         })
     }
 
-    /// Waits until the time is up and everything has drained.
+    /// Waits until the time is up and everything has drained. Returns when that was: consumers serve out their generation,
+    /// which is no time of the load.
     fn watch(
         &self,
         begun: u64,
         length: Duration,
         (stop, left): (&Signal, &Gauge),
         look: &mut dyn FnMut(u64),
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         let end = begun + num::nanos(length);
         let mut give_up = None;
         loop {
-            clock::sleep(LOOK);
+            clock::sleep(if give_up.is_none() { LOOK } else { LAST_LOOK });
             let now = self.clock.now();
             if !self.books.open().faults.is_empty() {
                 // Whoever waits for a thread that is gone must not wait for ever.
                 stop.raise(0);
                 self.world.abort();
-                return Ok(());
+                return Ok(now);
             }
             match give_up {
                 None => {
@@ -174,7 +177,7 @@ impl Cast<'_> {
                     }
                 }
                 // Publishers leave within two generations; until then nothing says that it was all.
-                Some(_) if self.quiet(left) && self.world.is_drained() => return Ok(()),
+                Some(_) if self.quiet(left) && self.world.is_drained() => return Ok(now),
                 Some(moment) if now > moment => {
                     self.world.abort();
                     return Err(Fault::new(format!(
@@ -259,7 +262,7 @@ impl Cast<'_> {
     /// Serves a lasting subscription, or the dead letters, one generation after the other.
     fn consume(&self, subscription: Option<usize>, done: &Signal) -> Result<(), Fault> {
         while done.raised().is_none() {
-            let until = self.clock.now() + GENERATION;
+            let until = self.clock.now() + self.generation;
             let serve = || match subscription {
                 Some(subscription) => self.world.serve(subscription, Desk::new(self.clock), until),
                 None => self.world.bury(Desk::new(self.clock), until),
@@ -294,7 +297,7 @@ mod tests {
     use clap::Parser;
 
     /// What a short soak comes to where threads have these stacks.
-    fn played(stacks: Stacks, rate: Option<f64>) -> (Result<Phase, Fault>, u64) {
+    fn played(stacks: Stacks, rate: Option<f64>, generation: u64) -> (Result<Phase, Fault>, u64) {
         let words = ["harness", "--scenario", "soak", "--publishers", "2"];
         let settings = settings::plan(&Arguments::try_parse_from(words).unwrap()).unwrap().runs.remove(0);
         let world = World::open(&super::super::setup(&settings), Patterns::single(64)).unwrap();
@@ -308,6 +311,7 @@ mod tests {
             consumers: 1,
             next: &next,
             visits: &Gauge::default(),
+            generation,
             stacks,
         };
         let phase = cast.play(rate, Duration::from_millis(300), &mut |_| {});
@@ -324,14 +328,22 @@ mod tests {
             Stacks { generation: none, ..usual },
             Stacks { visitor: none, ..usual },
         ] {
-            let fault = played(stacks, None).0.unwrap_err().to_string();
+            let fault = played(stacks, None, GENERATION).0.unwrap_err().to_string();
             assert!(fault.contains("takes up to 11 threads") && fault.contains("ulimit -u"), "{fault}");
         }
     }
 
     #[test]
+    fn the_rate_ends_when_everything_is_settled_and_not_when_consumers_have_served_out_their_generation() {
+        let clock = TscClock::new();
+        let begun = clock.now();
+        let phase = played(Stacks::USUAL, Some(2_000.0), 12 * GENERATION).0.unwrap();
+        assert!(phase.nanos + 2 * GENERATION < clock.now() - begun, "{phase:?}");
+    }
+
+    #[test]
     fn a_soak_that_keeps_up_leaves_nothing_unsent() {
-        let (phase, unsent) = played(Stacks::USUAL, Some(2_000.0));
+        let (phase, unsent) = played(Stacks::USUAL, Some(2_000.0), GENERATION);
         assert!(phase.unwrap().published >= 600, "what was due in the end was sent");
         assert_eq!(unsent, 0);
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use self::accounts::accounts;
 use self::books::{Books, Told};
-use self::cast::{Cast, Phase, Stacks};
+use self::cast::{Cast, GENERATION, Phase, Stacks};
 use self::trend::{Objection, Trend};
 use super::Outcome;
 use super::bench::{self, DISTURBED};
@@ -79,6 +79,7 @@ pub(crate) fn run(settings: &Settings, progress: &mut Progress) -> Result<Ran, F
         consumers: pin::available().len().max(1) + 1,
         next: &next,
         visits: &Gauge::default(),
+        generation: GENERATION,
         stacks: Stacks::USUAL,
     };
     let coordinator = ThreadMeter::read();
