@@ -70,6 +70,21 @@ fn ctrl_c_before_the_first_sample_leaves_no_figure() {
 }
 
 #[test]
+fn ctrl_c_in_a_soak_has_publishers_leave_once() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = "--scenario soak --quick --duration 60s --capacity 100k --warmup 0s";
+    let (child, _stderr) = started(arguments, directory.path(), "soak at");
+    interrupt(&child);
+    assert_eq!(end(child).code(), Some(1));
+    let metrics = &only_result(directory.path())["metrics"];
+    // Each comes anew every quarter of a second, there are two, and both were there for the warm-up.
+    let most = 2.0 * (metrics["durationMs"].as_f64().unwrap() / 250.0 + 2.0);
+    let publishers = metrics["publishers"].as_f64().unwrap();
+    assert!((1.0..=most).contains(&publishers), "{publishers} of {most}");
+}
+
+#[test]
 fn a_second_ctrl_c_leaves_at_once() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir().unwrap();

@@ -207,14 +207,14 @@ impl Cast<'_> {
         let comes_and_goes = publisher + 1 == self.next.len() && publisher > 0;
         let mut generation = 0_u64;
         let mut timetable = Timetable::default();
-        let mut over = stop.raised().is_some();
+        let mut over = is_over(stop);
         while !over {
             generation += 1;
             let start = self.clock.now();
             let end = start + GENERATION;
             if comes_and_goes && generation.is_multiple_of(2) {
                 clock::sleep(Duration::from_nanos(GENERATION));
-                over = stop.raised().is_some();
+                over = is_over(stop);
                 continue;
             }
             let mut sender = self.world.sender();
@@ -230,7 +230,7 @@ impl Cast<'_> {
                     let sent = lanes[0].pacer.next();
                     // Ctrl-C ends a generation early.
                     timetable.note(&lanes[0].pacer, end.min(self.clock.now()));
-                    over = stop.raised().is_some();
+                    over = is_over(stop);
                     if comes_and_goes || over {
                         let pacer = timetable.rest(end, share);
                         let mut lanes = [PacedLane { publisher, base: base + sent, pacer }];
@@ -245,7 +245,7 @@ impl Cast<'_> {
                     let mut lanes = [FreeLane { publisher, base, sent: 0 }];
                     let until = Until { time: end, at_least: 0, stamp_every: 1 };
                     publish::free(self.clock, &mut lanes, until, &mut sender, &mut None)?;
-                    over = stop.raised().is_some();
+                    over = is_over(stop);
                     lanes[0].sent
                 }
             };
@@ -287,6 +287,11 @@ impl Cast<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether publishers are to leave. After Ctrl-C they do not wait to be told, or they would come and go many times before.
+fn is_over(stop: &Signal) -> bool {
+    stop.raised().is_some() || interrupt::requested()
 }
 
 #[cfg(test)]
