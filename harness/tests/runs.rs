@@ -240,6 +240,9 @@ fn lines_are_replayed_in_their_order_or_at_their_times() {
     let in_order = replay("", "order");
     assert!(in_order.get("recordedMs").is_none() && in_order["passes"] == 2, "{in_order}");
     assert_eq!(in_order["iterations"].as_array().unwrap().len(), 2, "{in_order}");
+    let rate = in_order["messagesPerSec"].as_f64().unwrap();
+    let replayed = rate * in_order["replayedMs"].as_f64().unwrap() / 1e3;
+    assert!((replayed - 1_000.0).abs() < 0.1, "the rate is that of the time: {in_order}");
     // A second of recording, four times as fast.
     let timed = replay("--time-field at --key-field user --speed 4", "timed");
     assert!((timed["recordedMs"].as_f64().unwrap() - 249.75).abs() < 0.1, "{timed}");

@@ -165,8 +165,9 @@ pub(super) fn replay(lines: &mut Vec<String>, ran: &Ran, metrics: &Replay, paint
         .recorded_ms
         .map_or_else(String::new, |recorded| format!(" (recorded over {})", time(Some(recorded))));
     lines.push(paint.strong(&format!(
-        "{} messages in {}{recorded}: {} messages/s, {:.2} MB/s, {} pass{}",
+        "{} message{} in {}{recorded}: {} messages/s, {:.2} MB/s, {} pass{}",
         num::grouped(metrics.messages),
+        if metrics.messages == 1 { "" } else { "s" },
         time(Some(metrics.replayed_ms)),
         num::signed(outcome.messages_per_sec),
         metrics.bytes_per_sec / 1e6,

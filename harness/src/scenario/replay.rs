@@ -51,8 +51,7 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
             iterations.push(Iteration::of(&sample, one));
         }
     }
-    let nothing = || Fault::new("nothing was replayed");
-    let rate = num::median(&rates).ok_or_else(nothing)?;
+    let (rate, time) = whole(&rates, &times).ok_or_else(|| Fault::new("nothing was replayed"))?;
     Ok(Outcome {
         messages_per_sec: rate,
         nanos: num::whole(times.iter().sum()),
@@ -64,14 +63,22 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
             passes: rates.len(),
             bytes_per_sec: rate * bench.mean_length(),
             recorded_ms: recorded(settings).map(|nanos| num::millis(num::float(nanos))),
-            replayed_ms: num::millis(num::median(&times).ok_or_else(nothing)?),
+            replayed_ms: num::millis(time),
             samples: rates,
             iterations,
         }),
     })
 }
 
-/// How long it takes; lines in their order are guessed at a million a second.
+/// The rate of all passes, and the time of the median one, to which it belongs: of unlike passes the median of the rates is
+/// that of another time. `None` without a pass.
+fn whole(rates: &[f64], times: &[f64]) -> Option<(f64, f64)> {
+    let replayed: Vec<f64> = rates.iter().zip(times).map(|(rate, nanos)| rate * nanos).collect();
+    let time = num::median(times)?;
+    Some((num::median(&replayed)? / time.max(1.0), time))
+}
+
+/// How long it takes.
 pub(crate) fn estimate(settings: &Settings) -> Duration {
     let pass = recorded(settings)
         .map_or_else(|| Duration::from_secs_f64(num::float(lines(settings)) / 1e6), Duration::from_nanos);
@@ -92,4 +99,21 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     );
     let passes = if settings.iterations == 1 { "once" } else { &format!("{} times", settings.iterations) };
     vec![format!("{lines} messages {how}, {passes}")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_time_it_stands_beside() {
+        let times = [30_000.0, 520_000.0];
+        let rates = times.map(|nanos| 3.0 * 1e9 / nanos);
+        let (rate, time) = whole(&rates, &times).unwrap();
+        assert!(
+            (time - 275_000.0).abs() < 1e-6 && (rate * time / 1e9 - 3.0).abs() < 1e-6,
+            "{rate} in {time}"
+        );
+        assert_eq!(whole(&[], &[]), None);
+    }
 }
