@@ -2,13 +2,16 @@
 
 use super::Paint;
 use super::text::columns;
+use crate::latency::Summary;
 use crate::num;
 use crate::result::Ran;
-use crate::result::metrics::{Fanout, Firehose, HerdForm, Replay, Soak, ThunderingHerd};
+use crate::result::metrics::{
+    Fanout, Firehose, HerdForm, LatencyWindow, MemorySample, Replay, Soak, ThunderingHerd,
+};
 use crate::scenario::soak;
 
-/// Rows of a course over time.
-const ROWS: usize = 10;
+/// Rows of a course over time: two windows of a soak each, and one for the time in which it drained.
+const ROWS: usize = 11;
 
 pub(super) fn fanout(lines: &mut Vec<String>, metrics: &Fanout, paint: Paint) {
     lines.push(
@@ -126,14 +129,7 @@ pub(super) fn soak(lines: &mut Vec<String>, ran: &Ran, metrics: &Soak, paint: Pa
         num::grouped(metrics.dead_lettered),
     ));
     lines.push(String::new());
-    lines.push("until     latency: p50       p99       p99.9     max       resident".to_owned());
-    let windows = &metrics.latency_over_time;
-    for window in windows.iter().step_by(windows.len().div_ceil(ROWS).max(1)) {
-        let then = metrics.memory_over_time.iter().rev().find(|sample| sample.at_ms <= window.until_ms);
-        let rss = then.map_or_else(|| "-".to_owned(), |sample| format!("{:.1} MB", sample.rss));
-        let until = time(Some(window.until_ms));
-        lines.push(format!("{until:<8}           {} {rss:>9}", columns(&window.latency)));
-    }
+    lines.extend(course(&metrics.latency_over_time, &metrics.memory_over_time));
     lines.push(String::new());
     let grown = metrics.plateau_rss.zip(metrics.end_rss).zip(metrics.rss_growth);
     let growth = grown.map_or_else(
@@ -142,6 +138,34 @@ pub(super) fn soak(lines: &mut Vec<String>, ran: &Ran, metrics: &Soak, paint: Pa
     );
     let rate = ran.outcome.as_ref().map_or(0.0, |outcome| outcome.messages_per_sec);
     lines.push(paint.strong(&format!("{} messages/s; {growth}", num::signed(rate))));
+}
+
+/// Latency and memory over time, in a few rows. Each stands for all windows in its span, and has the worst of them, so that
+/// no spike is left out; where one had too few messages for a percentile, so has the row.
+fn course(windows: &[LatencyWindow], memory: &[MemorySample]) -> Vec<String> {
+    let mut lines =
+        vec!["from      until     worst window: p50       p99       p99.9     max       resident".to_owned()];
+    let mut from = 0.0;
+    for row in windows.chunks(windows.len().div_ceil(ROWS).max(1)) {
+        let until = row.last().map_or(from, |window| window.until_ms);
+        let worst = |of: fn(&Summary) -> Option<f64>| {
+            let all: Option<Vec<f64>> = row.iter().map(|window| of(&window.latency)).collect();
+            time(all.and_then(|all| all.into_iter().max_by(f64::total_cmp)))
+        };
+        let percentiles = [worst(|one| one.p50), worst(|one| one.p99), worst(|one| one.p999)];
+        let [p50, p99, p999] = percentiles;
+        let max = time(row.iter().filter_map(|window| window.latency.max).max_by(f64::total_cmp));
+        let within = memory.iter().filter(|sample| sample.at_ms > from && sample.at_ms <= until);
+        let resident = within.map(|sample| sample.rss).max_by(f64::total_cmp);
+        let resident = resident.map_or_else(|| "-".to_owned(), |rss| format!("{rss:.1} MB"));
+        let starts = if from > 0.0 { time(Some(from)) } else { "0 s".to_owned() };
+        let ends = time(Some(until));
+        lines.push(format!(
+            "{starts:<8}  {ends:<8}                {p50:<8}  {p99:<8}  {p999:<8}  {max:<8} {resident:>9}"
+        ));
+        from = until;
+    }
+    lines
 }
 
 /// By how much resident memory grew; and where that is a tenth and was passed all the same, why.
@@ -218,6 +242,40 @@ mod tests {
         metrics.cost_rises = None;
         fanout(&mut lines, &metrics, Paint::plain());
         assert!(lines.join("\n").contains("it cannot be told whether the cost per delivery rises"));
+    }
+
+    #[test]
+    fn no_spike_of_a_soak_is_left_out_of_its_table() {
+        let summary = |spike: u64| {
+            let mut recorder = Recorder::new();
+            (0..20_000).for_each(|_| recorder.record(2_000 + spike));
+            recorder.summary()
+        };
+        let window = |number: u32, spike| LatencyWindow {
+            until_ms: f64::from(number) * 500.0,
+            latency: summary(spike),
+        };
+        let memory: Vec<MemorySample> = (0..=126_u32)
+            .map(|step| (f64::from(step) * 1e3 / 12.0, step))
+            .map(|(at_ms, step)| MemorySample {
+                at_ms,
+                rss: if step == 50 { 77.0 } else { 30.0 },
+                heap_used: 1.0,
+            })
+            .collect();
+        for spiked in 1..=21 {
+            let spike = |number| if number == spiked { 9_000_000 } else { 0 };
+            let windows: Vec<_> = (1..=21).map(|number| window(number, spike(number))).collect();
+            let table = course(&windows, &memory).join("\n");
+            assert!(table.contains("9.0") && table.contains("77.0 MB"), "window {spiked}:\n{table}");
+        }
+        // A row for two windows each, without a gap between them, to the end.
+        let windows: Vec<_> = (1..=21).map(|number| window(number, 0)).collect();
+        let table = course(&windows, &memory);
+        assert_eq!(table.len(), 12);
+        assert!(table[1].starts_with("0 s       1.00 s "), "{}", table[1]);
+        assert!(table[2].starts_with("1.00 s    2.00 s "), "{}", table[2]);
+        assert!(table[11].starts_with("10.0 s    10.5 s "), "{}", table[11]);
     }
 
     #[test]
