@@ -165,6 +165,7 @@ fn a_quick_firehose_has_every_case_and_bytes_only_where_they_are_written() {
     assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
     let result = only_result(directory.path());
     assert_books(&result, 2);
+    assert_eq!(result["config"]["read"], "all", "what is written is checksummed");
     let metrics = &result["metrics"];
     let bandwidth = metrics["memoryBandwidth"]["bytesPerSec"].as_f64().unwrap();
     let cases = metrics["cases"].as_array().unwrap();

@@ -236,6 +236,8 @@ fn settings(
         pin: arguments.pin.clone().unwrap_or_else(|| usual_pinning(scenario)),
         read: match arguments.read {
             Some(ReadDepth::All) => payload::Read::All,
+            // What it is about; by reference there is nothing to read but which one it is.
+            None if scenario == Scenario::Firehose => payload::Read::All,
             Some(ReadDepth::Ends) | None => payload::Read::Ends,
         },
         quick,
@@ -306,6 +308,13 @@ mod tests {
         let plan = planned("--scenario throughput --messages 10 --ring 1024").unwrap();
         assert_eq!(plan.runs[0].messages, Some(4_096));
         assert!(plan.notes[0].contains("raised"));
+    }
+
+    #[test]
+    fn a_firehose_reads_every_byte_that_is_written() {
+        let read = |line: &str| planned(line).unwrap().runs.remove(0).read;
+        assert_eq!(read("--scenario firehose"), payload::Read::All);
+        assert_eq!(read("--scenario throughput"), payload::Read::Ends);
     }
 
     #[test]

@@ -67,7 +67,11 @@ pub(crate) fn heading(settings: &Settings) -> String {
         _ => plural(settings.subscriptions, "subscription"),
     };
     let keys = settings.keys.map_or_else(String::new, |keys| format!(", {}", plural(keys, "ordering key")));
-    let read = if settings.read == Read::All { "all" } else { "ends" };
+    let read = match settings.scenario {
+        Scenario::Firehose => "all of what is written",
+        _ if settings.read == Read::All => "all",
+        _ => "ends",
+    };
     let consumers =
         if settings.consumers > 1 { format!(" x {} consumers", settings.consumers) } else { String::new() };
     format!(

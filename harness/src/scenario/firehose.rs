@@ -64,7 +64,7 @@ pub(crate) fn run(settings: &Settings, progress: &mut Progress) -> Result<Ran, F
     let mut memory = None;
     'all: for subscriptions in [0, 1] {
         for payload in [Payload::Referenced(length(settings)), settings.payload.clone()] {
-            let own = Settings { subscriptions, payload, read: Read::All, ..settings.clone() };
+            let own = Settings { subscriptions, payload, ..settings.clone() };
             let by_reference = matches!(own.payload, Payload::Referenced(_));
             // A reader of references has nothing to check but which one it got.
             let own = if by_reference { Settings { read: Read::Ends, ..own } } else { own };
@@ -206,6 +206,9 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Arguments, settings};
+    use crate::report;
+    use clap::Parser;
 
     fn case(stored: bool, form: &'static str, messages: u64, p99: u64) -> FirehoseCase {
         let mut calls = Recorder::new();
@@ -247,6 +250,14 @@ mod tests {
         let mut few = case(true, "written", 1_000, 5);
         few.publish_latency.p99 = None;
         assert!(outcome(vec![few], MEMORY, 1).unwrap().failures[0].contains("too few"));
+    }
+
+    #[test]
+    fn the_heading_says_that_every_byte_written_is_read() {
+        let words = ["harness", "--scenario", "firehose"];
+        let plan = settings::plan(&Arguments::try_parse_from(words).unwrap()).unwrap();
+        let heading = report::text::heading(&plan.runs[0]);
+        assert!(heading.contains(", read all of what is written,"), "{heading}");
     }
 
     #[test]
