@@ -225,7 +225,7 @@ pub(crate) struct Arguments {
     /// Write the latency histograms, too, beside the result, as an HdrHistogram log (V2, compressed)
     #[arg(long)]
     pub(crate) hdr_log: bool,
-    /// Short samples: under 30 s, and the result says so
+    /// Short samples: under 30 s, and the result says so; a run whose four rings of messages take longer is announced
     #[arg(long)]
     pub(crate) quick: bool,
     /// Say what would run, and for how long, without running it

@@ -13,6 +13,7 @@ use crate::inject::Inject;
 use crate::num;
 use crate::payload;
 use crate::pin::{self, Pinning};
+use crate::scenario::pace;
 
 /// Rings' worth of messages that a sample sends at least.
 pub(crate) const RINGS: u64 = 4;
@@ -55,6 +56,13 @@ pub(crate) struct Settings {
     pub(crate) variant: Option<String>,
 }
 
+impl Settings {
+    /// Messages that a closed loop sends at least, all publishers together.
+    pub(crate) fn least(&self) -> u64 {
+        RINGS * num::count(self.ring) * num::count(self.shards)
+    }
+}
+
 /// When the lines of a file are due.
 #[derive(Debug, Clone)]
 pub(crate) struct Replay {
@@ -90,6 +98,7 @@ pub(crate) fn plan(arguments: &Arguments) -> Result<Plan, String> {
         runs.append(&mut runs_of(&own, &mut notes)?);
     }
     notes.extend(runs.iter().filter_map(crowded_spin));
+    notes.extend(runs.iter().filter_map(pace::slow_quick));
     notes.dedup();
     Ok(Plan {
         runs,

@@ -117,7 +117,7 @@ fn line(label: &str, rate: Option<f64>, latency: Option<u64>, elapsed: u64, expe
     let latency =
         latency.map_or_else(String::new, |nanos| format!(", latency {}", num::time(num::float(nanos))));
     let left = match expected.saturating_sub(elapsed) {
-        0 => "almost done".to_owned(),
+        0 => "longer than was expected".to_owned(),
         left => format!("about {:.0} s left", num::float(left) / 1e9),
     };
     format!("{label}{rate}{latency}, {}, {left}", num::seconds(elapsed))
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_longer_than_expected_is_almost_done() {
-        assert_eq!(line("x", None, None, 9_000_000_000, 5_000_000_000), "x, 9.0 s, almost done");
+    fn what_takes_longer_than_expected_says_so() {
+        assert_eq!(line("x", None, None, 9_000_000_000, 5_000_000_000), "x, 9.0 s, longer than was expected");
     }
 }

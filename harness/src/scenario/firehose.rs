@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::parts::Parts;
-use super::{Bench, Outcome, unless_interrupted};
+use super::{Bench, Outcome, pace, unless_interrupted};
 use crate::cli::payloads::Payload;
 use crate::cli::settings::Settings;
 use crate::cli::units::size_text;
@@ -32,8 +32,6 @@ const REPEATS: u64 = 5;
 const SMALL: u64 = 1 << 30;
 /// Bursts of more bytes than this are left out of a quick run.
 const QUICK: u64 = 8 << 30;
-/// Written and checked bytes a second, for the estimate only.
-const GUESS: f64 = 2e9;
 
 /// The bytes of one payload.
 fn length(settings: &Settings) -> usize {
@@ -185,7 +183,7 @@ pub(crate) fn estimate(settings: &Settings) -> Duration {
     let bytes = bursts(settings).into_iter().map(|messages| {
         2 * messages * repeats(messages, length(settings), settings.quick) * num::count(length(settings))
     });
-    Duration::from_secs(2) + Duration::from_secs_f64(num::float(bytes.sum()) / GUESS)
+    Duration::from_secs(2) + Duration::from_secs_f64(num::float(bytes.sum()) / pace::BYTES)
 }
 
 /// What would run.

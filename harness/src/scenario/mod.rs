@@ -9,6 +9,7 @@
 mod bench;
 pub(crate) mod fanout;
 pub(crate) mod firehose;
+pub(crate) mod pace;
 mod parts;
 pub(crate) mod replay;
 pub(crate) mod saturation;
@@ -132,6 +133,25 @@ mod tests {
     use crate::cli::{Arguments, settings};
     use crate::pin;
     use clap::Parser;
+
+    #[test]
+    fn how_long_a_run_takes_counts_the_four_rings_that_each_closed_loop_sends() {
+        let seconds = |line: &str| {
+            let words = ["harness", "--scenario"].into_iter().chain(line.split_whitespace());
+            let plan = settings::plan(&Arguments::try_parse_from(words).unwrap()).unwrap();
+            estimate(&plan.runs[0]).as_secs_f64()
+        };
+        for scenario in ["throughput", "saturation", "fanout"] {
+            let of = |options: &str| seconds(&format!("{scenario} --quick {options}"));
+            let usual = of("");
+            assert!((1.0..30.0).contains(&usual), "{scenario}: {usual} s");
+            assert!((of("--ring 64") - usual).abs() < usual / 4.0, "{scenario}: a small ring changes little");
+            assert!(of("--ring 4194304") > 45.0, "{scenario}: {} s", of("--ring 4194304"));
+        }
+        // 16,384 times 10 MB, twice: nobody writes and reads so much in seconds.
+        assert!(seconds("throughput --quick --payload 10MB --iterations 1 --duration 100ms") > 60.0);
+        assert!(seconds("saturation --quick --payload 10MB --capacity 1000") > 60.0);
+    }
 
     #[test]
     fn whoever_runs_a_scenario_may_be_where_it_was_before() {

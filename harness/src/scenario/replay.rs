@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Bench, Outcome, unless_interrupted};
+use super::{Bench, Outcome, pace, unless_interrupted};
 use crate::cli::payloads::Payload;
 use crate::cli::settings::Settings;
 use crate::fault::Fault;
@@ -80,8 +80,8 @@ fn whole(rates: &[f64], times: &[f64]) -> Option<(f64, f64)> {
 
 /// How long it takes.
 pub(crate) fn estimate(settings: &Settings) -> Duration {
-    let pass = recorded(settings)
-        .map_or_else(|| Duration::from_secs_f64(num::float(lines(settings)) / 1e6), Duration::from_nanos);
+    let pass =
+        recorded(settings).map_or_else(|| pace::messages(settings, lines(settings)), Duration::from_nanos);
     pass.mul_f64(num::float(num::count(settings.iterations)))
 }
 

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Bench, Outcome, unless_interrupted};
+use super::{Bench, Outcome, pace, unless_interrupted};
 use crate::cli::settings::Settings;
 use crate::fault::Fault;
 use crate::latency::Recorder;
@@ -51,11 +51,14 @@ pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
     })
 }
 
-/// How long it takes; a count of messages is guessed at a million a second.
+/// How long it takes.
 pub(crate) fn estimate(settings: &Settings) -> Duration {
-    let guess = |messages: u64| Duration::from_secs_f64(num::float(messages) / 1e6);
-    let sample = settings.messages.map_or(settings.sample, guess);
-    settings.warmup + sample.saturating_mul(u32::try_from(settings.iterations).unwrap_or(u32::MAX))
+    let sample = settings.messages.map_or_else(
+        || pace::closed_loop(settings, settings.sample),
+        |messages| pace::messages(settings, messages),
+    );
+    pace::closed_loop(settings, settings.warmup)
+        + sample.saturating_mul(u32::try_from(settings.iterations).unwrap_or(u32::MAX))
 }
 
 /// What would run.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bandwidth;
-use crate::cli::settings::{RINGS, Settings};
+use crate::cli::settings::Settings;
 use crate::cli::{OverflowPolicy, Scenario, Wait};
 use crate::clock::TscClock;
 use crate::driver::{Session, Setup};
@@ -157,8 +157,7 @@ impl<'a> Bench<'a> {
 
     /// Messages that a sample sends at least, per publisher.
     pub(crate) fn least(&self) -> u64 {
-        let slots = num::count(self.settings.ring * self.settings.shards);
-        (RINGS * slots).div_ceil(num::count(self.settings.publishers))
+        self.settings.least().div_ceil(num::count(self.settings.publishers))
     }
 
     /// A closed loop of this length, or as long as it takes to send four rings' worth, without times.
@@ -196,6 +195,7 @@ impl<'a> Bench<'a> {
         let limit = RETAKES_PER_RUN.min(self.retakes + most);
         while self.retakes < limit && !sample.noise.reasons().is_empty() {
             self.retakes += 1;
+            self.progress.expect_more(Duration::from_nanos(sample.nanos));
             sample = self.run(label, load)?;
         }
         self.noise.push(sample.noise.clone());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use self::rise::Rise;
 use super::parts::Parts;
-use super::{Bench, Outcome, unless_interrupted};
+use super::{Bench, Outcome, pace, unless_interrupted};
 use crate::cli::settings::Settings;
 use crate::fault::Fault;
 use crate::interrupt;
@@ -125,9 +125,12 @@ fn outcome(points: Vec<FanoutPoint>, nanos: u64) -> Option<Outcome> {
 
 /// How long it takes.
 pub(crate) fn estimate(settings: &Settings) -> Duration {
-    let samples = settings.sample.mul_f64(num::float(num::count(settings.iterations)));
-    let point = settings.warmup + paced_length(settings) + samples;
-    point.mul_f64(num::float(num::count(settings.counts.len())))
+    let point = |&count: &usize| {
+        let own = Settings { subscriptions: count, ..settings.clone() };
+        let sample = pace::closed_loop(&own, own.sample).mul_f64(num::float(num::count(own.iterations)));
+        pace::closed_loop(&own, own.warmup) + paced_length(&own) + sample
+    };
+    settings.counts.iter().map(point).sum()
 }
 
 /// What would run.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use self::rounds::{Arena, Pace, Rounds};
 use self::verdict::{Judged, MUST_HOLD, Measured, judge, measured, outcome};
-use super::{Bench, Outcome, unless_interrupted};
+use super::{Bench, Outcome, pace, unless_interrupted};
 use crate::cli::settings::Settings;
 use crate::cli::units::Capacity;
 use crate::fault::Fault;
@@ -117,8 +117,8 @@ fn warm_up(arena: &mut Arena<'_, '_>, pace: Pace, round: usize) -> Result<(), Fa
 /// How long a search usually takes, or the closed loops that a given capacity is set against.
 fn searching(settings: &Settings) -> Duration {
     match settings.capacity {
-        Capacity::Auto => rounds::length(Pace::Share(1.0), settings.sample) * USUAL_PROBES,
-        Capacity::Given(_) => settings.sample * 4,
+        Capacity::Auto => rounds::length(settings, Pace::Share(1.0)) * USUAL_PROBES,
+        Capacity::Given(_) => pace::closed_loop(settings, settings.sample) * 4,
     }
 }
 
@@ -132,9 +132,11 @@ pub(crate) fn estimate(settings: &Settings) -> Duration {
     let level = |&percent: &f64| {
         // An overloaded sample takes as long as its messages need, up to twice its length.
         let more = settings.sample.mul_f64((percent / 100.0).clamp(1.0, 2.0) - 1.0);
-        (rounds::length(pace, settings.sample) + more).mul_f64(iterations)
+        (rounds::length(settings, pace) + more).mul_f64(iterations)
     };
-    settings.warmup + searching(settings) + settings.levels.iter().map(level).sum::<Duration>()
+    pace::closed_loop(settings, settings.warmup)
+        + searching(settings)
+        + settings.levels.iter().map(level).sum::<Duration>()
 }
 
 /// What would run.

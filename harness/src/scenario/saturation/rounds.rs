@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use crate::cli::settings::Settings;
 use crate::fault::Fault;
 use crate::latency::Recorder;
 use crate::level::Rates;
@@ -18,6 +19,7 @@ use crate::num;
 use crate::result::metrics::{Iteration, Round};
 use crate::sample::Sample;
 use crate::scenario::Bench;
+use crate::scenario::pace::closed_loop;
 use crate::search::{self, Probed, System};
 
 /// Length of the open loop of a round, at most, and rounds in a sample, at least.
@@ -59,10 +61,16 @@ pub(super) fn per_sample(pace: Pace, sample: Duration) -> usize {
 }
 
 /// How long a sample takes with all that belongs to it.
-pub(super) fn length(pace: Pace, sample: Duration) -> Duration {
+pub(super) fn length(settings: &Settings, pace: Pace) -> Duration {
+    // A quick run would rather be quick where it can.
+    let paced = |length| if settings.quick { length } else { closed_loop(settings, length) };
     match pace {
-        Pace::Share(_) => sample.mul_f64(1.0 + CLOSED),
-        Pace::Rate(_) => sample,
+        Pace::Share(_) => {
+            let open = open(settings.sample);
+            let rounds = num::float(num::count(per_sample(pace, settings.sample)));
+            (closed_loop(settings, open.mul_f64(CLOSED)) + paced(open)).mul_f64(rounds)
+        }
+        Pace::Rate(_) => paced(settings.sample),
     }
 }
 
