@@ -2,6 +2,7 @@
 
 use super::metric::Measured;
 use super::samples::Placed;
+use super::strata::Stratum;
 use super::{LEVEL, rank, resample, strata};
 
 /// What two lots come to.
@@ -13,6 +14,10 @@ pub(crate) struct Contrast {
     pub(crate) is_enough: bool,
     /// Whether they do.
     pub(crate) is_clear: bool,
+    /// How many values of each compare.
+    pub(crate) values: [usize; 2],
+    /// The least of the second over the greatest of the first: by how much all of the one are above all of the other.
+    pub(crate) apart: f64,
 }
 
 /// Contrasts two lots of values, each with where the CPUs were before and after it, if that was probed. `None` when the two
@@ -26,10 +31,17 @@ pub(crate) fn contrast(first: &[Placed], second: &[Placed]) -> Option<Contrast> 
     let probed = left.iter().chain(&right).any(|one| one.placement.is_some());
     let strata = if probed { strata::shared(&left, &right) } else { strata::deal(&left, &right) };
     let probability = rank::probability(&strata)?;
+    let of = |side: fn(&Stratum) -> &[f64]| strata.iter().map(|stratum| side(stratum).len()).sum();
+    let apart = strata.iter().map(|stratum| {
+        let least = stratum.current.iter().copied().fold(f64::INFINITY, f64::min);
+        least / stratum.base.iter().copied().fold(0.0, f64::max)
+    });
     Some(Contrast {
         change: resample::change(&strata)?,
         is_enough: rank::smallest(&strata) <= LEVEL,
         is_clear: probability <= LEVEL,
+        values: [of(|stratum| &stratum.base), of(|stratum| &stratum.current)],
+        apart: apart.fold(f64::INFINITY, f64::min),
     })
 }
 
@@ -49,7 +61,11 @@ mod tests {
         assert!(more.is_clear && more.is_enough && (more.change - 0.5).abs() < 0.03, "{more:?}");
         let mixed = of(&five, &[9.0, 12.0, 10.15, 14.0, 10.05]);
         assert!(!mixed.is_clear && mixed.is_enough, "{mixed:?}");
-        assert!(!of(&five[..2], &[20.0, 21.0]).is_enough);
+        let few = of(&five[..2], &[20.2, 21.0]);
+        assert!(!few.is_enough && few.values == [2, 2] && (few.apart - 2.0).abs() < 1e-9, "{few:?}");
+        let placed = |near, far| [lot(near, 15.0), lot(far, 200.0)].concat();
+        let two = contrast(&placed(&[1.0, 2.0], &[10.0]), &placed(&[8.0], &[30.0, 99.0, 5.0])).unwrap();
+        assert!(two.values == [3, 4] && (two.apart - 0.5).abs() < 1e-9, "within each placement: {two:?}");
     }
 
     #[test]
