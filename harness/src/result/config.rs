@@ -44,7 +44,7 @@ pub(super) fn object(settings: &Settings) -> Value {
         }
         Payload::Input { path, lines } => {
             config["payload"] = json!("input");
-            config["input"] = json!(path);
+            config["input"] = json!(path.to_string_lossy());
             config["inputMessages"] = json!(lines.count());
             config["payloadBytes"] = json!(lines.mean_length());
             config["keyed"] = json!(lines.keyed());
@@ -114,6 +114,19 @@ mod tests {
     fn option_names_are_those_of_the_command_line() {
         assert_eq!(name(crate::cli::Wait::SpinThenPark), "spin-then-park");
         assert_eq!(name(crate::cli::Mode::InPlace), "in-place");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_input_whose_name_is_no_text_is_written_as_near_to_it_as_text_comes() {
+        use std::os::unix::ffi::OsStrExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(std::ffi::OsStr::from_bytes(b"in\xff.jsonl"));
+        std::fs::write(&path, "one\n").unwrap();
+        let words = ["harness", "--scenario", "replay", "--input"].map(std::ffi::OsStr::new);
+        let arguments = Arguments::try_parse_from(words.into_iter().chain([path.as_os_str()])).unwrap();
+        let config = object(&settings::plan(&arguments).unwrap().runs[0]);
+        assert!(config["input"].as_str().is_some_and(|text| text.ends_with("in\u{fffd}.jsonl")), "{config}");
     }
 
     #[test]
