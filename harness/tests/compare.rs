@@ -111,6 +111,40 @@ fn one_value_a_side_that_is_worse_is_neither_passed_nor_a_regression() {
     assert_eq!(asked(&["compare", &slow, &base, "--strict"]).status.code(), Some(3));
 }
 
+/// `result` with the CPUs this far apart before and after every sample, in nanoseconds.
+fn apart(result: &Value, distance: f64) -> Value {
+    let mut result = result.clone();
+    for iteration in result["metrics"]["iterations"].as_array_mut().expect("iterations") {
+        iteration["noise"]["placementBeforeNs"] = json!(distance);
+        iteration["noise"]["placementAfterNs"] = json!(distance);
+    }
+    result
+}
+
+#[test]
+fn sides_whose_cpus_were_never_as_far_apart_do_not_compare_and_that_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let near = put(directory.path(), "near.json", &apart(&fixture("throughput"), 15.0));
+    let far = put(directory.path(), "far.json", &apart(&at_speed(&fixture("throughput"), 0.3), 210.0));
+    for (base, current, distances) in [
+        (&near, &far, "15 ns in BASE and 210 ns in CURRENT"),
+        (&far, &near, "210 ns in BASE and 15 ns in CURRENT"),
+    ] {
+        let output = asked(&["compare", base, current]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains("\ninconclusive: ") && text.contains("cannot be told: throughput, "), "{text}");
+        assert!(text.contains(&format!("no common distance: {distances}")), "{text}");
+        let json = asked(&["compare", base, current, "--json"]);
+        let object: Value = serde_json::from_slice(&json.stdout).unwrap();
+        let row = &object["metrics"][0];
+        assert_eq!((&row["finding"], &row["placements"]), (&json!("inconclusive"), &json!(0)), "{object:#}");
+        assert!(row.get("changePercent").is_none() && row.get("intervalPercent").is_none(), "{object:#}");
+    }
+    let same = asked(&["compare", &near, &near]);
+    assert!(same.status.success() && !String::from_utf8(same.stdout).unwrap().contains("no common distance"));
+}
+
 #[test]
 fn other_configurations_and_scenarios_are_refused_with_what_differs() {
     let directory = tempfile::tempdir().unwrap();

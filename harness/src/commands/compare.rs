@@ -3,7 +3,8 @@
 //! `--interleave` takes two command lines in place of files and runs them in turn, `--rounds` times each, or for as long
 //! as it takes to know what they are about. Either way scenario and configuration must be the same. Exit code 1 on a
 //! regression, and when CURRENT broke down or failed where BASE did not; 2 when the two do not compare; 3 when a figure
-//! is worse by too few values to tell, and under `--strict` when anything beyond the threshold cannot be told from noise.
+//! is worse by too few values to tell, or was measured at no distance of the CPUs that both sides met, and under
+//! `--strict` when anything beyond the threshold cannot be told from noise.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -119,6 +120,12 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
     let lopsided = compare::lopsided(base, current).into_iter();
     notes.extend(lopsided.map(|(name, side)| format!("{name} is not compared: only {side} has it")));
     let placements = rows.iter().map(|row| row.placements).max().unwrap_or(1);
+    if let Some(apart) = rows.iter().find_map(|row| row.apart.as_ref()) {
+        notes.push(format!(
+            "the CPUs were at no common distance: {apart}; rates follow that distance, so that nothing tells which build is \
+             faster; --interleave runs both until they have met at one"
+        ));
+    }
     if placements > 1 {
         notes.push(format!(
             "the CPUs were {placements} distances apart in turn: compared within each; base and current are of the most frequent"
@@ -182,10 +189,13 @@ fn table(base: &Value, comparison: &Comparison, notes: &[String], paint: Paint) 
 /// What could hide in a row that cannot be told, and what would tell it.
 fn untold(row: &Row) -> String {
     let name = row.metric.name;
+    if row.apart.is_some() {
+        return format!("cannot be told: {name}, measured at no common distance of the CPUs");
+    }
     if row.has_too_few() {
-        let (change, (base, current)) = (share(row.change), row.values);
+        let (change, (base, current)) = (change(row), row.values);
         return format!(
-            "cannot be told: {name}, {change} % by {base} and {current} values (--interleave, or more iterations, tell)"
+            "cannot be told: {name}, {change} by {base} and {current} values (--interleave, or more iterations, tell)"
         );
     }
     format!("cannot be told: {name}, anywhere within {} (more rounds tell)", interval(row))
@@ -204,7 +214,7 @@ fn line(row: &Row, paint: Paint) -> String {
         row.metric.name,
         unit.text(row.base),
         unit.text(row.current),
-        format!("{} %", share(row.change)),
+        change(row),
         row.probability.map_or_else(|| "-".to_owned(), |probability| format!("{probability:.3}")),
         format!("{}, {}", num::count(row.values.0), num::count(row.values.1)),
         caveat.map_or_else(String::new, |caveat| format!(" ({caveat})")),
@@ -214,6 +224,10 @@ fn line(row: &Row, paint: Paint) -> String {
 fn interval(row: &Row) -> String {
     row.interval()
         .map_or_else(|| "-".to_owned(), |(low, high)| format!("{} .. {} %", share(low), share(high)))
+}
+
+fn change(row: &Row) -> String {
+    row.change.map_or_else(|| "-".to_owned(), |change| format!("{} %", share(change)))
 }
 
 /// A share in percent; from tenfold on the digits say nothing.

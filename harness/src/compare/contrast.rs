@@ -28,8 +28,7 @@ pub(crate) fn contrast(first: &[Placed], second: &[Placed]) -> Option<Contrast> 
         values.map(|(run, &(value, placement))| Measured { run, value, placement }).collect()
     };
     let (left, right) = (measured(first), measured(second));
-    let probed = left.iter().chain(&right).any(|one| one.placement.is_some());
-    let strata = if probed { strata::shared(&left, &right) } else { strata::deal(&left, &right) };
+    let strata = strata::deal(&left, &right);
     let probability = rank::probability(&strata)?;
     let of = |side: fn(&Stratum) -> &[f64]| strata.iter().map(|stratum| side(stratum).len()).sum();
     let apart = strata.iter().map(|stratum| {

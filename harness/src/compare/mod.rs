@@ -2,7 +2,8 @@
 //!
 //! Two sides, each a result or several of the same scenario and configuration. Of every [`metric`] there are the
 //! values of either side: one an iteration when a side is a single result, one a run when there are several. They are
-//! dealt into [`strata`] by how far the CPUs were apart, and only compared within one. A change is a *regression* when
+//! dealt into [`strata`] by how far the CPUs were apart, and only compared within one; sides that have none in common cannot
+//! be told apart. A change is a *regression* when
 //! it is beyond the threshold for the worse and more than noise, an *improvement* the other way round; beyond the
 //! threshold, but not more than noise, it is *inconclusive*; otherwise there is no difference worth naming.
 //!
@@ -40,6 +41,7 @@ pub(crate) use whole::{Comparison, is_sure};
 use serde_json::{Value, json};
 
 use crate::num;
+use metric::Measured;
 use strata::Stratum;
 
 /// The probability up to which any difference is more than noise, of all metrics together.
@@ -79,8 +81,10 @@ pub(crate) struct Row {
     pub(crate) values: (usize, usize),
     /// In how many placements of the CPUs.
     pub(crate) placements: usize,
-    /// Relative, from base to current.
-    pub(crate) change: f64,
+    /// Relative, from base to current; absent where nothing can be compared.
+    pub(crate) change: Option<f64>,
+    /// How far the CPUs were apart on either side, where those distances have nothing in common.
+    pub(crate) apart: Option<String>,
     strata: Vec<Stratum>,
     /// Of a difference this large when there is none; absent with one value a side.
     pub(crate) probability: Option<f64>,
@@ -98,13 +102,16 @@ pub(crate) fn change(base: f64, current: f64) -> Option<f64> {
 fn rows(base: &[Value], current: &[Value], threshold: f64) -> Vec<Row> {
     let sides = metric::sides(base, current).into_iter();
     let mut rows: Vec<Row> =
-        sides.filter_map(|(metric, base, current)| row(metric, strata::deal(&base, &current))).collect();
+        sides.filter_map(|(metric, base, current)| row(metric, &base, &current)).collect();
     judge(&mut rows, threshold);
     rows
 }
 
-fn row(metric: Metric, strata: Vec<Stratum>) -> Option<Row> {
-    let fullest = strata.iter().max_by_key(|one| one.len())?;
+fn row(metric: Metric, base: &[Measured], current: &[Measured]) -> Option<Row> {
+    let strata = strata::deal(base, current);
+    let all = |side: &[Measured]| side.iter().map(|one| one.value).collect();
+    let apart = Stratum { base: all(base), current: all(current) };
+    let fullest = strata.iter().max_by_key(|one| one.len()).unwrap_or(&apart);
     let count = |side: fn(&Stratum) -> &Vec<f64>| strata.iter().map(|one| side(one).len()).sum::<usize>();
     let values = (count(|one| &one.base), count(|one| &one.current));
     let several = values.0 > 1 && values.1 > 1;
@@ -114,7 +121,10 @@ fn row(metric: Metric, strata: Vec<Stratum>) -> Option<Row> {
         current: num::median(&fullest.current)?,
         values,
         placements: strata.len(),
-        change: resample::change(&strata)?,
+        change: if strata.is_empty() { None } else { Some(resample::change(&strata)?) },
+        apart: strata.is_empty().then(|| {
+            format!("{} in BASE and {} in CURRENT", strata::distances(base), strata::distances(current))
+        }),
         probability: rank::probability(&strata).filter(|_| several),
         smallest: rank::smallest(&strata),
         strata,
@@ -144,14 +154,16 @@ fn judge(rows: &mut [Row], threshold: f64) {
             row.probability.is_none_or(|probability| probability <= level)
                 && row.interval().is_none_or(|(low, high)| low > 0.0 || high < 0.0)
         };
-        row.finding = if row.change.abs() <= threshold {
-            Finding::Same
-        } else if row.has_too_few() || !more_than_noise() {
-            Finding::Inconclusive
-        } else if (row.change > 0.0) == row.metric.more_is_better {
-            Finding::Improvement
-        } else {
-            Finding::Regression
+        row.finding = match row.change {
+            Some(change) if change.abs() <= threshold => Finding::Same,
+            Some(_) if !row.has_too_few() && more_than_noise() => {
+                if row.is_worse() {
+                    Finding::Regression
+                } else {
+                    Finding::Improvement
+                }
+            }
+            _ => Finding::Inconclusive,
         };
     }
 }
@@ -167,16 +179,20 @@ impl Row {
         self.smallest > CHANCE * 1.000_001 && !self.metric.is_of_the_process()
     }
 
-    /// Whether it is worse, as far as so few values tell.
+    fn is_worse(&self) -> bool {
+        self.change.is_some_and(|change| (change > 0.0) != self.metric.more_is_better)
+    }
+
+    /// Whether it is worse, as far as so few values tell, or nothing was compared.
     fn is_open(&self) -> bool {
-        self.finding == Finding::Inconclusive
-            && self.has_too_few()
-            && (self.change > 0.0) != self.metric.more_is_better
+        let is_worse = self.has_too_few() && self.is_worse();
+        self.finding == Finding::Inconclusive && (is_worse || self.apart.is_some())
     }
 
     /// What weakens it, if anything does.
     pub(crate) fn caveat(&self) -> Option<&'static str> {
         match self.values {
+            _ if self.apart.is_some() => Some("no common distance"),
             (1, _) | (_, 1) => Some("one value a side: noise unknown"),
             _ if self.smallest > LEVEL => Some("few values a side"),
             _ => None,
@@ -192,9 +208,11 @@ impl Row {
             "baseValues": self.values.0,
             "currentValues": self.values.1,
             "placements": self.placements,
-            "changePercent": self.change * 100.0,
             "finding": self.finding.name(),
         });
+        if let Some(change) = self.change {
+            object["changePercent"] = json!(change * 100.0);
+        }
         if let Some((low, high)) = self.interval() {
             object["intervalPercent"] = json!([low * 100.0, high * 100.0]);
         }

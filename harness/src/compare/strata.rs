@@ -7,8 +7,8 @@
 //! from each other; a value during which the CPUs moved from one class to another belongs to none and is left out. What
 //! is left are strata: the values of either side in one class. Ranks, changes and intervals are taken inside them.
 //!
-//! Values without a distance (memory; a machine that could not be probed), and those of two runs that never met the
-//! same class, make a single stratum.
+//! Values without a distance (memory; a machine that could not be probed) make a single stratum. Sides that never met in
+//! one class have none: nothing tells which of them is faster.
 
 use super::metric::Measured;
 use crate::num;
@@ -34,17 +34,28 @@ impl Stratum {
     }
 }
 
-/// Deals the values of both sides into strata; a run that has several values in one class counts with their median.
+/// Deals the values of both sides into the strata that have some of both; none where the two never met in one class. A run
+/// that has several values in one class counts with their median.
 pub(super) fn deal(base: &[Measured], current: &[Measured]) -> Vec<Stratum> {
-    let strata = shared(base, current);
-    if strata.is_empty() { vec![stratum(base, current, None, &[])] } else { strata }
-}
-
-/// The strata that have values of both sides; none where the two never met in one class.
-pub(super) fn shared(base: &[Measured], current: &[Measured]) -> Vec<Stratum> {
+    if base.iter().chain(current).all(|one| one.placement.is_none()) {
+        return Some(stratum(base, current, None, &[])).filter(Stratum::is_shared).into_iter().collect();
+    }
     let bounds = bounds(base.iter().chain(current));
     let strata = (0..=bounds.len()).map(|class| stratum(base, current, Some(class), &bounds));
     strata.filter(Stratum::is_shared).collect()
+}
+
+/// The distances of a side, in words.
+pub(super) fn distances(side: &[Measured]) -> String {
+    let all: Vec<f64> = side.iter().filter_map(|one| one.placement).flatten().collect();
+    let ends = all.iter().copied().reduce(f64::min).zip(all.iter().copied().reduce(f64::max));
+    ends.map_or_else(
+        || "unknown".to_owned(),
+        |(low, high)| {
+            let [low, high] = [low, high].map(|end| format!("{end:.0}"));
+            if low == high { format!("{low} ns") } else { format!("{low} to {high} ns") }
+        },
+    )
 }
 
 /// The values of one class, or of all.
@@ -106,10 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn without_distances_or_without_a_common_class_all_are_one() {
+    fn without_distances_all_are_one_and_without_a_common_class_there_is_none() {
         let plain = |value| Measured { run: 0, value, placement: None };
         let one = Stratum { base: vec![1.0], current: vec![2.0] };
         assert_eq!(deal(&[plain(1.0)], &[plain(2.0)]), std::slice::from_ref(&one));
-        assert_eq!(deal(&[at(0, 1.0, 15.0, 15.0)], &[at(0, 2.0, 200.0, 200.0)]), [one]);
+        assert!(deal(&[at(0, 1.0, 15.0, 15.0)], &[at(0, 2.0, 200.0, 200.0)]).is_empty());
+        assert!(deal(&[at(0, 1.0, 15.0, 15.0)], &[plain(2.0)]).is_empty(), "it is not known where that was");
+        assert!(deal(&[at(0, 1.0, 15.0, 90.0)], &[at(0, 2.0, 15.0, 15.0)]).is_empty(), "one moved");
     }
 }

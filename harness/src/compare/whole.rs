@@ -52,7 +52,8 @@ impl Comparison {
         self.rows.iter().filter(|row| row.finding == Finding::Inconclusive)
     }
 
-    /// Whether a figure is worse by too few values, which is neither noise nor a regression for certain.
+    /// Whether a figure is worse by too few values, which is neither noise nor a regression for certain, or was not
+    /// compared at all.
     pub(crate) fn is_open(&self) -> bool {
         self.rows.iter().any(Row::is_open)
     }
