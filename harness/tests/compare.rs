@@ -111,6 +111,34 @@ fn one_value_a_side_that_is_worse_is_neither_passed_nor_a_regression() {
     assert_eq!(asked(&["compare", &slow, &base, "--strict"]).status.code(), Some(3));
 }
 
+#[test]
+fn what_a_process_has_one_value_of_is_no_regression_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let soak = |p99: f64, heap: f64| {
+        let windows: Vec<Value> = (1..=20)
+            .map(|n| json!({"untilMs": f64::from(n), "latency": {"count": 9, "p99": p99 + f64::from(n) / 1e3}}))
+            .collect();
+        json!({"scenario": "soak", "config": {}, "success": true, "metrics": {
+            "messagesPerSec": 9.0, "latency": {"p99": p99}, "latencyOverTime": windows,
+            "memory": {"peakRssMB": 22.0, "heapUsedMB": heap}}})
+    };
+    let base = put(directory.path(), "base.json", &soak(7.0, 5.4));
+    for (p99, heap, code, said) in [
+        (14.0, 5.4, 3, "cannot be told: p99, +100.0 % by 1 and 1 values"),
+        (7.0, 6.2, 3, "cannot be told: heap used, +14.8 % by 1 and 1 values"),
+        (7.0, 25.4, 1, "regression: heap used"),
+        (7.1, 5.3, 0, "no difference"),
+    ] {
+        let output = asked(&["compare", &base, &put(directory.path(), "current.json", &soak(p99, heap))]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.code() == Some(code) && text.contains(said),
+            "{said}: {:?}\n{text}",
+            output.status
+        );
+    }
+}
+
 /// `result` with the CPUs this far apart before and after every sample, in nanoseconds.
 fn apart(result: &Value, distance: f64) -> Value {
     let mut result = result.clone();

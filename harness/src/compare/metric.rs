@@ -51,6 +51,9 @@ const ALL: [Metric; 7] = [
     metric("heap used", "/memory/heapUsedMB", Unit::Mebibytes, false),
 ];
 
+/// What the memory of a process may differ by from that of another that does the same, in MiB. As a soak is granted.
+const SCATTER: f64 = 16.0;
+
 /// A value of a metric, and where the CPUs were meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Measured {
@@ -115,9 +118,10 @@ impl Metric {
         self.unit == Unit::PerSecond
     }
 
-    /// Whether a run has one value of it and no more, however it is run.
-    pub(super) fn is_of_the_process(self) -> bool {
-        self.unit == Unit::Mebibytes
+    /// Whether a difference of this much is more than two processes of one build scatter by. Nothing is of rates and latencies,
+    /// which a moment of the machine may double; memory differs by what the allocator keeps for threads that come and go.
+    pub(super) fn is_more_than_scatter(self, difference: f64) -> bool {
+        self.unit == Unit::Mebibytes && difference.abs() > SCATTER
     }
 
     /// Whether a result has it. (Not for latencies, which a saturation run has by level.)

@@ -12,7 +12,8 @@
 //! change ([`resample`]) leaves out zero. So a build that is compared with itself is called worse or better one time
 //! in fifty at most. With five values or fewer no test can reach that: then complete separation must do, and the line
 //! says so. Of one value a side, or two, even that is mostly chance: a change beyond the threshold is inconclusive, and one
-//! for the worse makes the whole so. Only memory, of which a run has one value and no more, is judged by the threshold alone.
+//! for the worse makes the whole so. Only of memory, which does not follow the machine's moment, does one value a side show
+//! a difference: one beyond the threshold that is also more than processes scatter by ([`Metric::is_more_than_scatter`]).
 //! A run that broke down is no value that is missing, but a finding of its own ([`trouble`]).
 //!
 //! The finding of the whole is that of its rows, with one exception. A tail percentile on a shared machine may be off
@@ -174,9 +175,10 @@ impl Row {
         resample::interval(&self.strata, resample::DRAWS)
     }
 
-    /// Whether it has so few values that nothing can tell them from noise, where another run could have had more.
+    /// Whether it has so few values that nothing can tell them from noise.
     pub(crate) fn has_too_few(&self) -> bool {
-        self.smallest > CHANCE * 1.000_001 && !self.metric.is_of_the_process()
+        let is_plain = self.metric.is_more_than_scatter(self.current - self.base);
+        self.smallest > CHANCE * 1.000_001 && !is_plain
     }
 
     fn is_worse(&self) -> bool {
@@ -193,7 +195,7 @@ impl Row {
     pub(crate) fn caveat(&self) -> Option<&'static str> {
         match self.values {
             _ if self.apart.is_some() => Some("no common distance"),
-            (1, _) | (_, 1) => Some("one value a side: noise unknown"),
+            (1, _) | (_, 1) if self.has_too_few() => Some("one value a side: noise unknown"),
             _ if self.smallest > LEVEL => Some("few values a side"),
             _ => None,
         }
@@ -346,8 +348,18 @@ mod tests {
         };
         let of = |current: f64| whole(&rows(&[with(1.0)], &[with(current)], 0.1));
         assert_eq!([of(1.0), of(0.5), of(2.0)], [Finding::Same, Finding::Same, Finding::Inconclusive]);
-        let memory = |peak: f64| json!({"metrics": {"memory": {"peakRssMB": peak}}});
-        assert_eq!(rows(&[memory(10.0)], &[memory(12.0)], 0.1)[0].finding, Finding::Regression);
+    }
+
+    #[test]
+    fn memory_of_one_process_a_side_is_a_regression_where_it_is_more_than_the_allocator_scatters_by() {
+        let of = |base: f64, current: f64, runs: usize| {
+            let side = |peak: f64| vec![json!({"metrics": {"memory": {"peakRssMB": peak}}}); runs];
+            rows(&side(base), &side(current), 0.1)[0].finding
+        };
+        assert_eq!([of(10.0, 12.0, 1), of(12.0, 10.0, 1), of(10.0, 26.0, 2)], [Finding::Inconclusive; 3]);
+        assert_eq!([of(10.0, 26.1, 1), of(500.0, 560.0, 2)], [Finding::Regression; 2]);
+        assert_eq!([of(26.1, 10.0, 1), of(500.0, 520.0, 1)], [Finding::Improvement, Finding::Same]);
+        assert_eq!(of(10.0, 12.0, 5), Finding::Regression, "five processes a side are told by their scatter");
     }
 
     #[test]
