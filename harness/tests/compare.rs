@@ -221,6 +221,26 @@ fn two_builds_are_run_in_turn_with_the_order_swapped_each_round() {
 
 #[cfg(unix)]
 #[test]
+fn whoever_interleaves_is_told_of_more_rounds_and_whoever_does_not_of_interleaving() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut result = fixture("throughput");
+    result["metrics"].as_object_mut().unwrap().remove("iterations");
+    let (near, far) = (apart(&fixture("throughput"), 15.0), apart(&fixture("throughput"), 210.0));
+    for (base, current) in [(&result, at_speed(&result, 0.7)), (&near, far)] {
+        let a = stand_in(directory.path(), "a", base);
+        let b = stand_in(directory.path(), "b", &current);
+        let output = asked(&["compare", "--interleave", &a, &b, "--rounds", "1"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.code() == Some(3) && text.contains("more --rounds"), "{text}");
+        assert!(!text.contains("--interleave") && !text.contains("iterations"), "{text}");
+        let files = ["a", "b"].map(|name| format!("{}/{name}.json", directory.path().display()));
+        let text = String::from_utf8(asked(&["compare", &files[0], &files[1]]).stdout).unwrap();
+        assert!(text.contains("--interleave") && !text.contains("--rounds"), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn a_build_that_breaks_down_in_one_round_of_many_is_a_regression() {
     let directory = tempfile::tempdir().unwrap();
     let result = fixture("throughput");

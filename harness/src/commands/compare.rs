@@ -57,11 +57,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
         return Err(format!("{difference}; compare results of the same scenario and configuration"));
     }
     let comparison = Comparison::new(&base, &current, arguments.threshold / 100.0)?;
-    let notes = notes(&base, &current, &comparison.rows);
+    let notes = notes(&base, &current, &comparison.rows, arguments.interleave);
     say(&if arguments.json {
         object(&base[0], &comparison, &notes, arguments)
     } else {
-        table(&base[0], &comparison, &notes, Paint::new(arguments.color))
+        table(&base[0], &comparison, &notes, arguments.interleave, Paint::new(arguments.color))
     })?;
     let finding = comparison.finding();
     let is_untold = finding == Finding::Inconclusive || comparison.untold().next().is_some();
@@ -95,7 +95,7 @@ fn sides(arguments: &Arguments) -> Result<[Vec<Value>; 2], String> {
 }
 
 /// What a reader should know before believing any of it.
-fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
+fn notes(base: &[Value], current: &[Value], rows: &[Row], interleaved: bool) -> Vec<String> {
     let mut notes = Vec::new();
     for name in ["cpuModel", "cpuCores", "kernel", "pinning"] {
         let (left, right) = (&base[0]["environment"][name], &current[0]["environment"][name]);
@@ -121,9 +121,14 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
     notes.extend(lopsided.map(|(name, side)| format!("{name} is not compared: only {side} has it")));
     let placements = rows.iter().map(|row| row.placements).max().unwrap_or(1);
     if let Some(apart) = rows.iter().find_map(|row| row.apart.as_ref()) {
+        let remedy = if interleaved {
+            "give more --rounds"
+        } else {
+            "--interleave runs both until they have met at one"
+        };
         notes.push(format!(
             "the CPUs were at no common distance: {apart}; rates follow that distance, so that nothing tells which build is \
-             faster; --interleave runs both until they have met at one"
+             faster; {remedy}"
         ));
     }
     if placements > 1 {
@@ -131,7 +136,7 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row]) -> Vec<String> {
             "the CPUs were {placements} distances apart in turn: compared within each; base and current are of the most frequent"
         ));
     }
-    if base.len() == 1 {
+    if !interleaved {
         notes.push(
             "two runs at different times differ by what the machine did meanwhile, too; --interleave runs both in turn"
                 .to_owned(),
@@ -153,7 +158,7 @@ fn object(base: &Value, comparison: &Comparison, notes: &[String], arguments: &A
     format!("{object:#}\n")
 }
 
-fn table(base: &Value, comparison: &Comparison, notes: &[String], paint: Paint) -> String {
+fn table(base: &Value, comparison: &Comparison, notes: &[String], interleaved: bool, paint: Paint) -> String {
     let scenario = base["scenario"].as_str().unwrap_or("unknown");
     let mut lines = vec![
         paint.strong(&format!("{scenario}: CURRENT against BASE")),
@@ -181,24 +186,27 @@ fn table(base: &Value, comparison: &Comparison, notes: &[String], paint: Paint) 
         Finding::Same => paint.good("no difference"),
     });
     lines.extend(comparison.troubles.iter().map(|trouble| paint.bad(&trouble.text())));
-    lines.extend(comparison.untold().map(untold));
+    lines.extend(comparison.untold().map(|row| untold(row, interleaved)));
     lines.extend(notes.iter().map(|note| paint.faint(&format!("note: {note}"))));
     lines.join("\n") + "\n"
 }
 
 /// What could hide in a row that cannot be told, and what would tell it.
-fn untold(row: &Row) -> String {
+fn untold(row: &Row, interleaved: bool) -> String {
     let name = row.metric.name;
     if row.apart.is_some() {
         return format!("cannot be told: {name}, measured at no common distance of the CPUs");
     }
+    let remedy = match (interleaved, row.has_too_few()) {
+        (true, _) => "more --rounds tell",
+        (false, true) => "--interleave, or more iterations, tell",
+        (false, false) => "--interleave tells",
+    };
     if row.has_too_few() {
         let (change, (base, current)) = (change(row), row.values);
-        return format!(
-            "cannot be told: {name}, {change} by {base} and {current} values (--interleave, or more iterations, tell)"
-        );
+        return format!("cannot be told: {name}, {change} by {base} and {current} values ({remedy})");
     }
-    format!("cannot be told: {name}, anywhere within {} (more rounds tell)", interval(row))
+    format!("cannot be told: {name}, anywhere within {} ({remedy})", interval(row))
 }
 
 fn line(row: &Row, paint: Paint) -> String {
