@@ -157,10 +157,11 @@ fn execute(plan: &Plan, settings: &Settings, gap: &str) -> (Verdict, Row) {
         Ok(ran) => ran,
         Err(fault) => {
             commands::remark(&format!("error: {fault}"));
-            return (Verdict::Failed, Row::new(settings, None));
+            return (Verdict::Failed, Row::new(settings, None, Verdict::Failed));
         }
     };
-    let text = report::text::report(settings, &ran, Paint::new(plan.color));
+    let verdict = ran.verdict(settings.scenario, plan.strict);
+    let text = report::text::report(settings, &ran, verdict, Paint::new(plan.color));
     // That stdout takes nothing is no reason not to write the file.
     let told = commands::say(&format!("{gap}{text}\n"));
     let written = result::object(settings, &ran)
@@ -175,10 +176,10 @@ fn execute(plan: &Plan, settings: &Settings, gap: &str) -> (Verdict, Row) {
         Ok(()) => {}
         Err(line) => {
             commands::remark(&format!("error: {line}"));
-            return (Verdict::Failed, Row::new(settings, Some(&ran)));
+            return (Verdict::Failed, Row::new(settings, Some(&ran), Verdict::Failed));
         }
     }
-    (ran.verdict(settings.scenario, plan.strict), Row::new(settings, Some(&ran)))
+    (verdict, Row::new(settings, Some(&ran), verdict))
 }
 
 #[cfg(test)]

@@ -143,4 +143,8 @@ fn help_and_version_go_to_stdout() {
         let output = asked(&[option]);
         assert!(output.status.success() && !output.stdout.is_empty() && output.stderr.is_empty());
     }
+    let help = String::from_utf8(asked(&["--help"]).stdout).unwrap();
+    assert!(help.contains("3 too noisy to tell"), "{help}");
+    let help = String::from_utf8(asked(&["compare", "--help"]).stdout).unwrap();
+    assert!(help.contains("3 it cannot be told"), "{help}");
 }

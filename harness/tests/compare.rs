@@ -105,6 +105,7 @@ fn one_value_a_side_that_is_worse_is_neither_passed_nor_a_regression() {
     let worse = asked(&["compare", &base, &slow]);
     let text = String::from_utf8(worse.stdout).unwrap();
     assert!(worse.status.code() == Some(3) && text.contains("cannot be told: throughput, -30.0 %"), "{text}");
+    assert!(text.ends_with("\nexit 3: what cannot be told may be worse\n"), "{text}");
     let better = asked(&["compare", &slow, &base]);
     let text = String::from_utf8(better.stdout).unwrap();
     assert!(better.status.code() == Some(0) && text.contains("inconclusive"), "{text}");

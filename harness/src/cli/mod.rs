@@ -135,9 +135,13 @@ pub(crate) enum Color {
     Never,
 }
 
+/// What the harness exits with, below its options.
+const EXIT: &str =
+    "Exit codes: 0 passed, 1 failed its criteria, 2 wrong usage, 3 too noisy to tell (--strict, compare)";
+
 /// Measures Ringmain: how much it carries, how fast, and when it saturates.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "harness", version, about, long_about = None, max_term_width = 100)]
+#[command(name = "harness", version, about, long_about = None, max_term_width = 100, after_help = EXIT)]
 pub(crate) struct Arguments {
     /// What to run: throughput, firehose, fanout, thundering-herd, saturation, soak, replay, or all of them
     #[arg(long, value_parser = Scenario::parse)]

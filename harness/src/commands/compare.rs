@@ -23,8 +23,12 @@ const MOST_ROUNDS: usize = 60;
 /// How often it is asked whether that was enough.
 const STEP: usize = 5;
 
+/// What it exits with, below its options.
+const EXIT: &str = "Exit codes: 0 no regression, 1 a regression, 2 they do not compare, 3 it cannot be told";
+
 /// The arguments of `harness compare`.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT)]
 pub(crate) struct Arguments {
     /// The result to compare with; with --interleave the command line of a harness
     base: String,
@@ -58,18 +62,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
     }
     let comparison = Comparison::new(&base, &current, arguments.threshold / 100.0)?;
     let notes = notes(&base, &current, &comparison.rows, arguments.interleave);
-    say(&if arguments.json {
-        object(&base[0], &comparison, &notes, arguments)
-    } else {
-        table(&base[0], &comparison, &notes, arguments.interleave, Paint::new(arguments.color))
-    })?;
     let finding = comparison.finding();
     let is_untold = finding == Finding::Inconclusive || comparison.untold().next().is_some();
-    Ok(match finding {
+    let verdict = match finding {
         Finding::Regression => Verdict::Failed,
         _ if comparison.is_open() || arguments.strict && is_untold => Verdict::Noisy,
         Finding::Inconclusive | Finding::Improvement | Finding::Same => Verdict::Passed,
-    })
+    };
+    say(&if arguments.json {
+        object(&base[0], &comparison, &notes, arguments)
+    } else {
+        let mut text =
+            table(&base[0], &comparison, &notes, arguments.interleave, Paint::new(arguments.color));
+        if verdict == Verdict::Noisy {
+            text.push_str("exit 3: what cannot be told may be worse\n");
+        }
+        text
+    })?;
+    Ok(verdict)
 }
 
 fn sides(arguments: &Arguments) -> Result<[Vec<Value>; 2], String> {

@@ -10,5 +10,6 @@ pub(crate) mod progress;
 mod scenarios;
 pub(crate) mod summary;
 pub(crate) mod text;
+mod verdict;
 
 pub(crate) use paint::Paint;

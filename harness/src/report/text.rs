@@ -1,6 +1,7 @@
 //! The result as text.
 
-use super::{Paint, plot, scenarios};
+use super::{Paint, plot, scenarios, verdict};
+use crate::Verdict;
 use crate::cli::Scenario;
 use crate::cli::settings::Settings;
 use crate::latency::{Summary, samples_needed};
@@ -13,8 +14,8 @@ use crate::result::{Account, Ran, name};
 /// How much faster than at its slowest a machine may be at its fastest without a word about it.
 const STEADY: f64 = 1.1;
 
-/// The whole report, without the path of the file.
-pub(crate) fn report(settings: &Settings, ran: &Ran, paint: Paint) -> String {
+/// The whole report, without the path of the file; `judged` is what the run exits with.
+pub(crate) fn report(settings: &Settings, ran: &Ran, judged: Verdict, paint: Paint) -> String {
     let mut lines = vec![heading(settings)];
     if let Some(much) = &ran.environment.oversubscribed {
         lines.push(paint.bad(&format!("oversubscribed: {much}; roles share threads")));
@@ -43,9 +44,7 @@ pub(crate) fn report(settings: &Settings, ran: &Ran, paint: Paint) -> String {
     if ran.incomplete {
         lines.push(paint.bad("interrupted: only what was measured until then"));
     }
-    let verdict = if ran.success() { paint.good("passed") } else { paint.bad("failed") };
-    lines.push(verdict);
-    lines.extend(ran.failures().map(|failure| format!("  {}", paint.bad(failure))));
+    lines.extend(verdict::lines(judged, ran.failures(), paint));
     lines.join("\n")
 }
 
