@@ -125,7 +125,7 @@ fn run(arguments: &Arguments) -> Result<Verdict, String> {
         return Ok(Verdict::Passed);
     }
     limits::build()?;
-    result::prepare(&plan.results)?;
+    result::prepare(&plan.results, "--results")?;
     interrupt::listen()?;
     let mut worst = Verdict::Passed;
     let mut summary = Vec::new();

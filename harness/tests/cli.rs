@@ -20,6 +20,29 @@ fn level_zero_is_refused_with_what_would_be_right() {
 }
 
 #[test]
+fn what_is_out_of_range_is_told_its_range() {
+    for (arguments, part) in [
+        ("--scenario saturation --levels -5", "'-5' is not a level; levels are percentages"),
+        ("--scenario saturation --levels -5,50", "'-5' is not a level; levels are percentages"),
+        ("--scenario throughput --messages -1", "'-1' is not a number; write a whole one, such as 5 or 1000"),
+        ("--scenario throughput --iterations -1", "'-1' is not a number; write a whole one"),
+        ("--scenario throughput --ring 1e3", "'1e3' is not a number; write a whole one"),
+        ("--scenario throughput --duration -5s", "'-5s' is not a time; write a number and ms"),
+        ("--scenario soak --duration 100000h", "'100000h' is too long; give less than 7 days, such as 24h"),
+        ("--scenario saturation --capacity -1M", "'-1M' is not a capacity; write auto"),
+        ("--scenario saturation --capacity 20000M", "100 to 10000M"),
+        ("--scenario throughput --payload -1KB", "'-1KB' is not a size"),
+        ("compare a b --threshold 0", "'0' is not a threshold; write a change in percent above 0"),
+        ("compare a b --threshold -5", "'-5' is not a threshold"),
+        ("compare a b --interleave --rounds 0", "give 1 to 1000"),
+    ] {
+        let words: Vec<&str> = arguments.split_whitespace().collect();
+        let line = refused(&words);
+        assert!(line.contains(part), "{arguments}: {line}");
+    }
+}
+
+#[test]
 fn a_cpu_that_does_not_exist_is_named_with_those_that_do() {
     let line = refused(&["--scenario", "saturation", "--pin", "0,9999"]);
     assert!(line.contains("CPU 9999") && line.contains("give of 0"), "{line}");
@@ -89,7 +112,8 @@ fn what_a_field_of_an_input_lacks_is_named() {
 
 #[test]
 fn without_a_scenario_it_says_what_is_missing() {
-    assert!(refused(&[]).contains("--scenario"));
+    let line = refused(&[]);
+    assert!(line.contains("--scenario") && line.contains("throughput, firehose, fanout"), "{line}");
     assert!(refused(&["frobnicate", "a"]).contains("frobnicate"));
 }
 

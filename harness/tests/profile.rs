@@ -158,6 +158,8 @@ fn what_is_wrong_is_said_before_anything_is_run() {
         ("--scenario throughput --duration 1ms", "at least"),
         ("--scenario throughput -- --ring 1000", "power of two"),
         ("--scenario saturation --level 0", "0"),
+        ("--scenario throughput -- --payload 1KB,10KB", "that is 2 runs, and a profile is of one"),
+        ("--scenario all", "runs, and a profile is of one"),
     ] {
         let output = place.profile(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments}: {output:?}");
@@ -165,4 +167,26 @@ fn what_is_wrong_is_said_before_anything_is_run() {
         assert!(line.contains(remedy), "{arguments}: {line}");
         assert!(!place.out().exists(), "{arguments} left something");
     }
+    // Where a profile cannot go nothing is run, either: this one would leave a file.
+    let ran = place.directory.path().join("ran");
+    place.install("../stand-in", &format!("#!/bin/sh\n: > '{}'\n", ran.display()));
+    std::fs::write(place.out(), "a file").expect("a file");
+    let output = place.profile("--scenario throughput");
+    let [line] = &errors(&output)[..] else { panic!("{output:?}") };
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    assert!(line.contains("--out") && line.contains("give a directory that can be written"), "{line}");
+    assert!(!ran.exists(), "it was run all the same");
+}
+
+#[test]
+fn a_binary_that_leaves_no_result_is_told_what_it_should_be() {
+    let place = Place::new(&[]);
+    place.install("../stand-in", "#!/bin/sh\nexit 0\n");
+    let output = place.profile("--scenario throughput");
+    let [line] = &errors(&output)[..] else { panic!("{output:?}") };
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    assert!(
+        line.contains("stand-in left no result") && line.contains("give a harness as --binary"),
+        "{line}"
+    );
 }

@@ -147,16 +147,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = Scenario::parse)]
     pub(crate) scenario: Scenario,
     /// Load levels in percent of the measured capacity, in the order given [saturation; default: 50,75,90,100,110,125]
-    #[arg(long, value_delimiter = ',', value_parser = units::level)]
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_parser = units::level)]
     pub(crate) levels: Vec<f64>,
     /// The capacity in messages a second, or auto to search it [saturation, soak; default: auto]
-    #[arg(long, value_parser = units::capacity)]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::capacity)]
     pub(crate) capacity: Option<Capacity>,
     /// Payload sizes; one run each. KB and MB are binary [default: 1KB; firehose: 1KB,10KB,1MB]
-    #[arg(long, value_delimiter = ',', value_parser = units::size, value_name = "SIZES")]
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, value_parser = units::size, value_name = "SIZES")]
     pub(crate) payload: Vec<usize>,
     /// Payload sizes in one run, each with its weight, such as 90x1KB,10x500KB
-    #[arg(long, value_parser = units::mix, value_name = "WEIGHTxSIZE,..")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::mix, value_name = "WEIGHTxSIZE,..")]
     pub(crate) mix: Option<Mix>,
     /// A newline-delimited file whose lines are the payloads, in turn
     #[arg(long, value_name = "FILE")]
@@ -169,43 +169,43 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "input", value_name = "FIELD")]
     pub(crate) time_field: Option<String>,
     /// How much faster than recorded to replay [replay; default: 1]
-    #[arg(long, requires = "time_field", value_parser = units::speed, value_name = "FACTOR")]
+    #[arg(long, requires = "time_field", allow_hyphen_values = true, value_parser = units::speed, value_name = "FACTOR")]
     pub(crate) speed: Option<f64>,
     /// Deal the messages of each publisher onto this many ordering keys, beginning with another one for each; order is then
     /// that of each key
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::number, value_name = "N")]
     pub(crate) ordering_keys: Option<usize>,
     /// Publishers [default: 1; thundering-herd: 1000; soak: 2]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::number, value_name = "N")]
     pub(crate) publishers: Option<usize>,
     /// Numbers of subscriptions; one run each [default: 1; fanout, in one run: 10,20,30,50; thundering-herd: 10; soak: 3]
-    #[arg(long, value_delimiter = ',', value_name = "NUMBERS")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::number, value_delimiter = ',', value_name = "NUMBERS")]
     pub(crate) subscriptions: Vec<usize>,
     /// Consumers per subscription [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::number, value_name = "N")]
     pub(crate) consumers: Option<usize>,
     /// throughput: messages that a publisher sends in each iteration, at least four rings' worth. firehose: messages in a burst
     /// [default: 1000, then 100000]
-    #[arg(long, conflicts_with = "duration", value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::whole, conflicts_with = "duration", value_name = "N")]
     pub(crate) messages: Option<u64>,
     /// Length of a sample, at least 2s [default: 2s; 500ms with --quick]; of the whole [soak; default: 60s; 10s]
-    #[arg(long, value_parser = units::duration, value_name = "TIME")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::duration, value_name = "TIME")]
     pub(crate) duration: Option<Duration>,
     /// Load before what is measured, timed and discarded [default: 300ms; 100ms with --quick]
-    #[arg(long, value_parser = units::duration, value_name = "TIME")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::duration, value_name = "TIME")]
     pub(crate) warmup: Option<Duration>,
     /// Samples of which the median is reported [default: 5; saturation (per level), fanout and replay: 3; replay with
     /// --time-field: 1; 2 with --quick]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::number, value_name = "N")]
     pub(crate) iterations: Option<usize>,
     /// How deliveries are received [default: in-place]
     #[arg(long, value_enum)]
     pub(crate) mode: Option<Mode>,
     /// Rings per topic
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::number, default_value_t = 1, value_name = "N")]
     pub(crate) shards: usize,
     /// Slots per ring, a power of two
-    #[arg(long, default_value_t = 4_096, value_name = "SLOTS")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::number, default_value_t = 4_096, value_name = "SLOTS")]
     pub(crate) ring: usize,
     /// What a full subscription does [default: block]
     #[arg(long, value_enum)]
@@ -215,10 +215,10 @@ pub(crate) struct Arguments {
     pub(crate) wait: Wait,
     /// Most messages in one publish call; more than 1 claims what is due together, up to half of the ring by slots and by
     /// bytes [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::whole, value_name = "N")]
     pub(crate) batch: Option<u64>,
     /// Which CPUs the roles run on: auto, off, or CPUs such as 0,1, each once (publishers first) [default: auto]
-    #[arg(long, value_parser = units::pinning, value_name = "CPUS")]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::pinning, value_name = "CPUS")]
     pub(crate) pin: Option<Pinning>,
     /// What readers look at in each payload [default: ends]
     #[arg(long, value_enum)]
@@ -278,8 +278,17 @@ pub(crate) fn command() -> clap::Command {
 pub(crate) fn parse() -> Result<Asked, Refusal> {
     parse_from(std::env::args_os()).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refusal::Asked(error),
-        _ => Refusal::Usage(one_line(&error.to_string())),
+        _ => Refusal::Usage(usage(&error)),
     })
+}
+
+/// What the arguments of a run come to, or the line that a person would be told.
+pub(crate) fn planned(arguments: &[String]) -> Result<settings::Plan, String> {
+    let words = std::iter::once("harness").chain(arguments.iter().map(String::as_str));
+    match parse_from(words).map_err(|error| usage(&error))? {
+        Asked::Run(arguments) => settings::plan(&arguments),
+        Asked::Command(_) => Err("a sub-command is no run; give --scenario and options of a run".to_owned()),
+    }
 }
 
 fn parse_from<T: Into<std::ffi::OsString> + Clone>(
@@ -291,6 +300,16 @@ fn parse_from<T: Into<std::ffi::OsString> + Clone>(
     } else {
         Arguments::from_arg_matches(&matches).map(Box::new).map(Asked::Run)
     }
+}
+
+/// What is wrong, on one line. What is missing from a line with nothing on it is told with what there is.
+fn usage(error: &clap::Error) -> String {
+    let line = one_line(&error.to_string());
+    if error.kind() == ErrorKind::MissingRequiredArgument && line.contains("--scenario") {
+        let names = Scenario::EVERY.map(Scenario::name).join(", ");
+        return format!("{line}; there are {names}; or give a sub-command, see --help");
+    }
+    line
 }
 
 /// Clap's message without its epilogue, on one line.

@@ -79,6 +79,28 @@ pub(crate) fn speed(text: &str) -> Result<f64, String> {
     })
 }
 
+/// A whole number; what is in range depends on the option.
+pub(crate) fn whole(text: &str) -> Result<u64, String> {
+    let number = text.trim().replace('_', "").parse().ok();
+    number.ok_or_else(|| format!("'{text}' is not a number; write a whole one, such as 5 or 1000"))
+}
+
+/// A whole number of things.
+pub(crate) fn number(text: &str) -> Result<usize, String> {
+    whole(text).map(num::index)
+}
+
+/// How often two builds are run in turn.
+pub(crate) fn rounds(text: &str) -> Result<usize, String> {
+    number(text)
+        .ok()
+        .filter(|rounds| (1..=1_000).contains(rounds))
+        .ok_or_else(|| format!("'{text}' is not a number of rounds; give 1 to 1000, such as 20"))
+}
+
+/// Longer than this is no time that a run takes.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
 /// A span of time.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is not a time; write a number and ms, s, m or h, such as 500ms or 2s");
@@ -90,10 +112,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "h" => number * 3600.0,
         _ => return Err(wrong()),
     };
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|duration| duration.as_secs() < 7 * 86_400)
-        .ok_or_else(wrong)
+    if seconds >= LONGEST.as_secs_f64() {
+        return Err(format!("'{text}' is too long; give less than 7 days, such as 24h"));
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
 /// A load level in percent of the capacity.
@@ -104,6 +126,13 @@ pub(crate) fn level(text: &str) -> Result<f64, String> {
             "'{text}' is not a level; levels are percentages of the capacity above 0 and up to 1000, \
              such as 50,75,90"
         )
+    })
+}
+
+/// A change in percent beyond which a difference counts.
+pub(crate) fn threshold(text: &str) -> Result<f64, String> {
+    level(text).map_err(|_| {
+        format!("'{text}' is not a threshold; write a change in percent above 0 and up to 1000, such as 10")
     })
 }
 
@@ -123,7 +152,7 @@ pub(crate) fn capacity(text: &str) -> Result<Capacity, String> {
     }
     let wrong = || {
         format!(
-            "'{text}' is not a capacity; write auto, or messages a second of at least 100, such as 2.5M or 800k"
+            "'{text}' is not a capacity; write auto, or messages a second from 100 to 10000M, such as 2.5M or 800k"
         )
     };
     let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;

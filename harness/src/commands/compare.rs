@@ -38,10 +38,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     interleave: bool,
     /// How often each command line is run [default: until the rate is known to within 0.7 thresholds; 10 to 60 times]
-    #[arg(long, requires = "interleave", value_parser = clap::value_parser!(u16).range(1..=1_000), value_name = "N")]
-    rounds: Option<u16>,
+    #[arg(long, requires = "interleave", allow_hyphen_values = true, value_parser = cli::units::rounds, value_name = "N")]
+    rounds: Option<usize>,
     /// The change in percent beyond which a difference counts
-    #[arg(long, default_value = "10", value_parser = cli::units::level, value_name = "PERCENT")]
+    #[arg(long, default_value = "10", allow_hyphen_values = true, value_parser = cli::units::threshold, value_name = "PERCENT")]
     threshold: f64,
     /// Print JSON instead of a table
     #[arg(long)]
@@ -87,7 +87,7 @@ fn sides(arguments: &Arguments) -> Result<[Vec<Value>; 2], String> {
         let one = |path: &String| Ok::<_, String>(vec![load::result(Path::new(path))?]);
         return Ok([one(&arguments.base)?, one(&arguments.current)?]);
     }
-    let rounds = arguments.rounds.map(usize::from);
+    let rounds = arguments.rounds;
     let threshold = arguments.threshold / 100.0;
     let enough = |base: &[Value], current: &[Value]| {
         rounds.is_none()

@@ -15,13 +15,13 @@ pub(crate) struct Arguments {
     #[arg(long)]
     scenario: String,
     /// Which load level, in percent of the capacity (saturation)
-    #[arg(long, value_parser = units::level)]
+    #[arg(long, allow_hyphen_values = true, value_parser = units::level)]
     level: Option<f64>,
     /// The capacity in messages a second; searched, unrecorded, when it is not given (saturation)
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, allow_hyphen_values = true, value_name = "RATE")]
     capacity: Option<String>,
     /// Length of a sample [default: 10s for throughput, saturation and fanout: some 20,000 stacks]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, allow_hyphen_values = true, value_name = "TIME")]
     duration: Option<String>,
     /// Where the folder SCENARIO-LEVEL goes [default: profiles, in the workspace]
     #[arg(long, value_name = "DIR")]

@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 use crate::num;
+use crate::result;
 use run::Child;
 
 /// What to make a profile of.
@@ -75,6 +76,9 @@ pub(crate) fn make(request: &Request) -> Result<Made, String> {
     let arguments = run::arguments(request)?;
     run::rehearse(&arguments)?;
     let root = build::workspace();
+    let profiles = request.out.clone();
+    let profiles = profiles.unwrap_or_else(|| root.as_deref().unwrap_or(Path::new(".")).join("profiles"));
+    result::prepare(&profiles, "--out")?;
     let binary = match &request.binary {
         Some(binary) => binary.clone(),
         None => build::harness(root.as_deref().map_err(Clone::clone)?)?,
@@ -89,7 +93,7 @@ pub(crate) fn make(request: &Request) -> Result<Made, String> {
 
     let name = folder_name(request, &child);
     let root = root.unwrap_or_else(|_| PathBuf::from("."));
-    let folder = request.out.clone().unwrap_or_else(|| root.join("profiles")).join(name);
+    let folder = profiles.join(name);
     std::fs::create_dir_all(&folder)
         .map_err(|error| format!("cannot create {}: {error}; give another --out", folder.display()))?;
     let mut writer = Writer { folder: folder.clone(), files: Vec::new() };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Request, record};
+use crate::cli;
 use crate::num;
 
 /// Length of a sample: 10 s of two threads are some 20,000 stacks.
@@ -57,22 +58,16 @@ pub(super) fn arguments(request: &Request) -> Result<Vec<String>, String> {
     Ok(arguments)
 }
 
-/// Has this very harness look at the arguments, so that what is wrong with them is said before anything is built.
+/// Looks at the arguments, so that what is wrong with them is said before anything is built.
 pub(super) fn rehearse(arguments: &[String]) -> Result<(), String> {
-    let this = std::env::current_exe().map_err(|error| format!("the harness cannot find itself: {error}"))?;
-    let output = Command::new(this)
-        .args(arguments)
-        .arg("--dry-run")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("the harness cannot run itself: {error}"))?;
-    if output.status.success() {
-        return Ok(());
+    match cli::planned(arguments)?.runs.len() {
+        1 => Ok(()),
+        many => Err(several(many)),
     }
-    let text = String::from_utf8_lossy(&output.stderr);
-    let line =
-        text.lines().find(|line| line.starts_with("error: ")).unwrap_or("error: the arguments are wrong");
-    Err(line.trim_start_matches("error: ").to_owned())
+}
+
+fn several(runs: usize) -> String {
+    format!("that is {runs} runs, and a profile is of one; give one scenario, one payload and one number")
 }
 
 /// The arguments with a capacity, which is searched in a run that nobody looks at: `perf` costs something, and the level
@@ -122,8 +117,11 @@ pub(super) fn child(
         .unwrap_or_default();
     let [file] = &files[..] else {
         return Err(match files.len() {
-            0 => format!("the run left no result ({status}); see above"),
-            many => format!("that is {many} runs, and a profile is of one; give one payload and one number"),
+            0 => format!(
+                "{} left no result ({status}); what it said, if anything, is above; give a harness as --binary",
+                binary.display()
+            ),
+            many => several(many),
         });
     };
     let text = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use crate::cli::settings::Settings;
 
 /// Makes the directory and makes sure that it can be written, so that a run does not end with nowhere to put its
-/// result.
-pub(crate) fn prepare(directory: &Path) -> Result<(), String> {
+/// result. `option` is what it was given by.
+pub(crate) fn prepare(directory: &Path, option: &str) -> Result<(), String> {
     let cannot = |what: &str, error: &std::io::Error| {
         format!(
-            "cannot {what} --results {}: {error}; give a directory that can be written",
+            "cannot {what} {option} {}: {error}; give a directory that can be written",
             directory.display()
         )
     };
@@ -130,7 +130,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_directory_that_cannot_be_written_is_refused_before_anything_runs() {
-        let line = prepare(Path::new("/proc")).unwrap_err();
+        let line = prepare(Path::new("/proc"), "--results").unwrap_err();
         assert!(
             line.contains("cannot write to --results /proc") && line.contains("give a directory"),
             "{line}"
