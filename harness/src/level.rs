@@ -8,7 +8,7 @@
 const ACHIEVED: f64 = 0.98;
 /// Growth of the backlog, as a share of what is offered, that is still called none: what a fit through two seconds of a
 /// busy machine cannot tell from zero.
-const GROWTH: f64 = 0.005;
+pub(crate) const GROWTH: f64 = 0.005;
 /// How much worse than at the lowest level p99 may be at the knee.
 const KNEE: f64 = 10.0;
 

@@ -92,6 +92,30 @@ fn each_flaw_is_one_line_with_its_path() {
         ("/ledger/0/accepted", json!(1), "$.ledger[0] does not add up"),
         ("/ledger/0/duplicated", json!(3), "$.ledger[0].balanced is true although duplicated is 3"),
         ("/ledger/0/balanced", json!(false), "$.ledger[0].balanced is false in a run that succeeded"),
+        ("/ledger/0/acked", json!(5), "$.ledger[0].acked is 5 of 65199306 delivered in a balanced account"),
+        ("/ledger/0/acked", json!(65_199_307), "$.ledger[0].acked is 65199307 of 65199306 delivered"),
+        (
+            "/metrics/levels/0/backlogSlope",
+            json!(1e6),
+            "$.metrics.levels[0].held is true although the backlog",
+        ),
+        ("/metrics/knee/percent", json!(60), "$.metrics.knee.percent is 60, at which no level held"),
+        ("/metrics/knee/percent", json!(110), "$.metrics.knee.percent is 110, at which no level held"),
+        (
+            "/metrics/headlinePercent",
+            json!(60),
+            "$.metrics.headlinePercent is 60, and there is no such level",
+        ),
+        (
+            "/metrics/saturated",
+            json!(false),
+            "$.metrics.saturated is false although 2 of 6 levels did not hold",
+        ),
+        ("/incomplete", json!(true), "$.incomplete is true in a run that succeeded"),
+        ("/noise/reasons", json!(["stolen from"]), "$.noise.noisy is false although there are reasons"),
+        ("/noise/noisy", json!(true), "$.noise.noisy is true without reasons"),
+        ("/metrics/successRate", json!(0.5), "$.metrics.successRate is 0.5 in a run that succeeded"),
+        ("/scenario", json!("nonsense"), "$.scenario must be one of"),
         (
             "/environment/timestamp",
             json!("yesterday, at around noon"),
@@ -120,6 +144,46 @@ fn each_flaw_is_one_line_with_its_path() {
         assert_eq!(output.status.code(), Some(1), "{pointer}: {text}");
         let wanted = format!("{file}: {path}");
         assert!(text.lines().any(|line| line.starts_with(&wanted)), "{pointer}: {wanted} in\n{text}");
+    }
+}
+
+#[test]
+fn what_is_lost_in_a_run_that_succeeded_is_a_flaw_whatever_the_account_says_of_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut result = fixture("throughput");
+    let account = result["ledger"][0].as_object_mut().unwrap();
+    account.remove("balanced");
+    let delivered = account["delivered"].as_u64().unwrap();
+    account.insert("lost".to_owned(), json!(5));
+    account.insert("accepted".to_owned(), json!(delivered + 5));
+    let output = asked(&["validate", &put(directory.path(), "lost.json", &result)]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("$.ledger[0].lost is 5 in a run that succeeded"), "{text}");
+}
+
+#[test]
+fn a_time_that_is_none_is_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut result = fixture("throughput");
+    result["environment"]["timestamp"] = json!("yesterday");
+    let output = asked(&["validate", &put(directory.path(), "when.json", &result)]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().count() == 1 && text.contains("must be a time such as"), "{text}");
+}
+
+#[test]
+fn a_result_of_another_version_is_refused_by_who_would_misread_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut result = fixture("throughput");
+    let now = put(directory.path(), "now.json", &result);
+    result["schemaVersion"] = json!(2);
+    let then = put(directory.path(), "then.json", &result);
+    for words in [&["compare", &now, &then][..], &["report", &then, "-o", "-"]] {
+        let line = refused(words);
+        assert!(
+            line.contains("then.json") && line.contains("version 2") && line.contains("reads 1"),
+            "{line}"
+        );
     }
 }
 

@@ -29,7 +29,7 @@ use crate::scenario::{self, Outcome};
 use crate::threads;
 
 /// The version of this format; it rises when a field changes its meaning.
-const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// Everything that a run left behind.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! What a schema cannot say about a result.
 //!
-//! These rules look at every object wherever it is, so that they hold for scenarios that this build does not know.
+//! Most of these rules look at every object wherever it is, whatever the scenario.
 
 use serde_json::{Map, Value};
 
 use super::Flaw;
 use crate::latency::samples_needed;
+use crate::level::GROWTH;
 use crate::num;
 
 /// Adds what is wrong with `result`.
@@ -20,9 +21,12 @@ pub(super) fn check(result: &Value, flaws: &mut Vec<Flaw>) {
     }
     verdict(result, flaws);
     for (index, account) in result["ledger"].as_array().into_iter().flatten().enumerate() {
-        ledger(account, &format!("$.ledger[{index}]"), flaws);
+        let buried = result["metrics"]["deadLettered"].as_u64().unwrap_or(0);
+        ledger(account, buried, &format!("$.ledger[{index}]"), flaws);
     }
     deliveries(result, flaws);
+    noise(&result["noise"], flaws);
+    saturation(&result["metrics"], flaws);
     for (index, level) in result["metrics"]["levels"].as_array().into_iter().flatten().enumerate() {
         level_holds(level, &format!("$.metrics.levels[{index}]"), flaws);
     }
@@ -129,15 +133,61 @@ fn latency(map: &Map<String, Value>, path: &str, flaws: &mut Vec<Flaw>) {
     }
 }
 
-/// Success and errors exclude each other.
+/// Success excludes errors, an end before the time, and publishers that failed.
 fn verdict(result: &Value, flaws: &mut Vec<Flaw>) {
     if result["success"] == true && result.get("errors").is_some() {
         flaws.push(Flaw::new("$.errors", "are there although the run was a success".to_owned()));
     }
+    if result["success"] == true && result["incomplete"] == true {
+        flaws.push(Flaw::new("$.incomplete", "is true in a run that succeeded".to_owned()));
+    }
+    let rate = result["metrics"]["successRate"].as_f64().filter(|rate| *rate < 1.0);
+    if let (Some(rate), true) = (rate, result["success"] == true) {
+        flaws.push(Flaw::new("$.metrics.successRate", format!("is {rate} in a run that succeeded")));
+    }
 }
 
-/// Accepted is delivered, dropped by policy, or lost; and a balanced account has no fault.
-fn ledger(account: &Value, path: &str, flaws: &mut Vec<Flaw>) {
+/// A machine was too noisy for reasons that are told, or for none.
+fn noise(noise: &Value, flaws: &mut Vec<Flaw>) {
+    let has_reasons = noise["reasons"].as_array().is_some_and(|reasons| !reasons.is_empty());
+    match noise["noisy"].as_bool() {
+        Some(false) if has_reasons => {
+            flaws.push(Flaw::new("$.noise.noisy", "is false although there are reasons".to_owned()));
+        }
+        Some(true) if !has_reasons => {
+            flaws.push(Flaw::new("$.noise.noisy", "is true without reasons".to_owned()));
+        }
+        _ => {}
+    }
+}
+
+/// What is said of all levels together is what they say.
+fn saturation(metrics: &Value, flaws: &mut Vec<Flaw>) {
+    let Some(levels) = metrics["levels"].as_array() else { return };
+    let at = |percent: &f64| levels.iter().find(|level| level["percent"].as_f64() == Some(*percent));
+    let knee = metrics["knee"]["percent"].as_f64();
+    if let Some(percent) = knee.filter(|percent| at(percent).is_none_or(|level| level["held"] == false)) {
+        flaws.push(Flaw::new("$.metrics.knee.percent", format!("is {percent}, at which no level held")));
+    }
+    let headline = metrics["headlinePercent"].as_f64();
+    if let Some(percent) = headline.filter(|percent| at(percent).is_none()) {
+        flaws.push(Flaw::new(
+            "$.metrics.headlinePercent",
+            format!("is {percent}, and there is no such level"),
+        ));
+    }
+    let torn = levels.iter().filter(|level| level["held"] == false).count();
+    if let Some(saturated) = metrics["saturated"].as_bool().filter(|saturated| *saturated != (torn > 0)) {
+        flaws.push(Flaw::new(
+            "$.metrics.saturated",
+            format!("is {saturated} although {torn} of {} levels did not hold", levels.len()),
+        ));
+    }
+}
+
+/// Accepted is delivered, dropped by policy, or lost; and a balanced account has no fault, and an ack for every delivery but
+/// those of messages that were `buried` as dead letters.
+fn ledger(account: &Value, buried: u64, path: &str, flaws: &mut Vec<Flaw>) {
     let figure = |name: &str| account[name].as_u64().unwrap_or(0);
     let (accepted, delivered) = (figure("accepted"), figure("delivered"));
     let (dropped, lost) = (figure("droppedByPolicy"), figure("lost"));
@@ -149,6 +199,13 @@ fn ledger(account: &Value, path: &str, flaws: &mut Vec<Flaw>) {
         ));
     }
     if account["balanced"] == true {
+        let acked = figure("acked");
+        if acked > delivered || delivered - acked > buried {
+            flaws.push(Flaw::new(
+                &format!("{path}.acked"),
+                format!("is {acked} of {delivered} delivered in a balanced account"),
+            ));
+        }
         for name in ["lost", "duplicated", "outOfOrder", "corrupt"] {
             if figure(name) > 0 {
                 flaws.push(Flaw::new(
@@ -181,6 +238,25 @@ fn deliveries(result: &Value, flaws: &mut Vec<Flaw>) {
                 "is false in a run that succeeded".to_owned(),
             ));
         }
+        if let Some(lost) = account["lost"].as_u64().filter(|lost| *lost > 0) {
+            flaws.push(Flaw::new(
+                &format!("$.ledger[{index}].lost"),
+                format!("is {lost} in a run that succeeded"),
+            ));
+        }
+    }
+}
+
+/// A level does not hold while its backlog grows. Its rounds may each have been offered another rate.
+fn backlog_grows(level: &Value, path: &str, flaws: &mut Vec<Flaw>) {
+    let rounds = level["rounds"].as_array().into_iter().flatten();
+    let offered = rounds.chain([level]).filter_map(|one| one["offeredRate"].as_f64()).fold(0.0, f64::max);
+    let slope = level["backlogSlope"].as_f64().filter(|slope| *slope > GROWTH * offered);
+    if let (Some(slope), true) = (slope, level["held"] == true) {
+        flaws.push(Flaw::new(
+            &format!("{path}.held"),
+            format!("is true although the backlog grew by {} a second", num::signed(slope)),
+        ));
     }
 }
 
@@ -195,6 +271,7 @@ fn level_holds(level: &Value, path: &str, flaws: &mut Vec<Flaw>) {
             ));
         }
     }
+    backlog_grows(level, path, flaws);
     let (Some(offered), Some(achieved)) = (level["offeredRate"].as_f64(), level["achievedRate"].as_f64())
     else {
         return;

@@ -45,6 +45,10 @@ impl Schema {
         if let Some(only) = schema.get("const").filter(|only| *only != value) {
             flaws.push(Flaw::new(path, format!("must be {}, is {}", shown(only), shown(value))));
         }
+        if let Some(names) = schema.get("enum").and_then(Value::as_array).filter(|all| !all.contains(value)) {
+            let names: Vec<String> = names.iter().map(shown).collect();
+            flaws.push(Flaw::new(path, format!("must be one of {}, is {}", names.join(", "), shown(value))));
+        }
         match value {
             Value::Number(number) => numbers(schema, number.as_f64().unwrap_or(f64::NAN), path, flaws),
             Value::String(text) => {
@@ -148,10 +152,11 @@ mod tests {
     /// Keywords that say nothing about whether a value is valid.
     const ANNOTATIONS: [&str; 5] = ["$schema", "$id", "$defs", "title", "description"];
     /// Those that do, and are implemented.
-    const KEYWORDS: [&str; 18] = [
+    const KEYWORDS: [&str; 19] = [
         "$ref",
         "type",
         "const",
+        "enum",
         "minimum",
         "maximum",
         "exclusiveMinimum",
@@ -216,6 +221,7 @@ mod tests {
             (json!({"type": "number"}), json!(0.5), json!("0.5")),
             (json!({"type": "integer"}), json!(5.0), json!(5.5)),
             (json!({"const": "a"}), json!("a"), json!("b")),
+            (json!({"enum": ["a", 1]}), json!(1), json!("b")),
             (json!({"minimum": 1}), json!(1), json!(0.9)),
             (json!({"maximum": 1}), json!(1), json!(1.1)),
             (json!({"exclusiveMinimum": 0}), json!(0.1), json!(0)),
