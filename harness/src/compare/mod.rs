@@ -123,9 +123,7 @@ fn row(metric: Metric, base: &[Measured], current: &[Measured]) -> Option<Row> {
         values,
         placements: strata.len(),
         change: if strata.is_empty() { None } else { Some(resample::change(&strata)?) },
-        apart: strata.is_empty().then(|| {
-            format!("{} in BASE and {} in CURRENT", strata::distances(base), strata::distances(current))
-        }),
+        apart: strata.is_empty().then(|| strata::distances(base, current)),
         probability: rank::probability(&strata).filter(|_| several),
         smallest: rank::smallest(&strata),
         strata,

@@ -45,17 +45,26 @@ pub(super) fn deal(base: &[Measured], current: &[Measured]) -> Vec<Stratum> {
     strata.filter(Stratum::is_shared).collect()
 }
 
-/// The distances of a side, in words.
-pub(super) fn distances(side: &[Measured]) -> String {
-    let all: Vec<f64> = side.iter().filter_map(|one| one.placement).flatten().collect();
-    let ends = all.iter().copied().reduce(f64::min).zip(all.iter().copied().reduce(f64::max));
-    ends.map_or_else(
-        || "unknown".to_owned(),
-        |(low, high)| {
-            let [low, high] = [low, high].map(|end| format!("{end:.0}"));
-            if low == high { format!("{low} ns") } else { format!("{low} to {high} ns") }
-        },
-    )
+/// The distances at which either side was measured, in words.
+pub(super) fn distances(base: &[Measured], current: &[Measured]) -> String {
+    let bounds = bounds(base.iter().chain(current));
+    let [base, current] = [base, current].map(|side| side_distances(side, &bounds));
+    format!("{base} in BASE and {current} in CURRENT")
+}
+
+/// One of each class that a value of the side stayed in; or that none stayed.
+fn side_distances(side: &[Measured], bounds: &[f64]) -> String {
+    let of_class = |class| {
+        let stayed = side.iter().filter(|one| one.class(bounds) == Some(class));
+        num::median(&stayed.filter_map(|one| one.placement).flatten().collect::<Vec<_>>())
+    };
+    let all: Vec<String> =
+        (0..=bounds.len()).filter_map(of_class).map(|nanos| format!("{nanos:.0} ns")).collect();
+    match (&all[..], side.iter().any(|one| one.placement.is_some())) {
+        ([], true) => "on the move".to_owned(),
+        ([], false) => "unknown".to_owned(),
+        (all, _) => all.join(" and "),
+    }
 }
 
 /// The values of one class, or of all.
@@ -124,5 +133,19 @@ mod tests {
         assert!(deal(&[at(0, 1.0, 15.0, 15.0)], &[at(0, 2.0, 200.0, 200.0)]).is_empty());
         assert!(deal(&[at(0, 1.0, 15.0, 15.0)], &[plain(2.0)]).is_empty(), "it is not known where that was");
         assert!(deal(&[at(0, 1.0, 15.0, 90.0)], &[at(0, 2.0, 15.0, 15.0)]).is_empty(), "one moved");
+    }
+
+    #[test]
+    fn distances_are_told_by_class_and_those_that_moved_are_not() {
+        let base = [
+            at(0, 1.0, 15.0, 15.0),
+            at(1, 1.0, 15.4, 15.4),
+            at(2, 1.0, 210.0, 210.0),
+            at(3, 1.0, 60.0, 210.0),
+        ];
+        let moved = [at(0, 1.0, 60.0, 256.0)];
+        assert_eq!(distances(&base, &moved), "15 ns and 210 ns in BASE and on the move in CURRENT");
+        let plain = [Measured { run: 0, value: 1.0, placement: None }];
+        assert_eq!(distances(&moved[..0], &plain), "unknown in BASE and unknown in CURRENT");
     }
 }
