@@ -21,7 +21,7 @@ use crate::record::Record;
 use crate::topic::{Shard, TopicInner};
 use arc_swap::ArcSwap;
 use ringmain_fanout::Channel;
-use ringmain_ring::sync::{AtomicBool, AtomicUsize, Ordering, broken, spin_hint};
+use ringmain_ring::sync::{AtomicBool, AtomicUsize, Ordering, broken, fence, spin_hint};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -123,7 +123,12 @@ impl Lanes {
     pub(super) fn open(&self, lane: Lane) -> Arc<Lane> {
         let lane = Arc::new(lane);
         self.lanes.rcu(|lanes| {
-            let in_use = |lane: &&Arc<Lane>| Arc::strong_count(lane) > 1 || lane.has_staged();
+            let in_use = |lane: &&Arc<Lane>| {
+                let has_publisher = Arc::strong_count(lane) > 1;
+                // Acquire: pairs with the release with which the publisher let go of it, after it had staged what it had.
+                fence("lanes.swept.acquire", Ordering::Acquire);
+                has_publisher || lane.has_staged()
+            };
             let mut next: Vec<_> = lanes.iter().filter(in_use).cloned().collect();
             next.push(Arc::clone(&lane));
             next

@@ -150,7 +150,8 @@ impl HeldMessages {
 
     /// Whether some are to be delivered yet, now or later.
     pub(crate) fn awaits_delivery(&self) -> bool {
-        self.deliverable.load(Ordering::Relaxed) > 0
+        // Acquire: pairs with the release in `count`: who has taken the last of them is seen to receive.
+        self.deliverable.load(ordering("held.deliverable.acquire", Ordering::Acquire)) > 0
     }
 
     /// Whether leases are being ended just now, which may bring something here.
@@ -213,7 +214,9 @@ impl HeldMessages {
         self.bytes.store(store.bytes, Ordering::Relaxed);
         self.ready.store(store.ready.len(), Ordering::Relaxed);
         let parked = store.parked_len();
-        self.deliverable.store(store.len() - parked, Ordering::Relaxed);
+        // Release: pairs with the acquire in `awaits_delivery`. Whoever takes one has said before that he receives.
+        let release = ordering("held.deliverable.release", Ordering::Release);
+        self.deliverable.store(store.len() - parked, release);
         self.parked.store(parked, Ordering::Relaxed);
     }
 
