@@ -2,34 +2,20 @@
 //! of all threads.
 #![cfg(feature = "tracing")]
 
+#[path = "listener/mod.rs"]
+mod listener;
+
+use listener::Listener;
 use ringmain::{Engine, ManualClock, Message, SubscriptionConfig, TopicConfig};
 use std::time::Duration;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-
-struct Panics;
-
-impl Subscriber for Panics {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "ringmain"
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        panic!("told: {:?}", event.metadata().level());
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
+use tracing::Event;
 
 /// It is told of a dead letter that has to be parked, in the midst of an expiry.
 #[test]
 fn behind_one_letters_are_parked_and_leases_expire() {
     const DEADLINE: Duration = Duration::from_secs(1);
-    tracing::subscriber::set_global_default(Panics).unwrap();
+    let panics = |event: &Event<'_>| panic!("told: {:?}", event.metadata().level());
+    tracing::subscriber::set_global_default(Listener(panics)).unwrap();
     let clock = ManualClock::new();
     let engine = Engine::builder().clock(clock.clock()).build();
     let letters = engine.create_topic("letters", TopicConfig::default().ring_slots(1)).unwrap();
