@@ -108,7 +108,7 @@ impl Record {
 
     /// The message that this was made [from](Self::from_message), when it was not published.
     pub(crate) fn into_message(self) -> Message {
-        match self.recycle().and_then(|mut draft| draft.take_guest()) {
+        match self.recycle().ok().flatten().and_then(|mut draft| draft.take_guest()) {
             Some(mut callers) => match &mut callers {
                 Callers::Data(data) => Message::new(take(data)),
                 Callers::Message(message) => take(&mut **message),
@@ -117,10 +117,19 @@ impl Record {
         }
     }
 
-    /// The buffer, for reuse, if nobody else holds it.
+    /// The buffer, for reuse, if there is one; or the record back, if somebody else holds it.
     #[inline]
-    pub(crate) fn recycle(self) -> Option<Draft> {
-        self.0?.into_unique().ok()
+    pub(crate) fn recycle(self) -> Result<Option<Draft>, Self> {
+        match self.0.map(Buffer::into_unique) {
+            None => Ok(None),
+            Some(Ok(draft)) => Ok(Some(draft)),
+            Some(Err(buffer)) => Err(Self(Some(buffer))),
+        }
+    }
+
+    /// How many bytes its buffer has room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.as_ref().map_or(0, Buffer::capacity)
     }
 
     /// Has what writing `len` bytes into its buffer needs brought to this core. A hint: nothing is looked at.

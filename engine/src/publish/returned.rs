@@ -35,7 +35,7 @@ impl TopicInner {
     /// has slots, which together are about half of what a ring may hold.
     #[inline]
     pub(crate) fn reclaim(&self, record: Record) {
-        let Some(mut draft) = record.recycle() else { return };
+        let Ok(Some(mut draft)) = record.recycle() else { return };
         drop(draft.take_guest());
         if draft.capacity() < self.threshold + SLACK {
             let shelf = self.returned.0.get_or_init(|| Box::new(Shelf::new(self.config.ring_slots)));

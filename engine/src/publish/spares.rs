@@ -3,12 +3,13 @@
 //! A publisher takes a spare, fills it, and swaps it for the buffer that the slot held a lap ago, which becomes the next
 //! spare. In a steady stream nothing is allocated and nothing freed, and what the publisher's core allocated it frees.
 //! What a publisher keeps is bounded: at most 1,024 spares of at most 8 KiB, or 128 of at most 64 KiB, and the one that
-//! came back last. Batches of that many allocate nothing.
+//! came back last; and 1,024 small ones that are leased still. Batches of that many allocate nothing.
 
 use super::returned::Returned;
 use crate::message::Message;
 use crate::record::{Draft, Header, Record};
 use crate::topic::TopicInner;
+use std::collections::VecDeque;
 
 /// A buffer for more than this is freed rather than kept.
 const LARGEST: usize = 64 << 10;
@@ -19,6 +20,8 @@ const KEEP: usize = 128;
 const KEEP_SMALL: usize = 1_024;
 /// How many are taken at once of those that returned to the topic.
 const FETCHED: usize = 32;
+/// How many that are still leased are waited for at most.
+const LEASED: usize = 1_024;
 const SMALL: usize = LARGEST * KEEP / KEEP_SMALL;
 
 #[derive(Debug, Default)]
@@ -26,8 +29,17 @@ pub(crate) struct Spares {
     drafts: Vec<Draft>,
     /// What a plain topic's ring gave back last, not looked at yet: its lines are on their way here.
     coming: Record,
+    /// Made when it is needed: not all publishers are to be larger for it.
+    seldom: Option<Box<Seldom>>,
+}
+
+/// What publishers of batches need, and those whose messages are leased.
+#[derive(Debug, Default)]
+struct Seldom {
     /// What a batch is gathered in: empty between batches.
     batch: Vec<Record>,
+    /// What was still leased when it was looked at, to be looked at again later; and behind it whatever came since.
+    leased: VecDeque<Record>,
 }
 
 impl Spares {
@@ -65,35 +77,70 @@ impl Spares {
     #[inline]
     pub(crate) fn put(&mut self, record: Record) -> usize {
         let (size, draft) = record.dismantle();
-        if let Some(draft) = draft
-            && draft.capacity() < LARGEST + SLACK
+        if let Some(draft) = draft {
+            self.keep(draft);
+        }
+        size
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, draft: Draft) {
+        if draft.capacity() < LARGEST + SLACK
             && (self.drafts.len() < KEEP
                 || (draft.capacity() < SMALL + SLACK && self.drafts.len() < KEEP_SMALL))
         {
             self.drafts.push(draft);
         }
-        size
     }
 
     /// As [`put`](Self::put), for a record of a topic that [is plain](crate::topic::TopicInner::is_plain), by a publisher
     /// whose next message is likely to have `len` bytes. The buffer was last in the cache of the readers' core. Its lines
     /// are asked for, and it is looked at a message later, when they have come (measured: docs/decisions/0013).
+    /// What is leased still is looked at again when more messages have come, for letting go of it would have whoever acks take
+    /// its line over, and give it back by the topic's shelf (measured: docs/decisions/0021).
     #[inline]
     pub(crate) fn put_plain(&mut self, record: Record, len: usize) {
-        record.fetch(len);
-        let came = std::mem::replace(&mut self.coming, record);
+        let next = if self.seldom.is_none() { record } else { self.behind_leased(record) };
+        next.fetch(len);
+        let came = std::mem::replace(&mut self.coming, next);
         debug_assert!(came.is_plain(), "nobody's `Bytes` wait for another message to be published");
-        self.put(came);
+        match came.recycle() {
+            Ok(Some(draft)) => self.keep(draft),
+            Ok(None) => {}
+            Err(leased) => self.is_leased(leased),
+        }
+    }
+
+    /// Puts it behind what waits, and returns the first of that.
+    #[inline(never)]
+    fn behind_leased(&mut self, record: Record) -> Record {
+        match &mut self.seldom {
+            Some(seldom) if !seldom.leased.is_empty() => {
+                seldom.leased.push_back(record);
+                seldom.leased.pop_front().unwrap_or_default()
+            }
+            _ => record,
+        }
+    }
+
+    /// A delivery has it still. One that waits more puts off the next look at each by a message, so that after some such looks
+    /// the acks are there before us.
+    #[cold]
+    fn is_leased(&mut self, record: Record) {
+        let leased = &mut self.seldom.get_or_insert_default().leased;
+        if leased.len() < LEASED && record.capacity() < SMALL + SLACK {
+            leased.push_back(record);
+        }
     }
 
     /// An empty vector for a batch, to be [put back](Self::put_batch).
     pub(super) fn take_batch(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.batch)
+        std::mem::take(&mut self.seldom.get_or_insert_default().batch)
     }
 
     pub(super) fn put_batch(&mut self, mut batch: Vec<Record>) {
         batch.clear();
-        self.batch = batch;
+        self.seldom.get_or_insert_default().batch = batch;
     }
 }
 
@@ -123,5 +170,27 @@ mod tests {
         let held = record(8);
         assert_eq!((spares.put(held.clone()), spares.drafts.len()), (8, 0));
         assert_eq!((spares.put(held), spares.drafts.len()), (8, 1));
+    }
+
+    #[test]
+    fn what_is_still_leased_when_it_comes_back_is_looked_at_again() {
+        let waiting = |spares: &Spares| spares.seldom.as_ref().map_or(0, |seldom| seldom.leased.len());
+        let mut spares = Spares::default();
+        let lease = record(8);
+        spares.put_plain(lease.clone(), 8);
+        spares.put_plain(record(8), 8);
+        assert_eq!((spares.drafts.len(), waiting(&spares)), (0, 1));
+        drop(lease);
+        for kept in 1..=4 {
+            spares.put_plain(record(8), 8);
+            assert_eq!((spares.drafts.len(), waiting(&spares)), (kept, 1), "the second was the one leased");
+        }
+        // Deliveries that last for ever do not make it grow for ever, and large buffers do not wait at all.
+        let leases: Vec<_> = (0..2 * LEASED).map(|_| record(8)).collect();
+        leases.iter().for_each(|lease| spares.put_plain(lease.clone(), 8));
+        assert_eq!(waiting(&spares), LEASED);
+        let (large, mut spares) = (record(SMALL + SLACK), Spares::default());
+        (0..2).for_each(|_| spares.put_plain(large.clone(), 8));
+        assert_eq!(waiting(&spares), 0);
     }
 }
