@@ -42,6 +42,15 @@ struct Seldom {
     leased: VecDeque<Record>,
 }
 
+impl Seldom {
+    /// Puts it behind what waits, and returns the first of that; itself, if nothing does.
+    #[inline(never)]
+    fn behind_leased(&mut self, record: Record) -> Record {
+        self.leased.push_back(record);
+        self.leased.pop_front().unwrap_or_default()
+    }
+}
+
 impl Spares {
     /// A buffer with room for `len` bytes; a spare if one is large enough, or one that `returned` to the topic.
     #[inline]
@@ -100,36 +109,29 @@ impl Spares {
     /// its line over, and give it back by the topic's shelf (measured: docs/decisions/0021).
     #[inline]
     pub(crate) fn put_plain(&mut self, record: Record, len: usize) {
-        let next = if self.seldom.is_none() { record } else { self.behind_leased(record) };
+        let next = match &mut self.seldom {
+            Some(seldom) => seldom.behind_leased(record),
+            None => record,
+        };
         next.fetch(len);
         let came = std::mem::replace(&mut self.coming, next);
         debug_assert!(came.is_plain(), "nobody's `Bytes` wait for another message to be published");
         match came.recycle() {
             Ok(Some(draft)) => self.keep(draft),
             Ok(None) => {}
-            Err(leased) => self.is_leased(leased),
-        }
-    }
-
-    /// Puts it behind what waits, and returns the first of that.
-    #[inline(never)]
-    fn behind_leased(&mut self, record: Record) -> Record {
-        match &mut self.seldom {
-            Some(seldom) if !seldom.leased.is_empty() => {
-                seldom.leased.push_back(record);
-                seldom.leased.pop_front().unwrap_or_default()
-            }
-            _ => record,
+            Err(leased) => self.put_leased(leased),
         }
     }
 
     /// A delivery has it still. One that waits more puts off the next look at each by a message, so that after some such looks
     /// the acks are there before us.
     #[cold]
-    fn is_leased(&mut self, record: Record) {
-        let leased = &mut self.seldom.get_or_insert_default().leased;
-        if leased.len() < LEASED && record.capacity() < SMALL + SLACK {
-            leased.push_back(record);
+    fn put_leased(&mut self, record: Record) {
+        if record.capacity() < SMALL + SLACK {
+            let leased = &mut self.seldom.get_or_insert_default().leased;
+            if leased.len() < LEASED {
+                leased.push_back(record);
+            }
         }
     }
 
@@ -176,15 +178,17 @@ mod tests {
     fn what_is_still_leased_when_it_comes_back_is_looked_at_again() {
         let waiting = |spares: &Spares| spares.seldom.as_ref().map_or(0, |seldom| seldom.leased.len());
         let mut spares = Spares::default();
-        let lease = record(8);
+        let lease = record(1_000);
         spares.put_plain(lease.clone(), 8);
         spares.put_plain(record(8), 8);
         assert_eq!((spares.drafts.len(), waiting(&spares)), (0, 1));
         drop(lease);
         for kept in 1..=4 {
             spares.put_plain(record(8), 8);
-            assert_eq!((spares.drafts.len(), waiting(&spares)), (kept, 1), "the second was the one leased");
+            assert_eq!((spares.drafts.len(), waiting(&spares)), (kept, 1));
         }
+        let acked = spares.drafts.iter().position(|draft| draft.capacity() >= 1_000);
+        assert_eq!(acked, Some(1), "behind the one that came a message later");
         // Deliveries that last for ever do not make it grow for ever, and large buffers do not wait at all.
         let leases: Vec<_> = (0..2 * LEASED).map(|_| record(8)).collect();
         leases.iter().for_each(|lease| spares.put_plain(lease.clone(), 8));
