@@ -18,8 +18,14 @@ impl Publisher {
         match self.try_credit(flow, amount) {
             Some(credit) => Ok(credit),
             None if flow.blocks() => self.wait_for_credit(flow, amount, wait),
-            None => Err(Refusal::LimitExceeded),
+            None => Err(self.no_credit()),
         }
+    }
+
+    /// There is none. That the topic is closed says more: then there never will be.
+    #[cold]
+    pub(super) fn no_credit(&self) -> Refusal {
+        if self.topic.is_closed() { Refusal::Closed } else { Refusal::LimitExceeded }
     }
 
     /// Credit for `amount`, if there is enough, or will be once what is staged here is published.
@@ -37,7 +43,7 @@ impl Publisher {
         amount: Amount,
         wait: Wait,
     ) -> Result<Credit<'a>, Refusal> {
-        let deadline = wait.deadline(Refusal::LimitExceeded)?;
+        let deadline = wait.deadline(self.no_credit())?;
         let place = flow.join(amount);
         loop {
             place.ticket.take_nudge();

@@ -114,7 +114,7 @@ impl<'a> PublishFuture<'a> {
             self.credit = match self.publisher.try_credit(flow, amount) {
                 Some(credit) => Asked::Granted { _credit: credit },
                 None if flow.blocks() => Asked::Waiting(flow.join(amount)),
-                None => return Some(Err(Refusal::LimitExceeded)),
+                None => return Some(Err(self.publisher.no_credit())),
             };
         }
         if let Asked::Waiting(place) = &self.credit {

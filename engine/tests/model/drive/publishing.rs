@@ -150,7 +150,7 @@ impl World {
             Err(PublishError::Full(())) => ensure!(!closed && fits != Fits::Yes, "full, and there is room"),
             Err(PublishError::Closed(())) => ensure!(closed, "closed, though it is not"),
             Err(PublishError::LimitExceeded(())) => {
-                ensure!(no_credit, "refused, and there is credit: {before:?}")
+                ensure!(no_credit && !closed, "refused, and there is credit, or none ever: {before:?}")
             }
             Err(error) => return Err(format!("unexpected: {error:?}")),
         }

@@ -185,7 +185,7 @@ impl World {
                 Ok(())
             }
             Err((_, PublishError::LimitExceeded(back))) => {
-                ensure!(used_up, "refused, and there is credit: {before:?}");
+                ensure!(used_up && !closed, "refused, and there is credit, or none ever: {before:?}");
                 ensure!(*back.data() == *letter.data, "another message came back");
                 Ok(())
             }
