@@ -218,6 +218,10 @@ impl Sub {
         }
         if self.looks_ahead() {
             self.move_off(0, &BTreeSet::new());
+            for shard in 0..self.rings.len() {
+                let waits = |index: &usize| !self.may_deliver(shard, *index);
+                self.rings[shard].waiting = (0..self.rings[shard].queue.len()).filter(waits).count();
+            }
         }
     }
 

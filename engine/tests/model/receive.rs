@@ -77,8 +77,8 @@ impl Model {
         let now = self.now;
         let model = &self.subs[sub];
         // A dispatcher that would take nothing from the ring looks whether that is still there: what others publish from
-        // here on, this subscription has no part in.
-        if matches!(way, Way::InPlace(_)) && !model.shut && model.is_doomed() && model.is_held_full().0 {
+        // here on, this subscription has no part in. (What a handler publishes comes later.)
+        if matches!(way, Way::InPlace(_)) && !model.shut && model.was_doomed() && model.is_held_full().0 {
             self.notice_detached(sub)?;
         }
         let model = &mut self.subs[sub];

@@ -20,6 +20,8 @@ pub(crate) struct Ring {
     pub(crate) may_be_doomed: bool,
     /// How many the call under way takes, perhaps before what came in its course.
     pub(crate) taking: usize,
+    /// How many wait for their keys then, and leave the ring when what is before them is taken.
+    pub(crate) waiting: usize,
     /// Before the call under way: how many at the front had left the ring at least, and whether it was doomed.
     pub(crate) before: (usize, bool),
     /// Whether what came in its course pushed something out, perhaps behind what it takes.
@@ -53,12 +55,13 @@ impl Ring {
         let beyond = self.queue.len().saturating_sub(slots + self.taking);
         match overflow {
             Overflow::Block => {
+                let gone = if self.taking > 0 { self.off.most.max(self.waiting) } else { self.off.most };
                 ensure!(
-                    beyond <= self.off.most,
+                    beyond <= gone,
                     "a message was accepted while {} of {slots} slots were unread",
                     (self.queue.len() - 1).saturating_sub(self.off.most)
                 );
-                self.off.least = self.off.least.max(beyond);
+                self.off.least = self.off.least.max(beyond.min(self.off.most));
             }
             // By an eighth of the ring more than it must, at most.
             Overflow::DropOldest => {

@@ -122,6 +122,11 @@ impl Sub {
         self.rings.iter().any(|ring| ring.doomed)
     }
 
+    /// Before the call under way.
+    pub(super) fn was_doomed(&self) -> bool {
+        self.rings.iter().any(|ring| ring.before.1)
+    }
+
     pub(crate) fn may_be_doomed(&self) -> bool {
         self.rings.iter().any(|ring| ring.may_be_doomed)
     }
