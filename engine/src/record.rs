@@ -106,8 +106,11 @@ impl Record {
         Self::new(draft)
     }
 
-    /// The message that this was made [from](Self::from_message), when it was not published.
+    /// The message that this was made from, [itself](Self::from_message) or as a copy, when it was not published.
     pub(crate) fn into_message(self) -> Message {
+        if self.is_plain() {
+            return Message::new(Bytes::copy_from_slice(self.data()));
+        }
         match self.recycle().ok().flatten().and_then(|mut draft| draft.take_guest()) {
             Some(mut callers) => match &mut callers {
                 Callers::Data(data) => Message::new(take(data)),

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{message, number, single};
+use common::{message, single};
 use ringmain::{
     Bytes, Delivery, Dispatcher, LimitExceeded, Message, Publisher, PublisherConfig, Subscription, Verdict,
 };
@@ -117,12 +117,18 @@ fn a_steady_stream_allocates_nothing() {
     assert_eq!(leased("leased, 800 in hand", &publisher, &subscription, 800), 0);
     common::assert_balanced(&subscription);
 
-    let (_engine, _clock, publisher, subscription) = single(SLOTS);
-    publisher.publish(message(42)).unwrap();
-    let for_ever = subscription.recv().unwrap();
-    assert_eq!(leased("leased, and one message never acked", &publisher, &subscription, 0), 0);
-    assert_eq!((number(for_ever.data()), subscription.stats().outstanding), (42, 1));
-    for_ever.ack().unwrap();
+    for first in [message(42), Message::new(vec![42; 5_000])] {
+        let (_engine, _clock, publisher, subscription) = single(SLOTS);
+        publisher.publish(first.clone()).unwrap();
+        let for_ever = subscription.recv().unwrap();
+        assert_eq!(leased("leased, and one message never acked", &publisher, &subscription, 0), 0);
+        assert_eq!((for_ever.data(), subscription.stats().outstanding), (&first.data()[..], 1));
+        for_ever.ack().unwrap();
+    }
+    let copied = in_place("in place, publish, small Bytes", |publisher, _| {
+        publisher.publish(Message::new(Bytes::from_static(&[7; 512]))).unwrap();
+    });
+    assert_eq!(copied, 0);
 
     let enqueued = in_place("in place, enqueue, the caller's Bytes", |publisher, _| {
         drop(publisher.enqueue(Message::new(kept.clone())).unwrap());

@@ -5,6 +5,7 @@ use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
 use super::spares::Spares;
 use crate::error::{BatchError, Invalid, PublishError};
+use crate::external::let_go;
 use crate::message::{Message, check_data};
 use crate::record::{MessageId, Record};
 use crate::topic::Shard;
@@ -134,7 +135,9 @@ impl Publisher {
             let size = message.size();
             bytes += size as u64;
             large += counted(size);
-            records.push(spares.record(message, &self.topic, time));
+            let (record, copied) = spares.record_or_copy(message, &self.topic, time);
+            records.push(record);
+            copied.into_iter().for_each(let_go);
         }
     }
 

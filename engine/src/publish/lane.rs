@@ -9,7 +9,7 @@ use super::receipt::{BatchState, CLOSED, Receipt};
 use super::refusal::Refusal;
 use super::room::wait_on_room;
 use super::spares::Spares;
-use crate::external::LetGoLater;
+use crate::external::{LetGoLater, let_go};
 use crate::message::Message;
 use crate::record::Record;
 use crate::topic::{Shard, TopicInner};
@@ -173,7 +173,7 @@ impl Lane {
         if topic.is_closed() {
             return Err((Refusal::Closed, message));
         }
-        let record = staged.spares.record(message, topic, topic.publish_time());
+        let (record, copied) = staged.spares.record_or_copy(message, topic, topic.publish_time());
         staged.records.push(record);
         staged.bytes += bytes;
         staged.large += large;
@@ -186,6 +186,7 @@ impl Lane {
         }
         let full = count >= topic.largest_batch() || staged.bytes >= topic.config.batch_bytes;
         drop(staged);
+        copied.into_iter().for_each(let_go);
         if full {
             // Closed meanwhile: the receipt says so. Inside a handler that would wait for itself: whoever reads next
             // fetches it.

@@ -4,10 +4,11 @@ use super::flow_control::FlowControl;
 use super::future::PublishFuture;
 use super::lane::Lane;
 use super::ordering::PausedKeys;
-use super::refusal::Wait;
+use super::refusal::{Refusal, Wait};
 use super::spares::Spares;
 use crate::config::PublisherConfig;
 use crate::error::PublishError;
+use crate::external::let_go;
 use crate::message::{Message, check_data};
 use crate::record::MessageId;
 use crate::stats::PublisherStats;
@@ -102,7 +103,7 @@ impl Publisher {
 
     /// Publishes `message`, waiting for room. It is readable by every subscription when this returns, unless another
     /// publisher is at that moment between its claim of an earlier slot and its publish: then as soon as that one goes on
-    /// ([`Topic::stalled`]). The payload is held by reference.
+    /// ([`Topic::stalled`]). Large data is held by reference: see [`Message`].
     ///
     /// # Errors
     /// [`PublishError`], with the message; which, says [the table](Self#errors).
@@ -199,12 +200,23 @@ impl Publisher {
         message: Message,
         wait: Wait,
     ) -> Result<MessageId, PublishError<Message>> {
-        self.with_spares(|spares| {
-            let size = message.size();
-            let mut record = spares.record(message, &self.topic, self.topic.publish_time());
-            self.commit_admitted(shard, &mut record, size, wait, spares)
-                .map_err(|refusal| refusal.of(record.into_message()))
-        })
+        let (size, time) = (message.size(), self.topic.publish_time());
+        if !message.goes_as_copy() {
+            return self.with_spares(|spares| {
+                let mut record = spares.record(message, &self.topic, time);
+                self.commit_admitted(shard, &mut record, size, wait, spares)
+                    .map_err(|refusal| refusal.of(record.into_message()))
+            });
+        }
+        let committed = self.with_spares(|spares| {
+            let mut record = spares.copy_of(&message.data, &self.topic.returned, time);
+            let committed = self.commit_admitted(shard, &mut record, size, wait, spares);
+            if committed.is_err() {
+                spares.put(record);
+            }
+            committed
+        });
+        copied(message, committed)
     }
 
     /// What the publisher has outstanding, if it has limits; without, nothing is counted.
@@ -224,16 +236,21 @@ impl Publisher {
     }
 
     fn publish_message(&self, message: Message, wait: Wait) -> Result<MessageId, PublishError<Message>> {
+        let len = message.data.len();
+        if len != 0 && message.goes_as_copy() {
+            let committed = self.fill(len, wait, |buffer| buffer.copy_from_slice(&message.data));
+            return copied(message, committed);
+        }
         if let Err(reason) = message.check() {
             return Err(self.failed(PublishError::Invalid { message, reason }));
         }
         match self.route(message.ordering_key.as_deref()) {
-            Some(shard) => self.publish_checked(shard, message, wait),
+            Some(shard) => self.publish_referred(shard, message, wait),
             None => Err(PublishError::OrderingKeyPaused(message)),
         }
     }
 
-    fn publish_checked(
+    fn publish_referred(
         &self,
         shard: usize,
         message: Message,
@@ -261,12 +278,17 @@ impl Publisher {
         if let Err(reason) = check_data(len) {
             return Err(PublishError::Invalid { message: (), reason });
         }
+        self.fill(len, wait, write).map_err(|refusal| refusal.of(()))
+    }
+
+    /// Has `write` fill a buffer of `len` bytes, and publishes it.
+    #[inline]
+    fn fill(&self, len: usize, wait: Wait, write: impl FnOnce(&mut [u8])) -> Result<MessageId, Refusal> {
         // The usual case is compiled into the caller, where `len` may be known.
-        let committed = match self.own.enter() {
+        match self.own.enter() {
             Some(mut own) => self.fill_and_commit(len, wait, write, &mut own),
             None => self.fill_others(len, wait, write),
-        };
-        committed.map_err(|refusal| refusal.of(()))
+        }
     }
 
     /// Runs `publish` with this publisher's spares, or, while another thread uses those, with none.
@@ -298,6 +320,21 @@ impl Publisher {
     #[inline]
     pub(super) fn has_staged(&self, shard: usize) -> bool {
         self.lane(shard).is_some_and(|lane| lane.has_staged())
+    }
+}
+
+/// A copy of the data was published, or the message comes back.
+#[inline]
+fn copied(
+    message: Message,
+    committed: Result<MessageId, Refusal>,
+) -> Result<MessageId, PublishError<Message>> {
+    match committed {
+        Ok(id) => {
+            let_go(message.data);
+            Ok(id)
+        }
+        Err(refusal) => Err(refusal.of(message)),
     }
 }
 

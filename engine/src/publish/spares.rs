@@ -9,6 +9,7 @@ use super::returned::Returned;
 use crate::message::Message;
 use crate::record::{Draft, Header, Record};
 use crate::topic::TopicInner;
+use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// A buffer for more than this is freed rather than kept.
@@ -22,6 +23,8 @@ const KEEP_SMALL: usize = 1_024;
 const FETCHED: usize = 32;
 /// How many that are still leased are waited for at most.
 const LEASED: usize = 1_024;
+/// Each so many messages one fewer waits, unless it is missed.
+const FEWER: usize = 64;
 const SMALL: usize = LARGEST * KEEP / KEEP_SMALL;
 
 #[derive(Debug, Default)]
@@ -40,14 +43,20 @@ struct Seldom {
     batch: Vec<Record>,
     /// What was still leased when it was looked at, to be looked at again later; and behind it whatever came since.
     leased: VecDeque<Record>,
+    /// How many came here.
+    came: usize,
 }
 
 impl Seldom {
-    /// Puts it behind what waits, and returns the first of that; itself, if nothing does.
+    /// Puts it behind what waits, and returns the first of that; itself, if nothing does. Now and then one more, so that fewer
+    /// wait once acks come sooner, and one that never comes does not make more and more wait.
     #[inline(never)]
-    fn behind_leased(&mut self, record: Record) -> Record {
+    fn behind_leased(&mut self, record: Record) -> (Record, Option<Record>) {
         self.leased.push_back(record);
-        self.leased.pop_front().unwrap_or_default()
+        self.came = self.came.wrapping_add(1);
+        let fewer = self.leased.len() > 1 && self.came.is_multiple_of(FEWER);
+        let more = if fewer { self.leased.pop_front() } else { None };
+        (self.leased.pop_front().unwrap_or_default(), more)
     }
 }
 
@@ -64,6 +73,29 @@ impl Spares {
     /// A record of `message` to be published on `topic`, in any spare.
     pub(super) fn record(&mut self, message: Message, topic: &TopicInner, publish_time: u64) -> Record {
         Record::from_message(self.take(0, &topic.returned), message, topic, publish_time)
+    }
+
+    /// A record of `message`, or of a [copy](Message::goes_as_copy) of its data; and then the data, to be [let go
+    /// of](crate::external::let_go) where its owner's code may run.
+    pub(super) fn record_or_copy(
+        &mut self,
+        message: Message,
+        topic: &TopicInner,
+        publish_time: u64,
+    ) -> (Record, Option<Bytes>) {
+        if message.goes_as_copy() {
+            return (self.copy_of(&message.data, &topic.returned, publish_time), Some(message.data));
+        }
+        (self.record(message, topic, publish_time), None)
+    }
+
+    /// A record of a copy of `data`, in a spare or in a buffer that `returned` to the topic.
+    #[inline]
+    pub(super) fn copy_of(&mut self, data: &[u8], returned: &Returned, publish_time: u64) -> Record {
+        let mut draft = self.take(data.len(), returned);
+        draft.resize(data.len()).copy_from_slice(data);
+        draft.publish_time = publish_time;
+        Record::new(draft)
     }
 
     #[cold]
@@ -110,12 +142,29 @@ impl Spares {
     #[inline]
     pub(crate) fn put_plain(&mut self, record: Record, len: usize) {
         let next = match &mut self.seldom {
-            Some(seldom) => seldom.behind_leased(record),
+            Some(seldom) => {
+                let (next, more) = seldom.behind_leased(record);
+                if let Some(more) = more {
+                    self.look_at_more(more);
+                }
+                next
+            }
             None => record,
         };
         next.fetch(len);
         let came = std::mem::replace(&mut self.coming, next);
         debug_assert!(came.is_plain(), "nobody's `Bytes` wait for another message to be published");
+        self.look_at(came);
+    }
+
+    #[cold]
+    fn look_at_more(&mut self, more: Record) {
+        self.look_at(more);
+    }
+
+    /// Keeps the buffer of a plain record that came back, now or when no delivery has it any more.
+    #[inline(always)]
+    fn look_at(&mut self, came: Record) {
         match came.recycle() {
             Ok(Some(draft)) => self.keep(draft),
             Ok(None) => {}
@@ -174,9 +223,30 @@ mod tests {
         assert_eq!((spares.put(held), spares.drafts.len()), (8, 1));
     }
 
+    fn waiting(spares: &Spares) -> usize {
+        spares.seldom.as_ref().map_or(0, |seldom| seldom.leased.len())
+    }
+
+    #[test]
+    fn few_wait_behind_one_that_is_never_acked_and_none_when_it_is() {
+        let mut spares = Spares::default();
+        let lease = record(8);
+        spares.put_plain(lease.clone(), 8);
+        let go_on = |spares: &mut Spares| {
+            (0..20_000).for_each(|_| {
+                let draft = spares.take(8, &Returned::default());
+                spares.put_plain(Record::new(draft), 8);
+            });
+            waiting(spares)
+        };
+        let few = go_on(&mut spares);
+        assert!((1..=FEWER + 2).contains(&few), "{few}");
+        drop(lease);
+        assert_eq!(go_on(&mut spares), 0);
+    }
+
     #[test]
     fn what_is_still_leased_when_it_comes_back_is_looked_at_again() {
-        let waiting = |spares: &Spares| spares.seldom.as_ref().map_or(0, |seldom| seldom.leased.len());
         let mut spares = Spares::default();
         let lease = record(1_000);
         spares.put_plain(lease.clone(), 8);

@@ -9,6 +9,9 @@ use ringmain_ring::sync::{AtomicUsize, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+/// Too long to be copied and let go of at once.
+const LONG: usize = 600;
+
 /// Counts its drops, and panics at each.
 struct Bomb {
     data: Vec<u8>,
@@ -55,12 +58,12 @@ fn the_bombs_do_go_off() {
 #[test]
 fn who_uses_the_slot_again_publishes_all_the_same() {
     let (engine, _clock) = manual();
-    let config = TopicConfig::default().ring_slots(4).ring_bytes(400);
+    let config = TopicConfig::default().ring_slots(4).ring_bytes(40_000);
     let topic = engine.create_topic("topic", config).expect("a new topic");
     let (publisher, subscription) = (topic.publisher(), subscribe(&topic, "sub"));
     let bombs = Bombs::default();
     for round in 0..60 {
-        let len = [10, 70, 130][round % 3];
+        let len = [LONG, 7_000, 13_000][round % 3];
         match round % 4 {
             0 => _ = publisher.publish(bombs.message(len)).expect("there is room"),
             1 => _ = publisher.try_publish(bombs.message(len)).expect("there is room"),
@@ -84,7 +87,7 @@ fn leases_expire_and_dead_letters_go_on_behind_one() {
     let config = SubscriptionConfig::default().dead_letter(&letters.expect("a new topic"), 5);
     let subscription = topic.create_subscription("sub", config).expect("a new subscription");
     let bombs = Bombs::default();
-    topic.publisher().publish(bombs.message(3)).expect("room");
+    topic.publisher().publish(bombs.message(LONG)).expect("room");
     let first = subscription.recv().expect("not closed").into_ack_id();
     // Its slots are used again: the lease has the last of it.
     (0..4).for_each(|number| {
@@ -111,9 +114,9 @@ fn an_ack_a_handler_a_detach_and_a_close_are_done_with_several() {
         let (engine, _clock, publisher, subscription) = single(4);
         let other = subscribe(&publisher.topic(), "other");
         let bombs = Bombs::default();
-        (0..3).for_each(|_| _ = publisher.publish(bombs.message(3)).expect("room"));
+        (0..3).for_each(|_| _ = publisher.publish(bombs.message(LONG)).expect("room"));
         let deliveries = subscription.pull(2).expect("not closed");
-        assert_eq!(receive_all_sizes(&other), [3, 3, 3]);
+        assert_eq!(receive_all_sizes(&other), [LONG; 3]);
         let mut deliveries = Some(deliveries);
         let mut take = || deliveries.take().into_iter().flatten();
         match how {
@@ -140,7 +143,7 @@ fn what_was_staged_and_is_refused_at_a_close_is_refused_to_the_last() {
     (0..4).for_each(|number| _ = publisher.publish(message(number)).expect("room"));
     subscription.recv().expect("not closed").ack().expect("in time");
     publisher.publish(message(4)).expect("room");
-    let receipt = publisher.enqueue(bombs.message(3).ordering_key("key")).expect("staged");
+    let receipt = publisher.enqueue(bombs.message(LONG).ordering_key("key")).expect("staged");
     assert!(!receipt.is_ready());
     engine.close(Close::Now);
     assert_eq!(bombs.dropped(), 1);
@@ -164,8 +167,8 @@ fn what_is_refused_comes_back_whole() {
     let (_engine, _clock, publisher, subscription) = single(1);
     let bombs = Bombs::default();
     publisher.publish(message(1)).expect("room");
-    let back = publisher.try_publish(bombs.message(3)).expect_err("full").into_message();
-    assert_eq!((back.data().len(), bombs.dropped()), (3, 0));
+    let back = publisher.try_publish(bombs.message(LONG)).expect_err("full").into_message();
+    assert_eq!((back.data().len(), bombs.dropped()), (LONG, 0));
     catch_unwind(AssertUnwindSafe(|| drop(back))).expect_err("it panics");
     assert_eq!(bombs.dropped(), 1);
     assert_eq!(receive_all(&subscription), [1]);

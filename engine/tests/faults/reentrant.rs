@@ -293,7 +293,7 @@ struct Publishes {
 
 impl AsRef<[u8]> for Publishes {
     fn as_ref(&self) -> &[u8] {
-        &[0; 100]
+        &[0; 1_000]
     }
 }
 
@@ -310,8 +310,8 @@ fn with_an_owner_that_publishes(
     first: bool,
 ) -> (Engine, Arc<Publisher>, ringmain::Subscription, mpsc::Receiver<bool>) {
     let (engine, _clock) = manual();
-    // Large are those above 40 bytes.
-    let config = TopicConfig::default().ring_slots(4).ring_bytes(320);
+    // Large are those above 800 bytes.
+    let config = TopicConfig::default().ring_slots(4).ring_bytes(6_400);
     let topic = engine.create_topic("topic", config).expect("a new topic");
     let (publisher, subscription) = (Arc::new(topic.publisher()), subscribe(&topic, "sub"));
     let (outcome, outcomes) = mpsc::channel();
@@ -352,7 +352,7 @@ fn an_owner_that_publishes_when_its_payload_is_dropped_waits_for_nobody() {
         publisher.flush().expect("there is room");
     });
     comes_back(true, |_, publisher| {
-        drop(publisher.enqueue(ringmain::Message::new(vec![1; 150])).expect("staged, or published"));
+        drop(publisher.enqueue(ringmain::Message::new(vec![1; 1_500])).expect("staged, or published"));
         publisher.flush().expect("there is room");
     });
     assert!(!comes_back(false, |engine, _| engine.delete_topic("topic").expect("there")), "it is closed");

@@ -11,10 +11,11 @@ use proptest::prelude::*;
 
 pub(crate) fn letter() -> impl Strategy<Value = LetterShape> {
     let failures = prop_oneof![6 => Just(0u8), 3 => 1u8..4, 2 => 5u8..8];
+    let padding = prop_oneof![2 => 0usize..40, 1 => 600usize..640]; // above 512 bytes in all, by reference
     let key = proptest::option::weighted(0.4, 0usize..3);
     let value = || prop_oneof![Just("v"), Just("vw"), Just("w"), Just("")];
     let attributes = (proptest::option::of(value()), proptest::option::weighted(0.2, value()));
-    (failures, any::<bool>(), 0usize..40, key, attributes).prop_map(
+    (failures, any::<bool>(), padding, key, attributes).prop_map(
         |(failures, panics, padding, key, (k, l))| {
             let attributes = [("k", k), ("l", l)];
             let attribute = |(key, value): (&str, Option<&str>)| Some((key.to_owned(), value?.to_owned()));

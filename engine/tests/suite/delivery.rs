@@ -2,9 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
 
 use crate::common::{assert_balanced, manual, message, number, single, subscribe, topic};
+use crate::tasks::block_on;
 use ringmain::{
-    Bytes, Dispatcher, Invalid, Message, Overflow, PublishError, RecvError, Subscription, SubscriptionConfig,
-    TopicConfig, Verdict,
+    Bytes, Close, Dispatcher, Invalid, Message, Overflow, PublishError, Publisher, RecvError, Subscription,
+    SubscriptionConfig, TopicConfig, Verdict,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -23,9 +24,9 @@ fn every_delivery_refers_to_the_publishers_own_bytes() {
         let topic = first.topic();
         let [leased, in_place] =
             ["leased", "in-place"].map(|name| topic.create_subscription(name, with(overflow)).unwrap());
-        let data = Bytes::from(vec![7; 1_000]);
+        let data = Bytes::from(vec![7; 513]);
         let place = data.as_ptr();
-        publisher.publish(Message::new(data)).unwrap();
+        publisher.publish(Message::new(data.clone())).unwrap();
         let delivery = leased.try_recv().unwrap().unwrap();
         assert_eq!((delivery.data().as_ptr(), delivery.bytes().as_ptr()), (place, place), "{overflow:?}");
         delivery.nack().unwrap();
@@ -40,6 +41,61 @@ fn every_delivery_refers_to_the_publishers_own_bytes() {
         dispatcher.poll();
         assert_eq!((in_place.stats().acked, in_place.stats().nacked), (1, 0), "{overflow:?}");
     }
+}
+
+type Publish = fn(&Publisher, Message);
+
+/// By every way of publishing, with something to read before it, so that what is enqueued is staged, and without.
+#[test]
+fn small_data_is_copied_and_let_go_of_when_the_call_returns() {
+    let ways: [(&str, Publish); 5] = [
+        ("publish", |publisher, message| _ = publisher.publish(message).unwrap()),
+        ("publish_timeout", |publisher, message| {
+            publisher.publish_timeout(message, Duration::from_secs(9)).unwrap();
+        }),
+        ("publish_async", |publisher, message| _ = block_on(publisher.publish_async(message)).unwrap()),
+        ("publish_batch", |publisher, message| drop(publisher.publish_batch([message]).unwrap())),
+        ("enqueue", |publisher, message| drop(publisher.enqueue(message).unwrap())),
+    ];
+    let lengths = [1, 512, 513, 4_096, 4_097, 10_000];
+    for ((name, publish), backlog) in ways.into_iter().flat_map(|way| [(way, 0), (way, 2)]) {
+        let (_engine, _clock, publisher, subscription) = single(64);
+        (0..backlog).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+        for len in lengths {
+            let data = Bytes::from(vec![7; len]);
+            publish(&publisher, Message::new(data.clone()));
+            assert_eq!(data.is_unique(), len <= 512, "{len} bytes by {name}");
+            // And with no other handle.
+            let data = Bytes::from(vec![8; len]);
+            let place = data.as_ptr().addr();
+            publish(&publisher, Message::new(data));
+            publisher.flush().unwrap();
+            let arrived = subscription.pull(64).unwrap();
+            let last = arrived.last().unwrap();
+            assert_eq!(last.data(), vec![8; len], "by {name}");
+            assert_eq!(last.data().as_ptr().addr() != place, len <= 4_096, "{len} bytes alone by {name}");
+            arrived.into_iter().for_each(|delivery| delivery.ack().unwrap());
+        }
+        assert_balanced(&subscription);
+    }
+}
+
+/// What is refused comes back itself, and of a batch in full.
+#[test]
+fn small_data_that_is_refused_comes_back() {
+    let (engine, _clock, publisher, _subscription) = single(2);
+    (0..2).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+    let data = Bytes::from(vec![7; 100]);
+    let again = |error: PublishError<Message>| error.into_message().data().as_ptr() == data.as_ptr();
+    assert!(again(publisher.try_publish(Message::new(data.clone())).unwrap_err()));
+    let short = Duration::from_millis(1);
+    assert!(again(publisher.publish_timeout(Message::new(data.clone()), short).unwrap_err()));
+    assert!(data.is_unique());
+    engine.close(Close::Now);
+    let all = [1, 100, 512].map(|len| Message::new(vec![7; len]));
+    let refused = publisher.publish_batch(all.clone()).unwrap_err();
+    let [first, rest @ ..] = all;
+    assert_eq!((refused.error, refused.rest), (PublishError::Closed(first), rest.to_vec()));
 }
 
 /// What is received outlives the ring that it was on.

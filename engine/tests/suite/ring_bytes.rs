@@ -44,6 +44,11 @@ impl Alive {
         Message::new(Bytes::from_owner(Payload(vec![7; bytes], self.clone())))
     }
 
+    /// By reference, however small: it has a key.
+    fn keyed(&self, bytes: usize) -> Message {
+        self.payload(bytes).ordering_key("k")
+    }
+
     fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -309,7 +314,7 @@ fn trim_drops_what_everybody_has_read_and_nothing_else() {
     let lossy = topic.create_subscription("lossy", lossy).unwrap();
     let alive = Alive::default();
     for _ in 0..3 {
-        (0..10).for_each(|_| _ = publisher.publish(alive.payload(300)).unwrap());
+        (0..10).for_each(|_| _ = publisher.publish(alive.keyed(300)).unwrap());
         (0..5).for_each(|_| _ = publisher.publish(alive.payload(2 * KIB)).unwrap());
         assert_eq!((receive(&subscription), receive(&lossy)), (15, 15));
         let kept = subscription.pull(1).unwrap().len();
@@ -333,12 +338,12 @@ fn trim_spares_what_is_unread_or_held_and_leaves_room() {
         let other =
             topic.create_subscription("other", SubscriptionConfig::default().overflow(overflow)).unwrap();
         let alive = Alive::default();
-        (0..20).for_each(|_| _ = publisher.publish(alive.payload(100)).unwrap());
+        (0..20).for_each(|_| _ = publisher.publish(alive.keyed(100)).unwrap());
         assert_eq!(receive(&subscription), 20);
         let mut held = other.pull(2).unwrap();
         // 46 slots are free, of which 16 stay so: what is trimmed had no payload yet.
         assert_eq!((topic.trim(), alive.bytes()), (0, 2000));
-        (0..SLOTS / 4).for_each(|_| _ = publisher.try_publish(alive.payload(1)).unwrap());
+        (0..SLOTS / 4).for_each(|_| _ = publisher.try_publish(alive.keyed(1)).unwrap());
         held.extend(other.pull(SLOTS).unwrap());
         assert_eq!(held.len(), 20 + SLOTS / 4, "nothing was lost");
         assert_eq!(receive(&subscription), SLOTS / 4);

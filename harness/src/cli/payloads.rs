@@ -18,7 +18,7 @@ pub(crate) enum Payload {
     Generated(usize),
     /// Written by the harness, of several sizes.
     Mixed(Mix),
-    /// A few payloads of this many bytes, written once and published by reference.
+    /// A few payloads of this many bytes, written once and published by reference. (The engine copies those of up to 512.)
     Referenced(usize),
     /// The lines of `--input`.
     Input { path: PathBuf, lines: Arc<Lines> },

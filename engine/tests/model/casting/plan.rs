@@ -98,7 +98,7 @@ impl Style {
             attributes: often(&[10, 50]),
             failures: often(&[0, 20, 60, 90]),
             panics: often(&[0, 20]),
-            padding: often(&[1, 10, 40]),
+            padding: often(&[1, 40, 4_000]), // those above 512 bytes in all go by reference
             overflow: [often(&[2, 6, 6]), often(&[0, 2, 6]), often(&[0, 0, 2])],
             small_limits: often(&[0, 30, 80]),
             retry: often(&[0, 0, 50]),
