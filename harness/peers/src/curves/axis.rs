@@ -2,7 +2,7 @@
 
 use ringmain::WaitStrategy;
 
-use super::contender::{Knobs, Readers, Shares};
+use super::contender::{Knobs, Readers, Shares, Source};
 use crate::case::{Case, Shape, Unit};
 use crate::payload::Read;
 
@@ -79,15 +79,16 @@ fn publishers() -> Axis {
 
 fn payload() -> Axis {
     let places = [1, 16, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
-    let sized = |by_reference| {
+    let sized = |source| {
         move |x| {
-            let knobs = Knobs { payload: index(x), by_reference, ..Knobs::default() };
+            let knobs = Knobs { payload: index(x), source, ..Knobs::default() };
             (one(), knobs)
         }
     };
     Axis::new("payload", "Size of a message", "bytes", MESSAGES)
-        .curve("written", &places, sized(false))
-        .curve("by reference", &places, sized(true))
+        .curve("written", &places, sized(Source::Written))
+        .curve("as Bytes of its own", &places, sized(Source::Own))
+        .curve("as Bytes kept elsewhere", &places, sized(Source::Kept))
         .labelled(bytes)
 }
 

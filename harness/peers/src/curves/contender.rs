@@ -18,7 +18,7 @@ use ringmain::{
 use crate::payload::{KILOBYTE, Read, Tally, fill, read_bytes, total_of};
 use crate::roles::{Done, Load, Place, Roles, Sink};
 
-/// Messages that are published by reference: so many, over and over. Divides 256.
+/// `Bytes` that are published again and again: so many. Divides 256.
 const POOL: usize = 16;
 /// Slots that are warmed at once.
 const CHUNK: usize = 64;
@@ -36,6 +36,17 @@ pub(super) enum Readers {
     Threads,
 }
 
+/// How a message's bytes come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Written into a buffer of the ring's.
+    Written,
+    /// As the caller's `Bytes`, made for it.
+    Own,
+    /// As `Bytes` that the caller has other handles to.
+    Kept,
+}
+
 /// How many of the messages each publisher publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shares {
@@ -50,8 +61,7 @@ pub(super) enum Shares {
 pub(super) struct Knobs {
     /// Bytes of a message: 1, or a multiple of 8 from 16 on.
     pub(super) payload: usize,
-    /// The payload is the caller's `Bytes`, instead of being written into a buffer of the ring's.
-    pub(super) by_reference: bool,
+    pub(super) source: Source,
     pub(super) slots: usize,
     pub(super) shards: usize,
     pub(super) wait: WaitStrategy,
@@ -63,7 +73,7 @@ impl Default for Knobs {
     fn default() -> Self {
         let TopicConfig { ring_slots: slots, shards, wait, .. } = TopicConfig::default();
         let (readers, shares) = (Readers::Multiplexed, Shares::Equal);
-        Self { payload: KILOBYTE, by_reference: false, slots, shards, wait, readers, shares }
+        Self { payload: KILOBYTE, source: Source::Written, slots, shards, wait, readers, shares }
     }
 }
 
@@ -176,43 +186,50 @@ fn draw(mut out: Out, pool: &AtomicU64, messages: u64) {
 #[derive(Clone)]
 enum Payload {
     Written(usize),
-    Referred(usize, Arc<[Bytes]>),
+    Own(usize),
+    Kept(usize, Arc<[Bytes]>),
 }
 
 impl Payload {
     fn new(knobs: Knobs) -> Self {
-        let message = |seq| {
-            let mut bytes = vec![0; knobs.payload];
-            write(&mut bytes, seq);
-            Bytes::from(bytes)
-        };
-        match knobs.by_reference {
-            false => Self::Written(knobs.payload),
-            true => Self::Referred(knobs.payload, (0..POOL as u64).map(message).collect()),
+        let len = knobs.payload;
+        match knobs.source {
+            Source::Written => Self::Written(len),
+            Source::Own => Self::Own(len),
+            Source::Kept => Self::Kept(len, (0..POOL as u64).map(|seq| own(len, seq)).collect()),
         }
     }
 
     #[inline]
     fn publish(&self, publisher: &Publisher, seq: u64) {
-        let published = match self {
-            Self::Written(len) => publisher.publish_with(*len, |buffer| write(buffer, seq)).is_ok(),
-            Self::Referred(_, pool) => publisher
-                .publish(Message::new(pool[usize::from(seq.to_le_bytes()[0]) % POOL].clone()))
-                .is_ok(),
+        let bytes = match self {
+            Self::Written(len) => {
+                let published = publisher.publish_with(*len, |buffer| write(buffer, seq));
+                return assert!(published.is_ok(), "nobody has closed the engine yet");
+            }
+            Self::Own(len) => own(*len, seq),
+            Self::Kept(_, pool) => pool[usize::from(seq.to_le_bytes()[0]) % POOL].clone(),
         };
-        assert!(published, "nobody has closed the engine yet");
+        assert!(publisher.publish(Message::new(bytes)).is_ok(), "nobody has closed the engine yet");
     }
 
     fn expected(&self, messages: u64) -> Tally {
         let sum = match *self {
-            Self::Written(len) => total(len, messages),
-            Self::Referred(len, _) => {
+            Self::Written(len) | Self::Own(len) => total(len, messages),
+            Self::Kept(len, _) => {
                 let (laps, rest) = (messages / POOL as u64, messages % POOL as u64);
                 laps.wrapping_mul(total(len, POOL as u64)).wrapping_add(total(len, rest))
             }
         };
         Tally { count: messages, sum }
     }
+}
+
+/// Message `seq`, in an allocation of its own.
+fn own(len: usize, seq: u64) -> Bytes {
+    let mut bytes = vec![0; len];
+    write(&mut bytes, seq);
+    Bytes::from(bytes)
 }
 
 /// Writes message `seq`; one of a byte is the lowest byte of its sequence number.
@@ -303,16 +320,16 @@ mod tests {
     #[test]
     fn what_is_read_adds_up_to_what_is_expected() {
         for payload in [1, 16, 1_024] {
-            for by_reference in [false, true] {
+            for source in [Source::Written, Source::Own, Source::Kept] {
                 let messages = 1_000;
                 let mut tally = Tally::default();
                 let mut buffer = vec![0; payload];
                 for seq in 0..messages {
-                    write(&mut buffer, if by_reference { seq % POOL as u64 } else { seq });
+                    write(&mut buffer, if source == Source::Kept { seq % POOL as u64 } else { seq });
                     tally.add(value(&buffer));
                 }
-                let knobs = Knobs { payload, by_reference, ..Knobs::default() };
-                assert_eq!(tally, Payload::new(knobs).expected(messages), "{payload} {by_reference}");
+                let knobs = Knobs { payload, source, ..Knobs::default() };
+                assert_eq!(tally, Payload::new(knobs).expected(messages), "{payload} {source:?}");
             }
         }
     }
