@@ -23,8 +23,8 @@ const KEEP_SMALL: usize = 1_024;
 const FETCHED: usize = 32;
 /// How many that are still leased are waited for at most.
 const LEASED: usize = 1_024;
-/// Each so many messages one fewer waits, unless it is missed.
-const FEWER: usize = 64;
+/// How often one of them is looked at. (The first times after one message, two, four.)
+const LOOKS: u8 = 12;
 const SMALL: usize = LARGEST * KEEP / KEEP_SMALL;
 
 #[derive(Debug, Default)]
@@ -41,22 +41,21 @@ pub(crate) struct Spares {
 struct Seldom {
     /// What a batch is gathered in: empty between batches.
     batch: Vec<Record>,
-    /// What was still leased when it was looked at, to be looked at again later; and behind it whatever came since.
-    leased: VecDeque<Record>,
-    /// How many came here.
-    came: usize,
+    /// What was still leased when it was looked at, to be looked at again later; and behind it whatever came since. With how
+    /// often it was looked at.
+    leased: VecDeque<(Record, u8)>,
+    /// The same of what is coming.
+    looks: u8,
 }
 
 impl Seldom {
-    /// Puts it behind what waits, and returns the first of that; itself, if nothing does. Now and then one more, so that fewer
-    /// wait once acks come sooner, and one that never comes does not make more and more wait.
+    /// Puts it behind what waits, and returns the first of that; itself, if nothing does.
     #[inline(never)]
-    fn behind_leased(&mut self, record: Record) -> (Record, Option<Record>) {
-        self.leased.push_back(record);
-        self.came = self.came.wrapping_add(1);
-        let fewer = self.leased.len() > 1 && self.came.is_multiple_of(FEWER);
-        let more = if fewer { self.leased.pop_front() } else { None };
-        (self.leased.pop_front().unwrap_or_default(), more)
+    fn behind_leased(&mut self, record: Record) -> Record {
+        self.leased.push_back((record, 0));
+        let (next, looks) = self.leased.pop_front().unwrap_or_default();
+        self.looks = looks;
+        next
     }
 }
 
@@ -141,47 +140,38 @@ impl Spares {
     /// its line over, and give it back by the topic's shelf (measured: docs/decisions/0021).
     #[inline]
     pub(crate) fn put_plain(&mut self, record: Record, len: usize) {
+        let looks = self.seldom.as_ref().map_or(0, |seldom| seldom.looks);
         let next = match &mut self.seldom {
-            Some(seldom) => {
-                let (next, more) = seldom.behind_leased(record);
-                if let Some(more) = more {
-                    self.look_at_more(more);
-                }
-                next
-            }
+            Some(seldom) => seldom.behind_leased(record),
             None => record,
         };
         next.fetch(len);
         let came = std::mem::replace(&mut self.coming, next);
         debug_assert!(came.is_plain(), "nobody's `Bytes` wait for another message to be published");
-        self.look_at(came);
-    }
-
-    #[cold]
-    fn look_at_more(&mut self, more: Record) {
-        self.look_at(more);
-    }
-
-    /// Keeps the buffer of a plain record that came back, now or when no delivery has it any more.
-    #[inline(always)]
-    fn look_at(&mut self, came: Record) {
         match came.recycle() {
             Ok(Some(draft)) => self.keep(draft),
             Ok(None) => {}
-            Err(leased) => self.put_leased(leased),
+            Err(leased) => self.put_leased(leased, looks),
         }
     }
 
     /// A delivery has it still. One that waits more puts off the next look at each by a message, so that after some such looks
-    /// the acks are there before us.
+    /// the acks are there before us. One that is never acked has made others wait in vain.
     #[cold]
-    fn put_leased(&mut self, record: Record) {
-        if record.capacity() < SMALL + SLACK {
-            let leased = &mut self.seldom.get_or_insert_default().leased;
-            if leased.len() < LEASED {
-                leased.push_back(record);
-            }
+    fn put_leased(&mut self, record: Record, looks: u8) {
+        if record.capacity() >= SMALL + SLACK {
+            return;
         }
+        let seldom = self.seldom.get_or_insert_default();
+        if looks < LOOKS {
+            if seldom.leased.len() < LEASED {
+                seldom.leased.push_back((record, looks + 1));
+            }
+            return;
+        }
+        let in_vain = seldom.leased.len().min(usize::from(LOOKS));
+        let waiting: Vec<_> = seldom.leased.drain(..in_vain).collect();
+        waiting.into_iter().for_each(|(record, _)| _ = self.put(record));
     }
 
     /// An empty vector for a batch, to be [put back](Self::put_batch).
@@ -228,21 +218,20 @@ mod tests {
     }
 
     #[test]
-    fn few_wait_behind_one_that_is_never_acked_and_none_when_it_is() {
+    fn few_wait_behind_one_that_is_never_acked_and_not_for_ever() {
         let mut spares = Spares::default();
         let lease = record(8);
         spares.put_plain(lease.clone(), 8);
-        let go_on = |spares: &mut Spares| {
-            (0..20_000).for_each(|_| {
-                let draft = spares.take(8, &Returned::default());
-                spares.put_plain(Record::new(draft), 8);
-            });
-            waiting(spares)
+        let waiting_then = |_| {
+            let draft = spares.take(8, &Returned::default());
+            spares.put_plain(Record::new(draft), 8);
+            waiting(&spares)
         };
-        let few = go_on(&mut spares);
-        assert!((1..=FEWER + 2).contains(&few), "{few}");
+        let waiting: Vec<_> = (0..200).map(waiting_then).collect();
+        assert_eq!(waiting.iter().max(), Some(&usize::from(LOOKS)));
+        assert_eq!(waiting.last(), Some(&0));
+        assert_eq!(spares.drafts.len(), 12, "those that waited with it");
         drop(lease);
-        assert_eq!(go_on(&mut spares), 0);
     }
 
     #[test]
