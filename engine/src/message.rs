@@ -18,8 +18,8 @@ const COPIED_ALONE: usize = 4 << 10;
 /// What a publisher is given: data, attributes and perhaps an ordering key.
 ///
 /// # Where the data goes
-/// Large data stays where it is: the ring holds a reference to it. Small data, without attributes and ordering key, is copied
-/// into a buffer of the ring's, and let go of when the call returns: up to 512 bytes, and up to 4 KiB if this message has the only
+/// Large data stays where it is: the ring holds a reference to it. Small data is copied into a buffer of the ring's, together with
+/// the ordering key, and let go of when the call returns, unless the message has attributes: up to 512 bytes, and up to 4 KiB if this message has the only
 /// handle to it ([`Bytes::is_unique`]). What the ring holds for a lap and somebody frees later costs more than to copy it.
 ///
 /// With the feature `serde` it is read and written as Cloud Pub/Sub's own JSON has it:
@@ -97,9 +97,7 @@ impl Message {
     #[inline]
     pub(crate) fn goes_as_copy(&self) -> bool {
         let len = self.data.len();
-        self.attributes.is_empty()
-            && self.ordering_key.is_none()
-            && (len <= COPIED || (len <= COPIED_ALONE && self.data.is_unique()))
+        self.attributes.is_empty() && (len <= COPIED || (len <= COPIED_ALONE && self.data.is_unique()))
     }
 
     /// Checks the limits, cheapest first. Free of cost for what is not there.

@@ -31,7 +31,7 @@ pub(crate) struct Header {
 #[derive(Debug)]
 pub(crate) enum Callers {
     Data(Bytes),
-    /// With attributes or an ordering key. A message without owns no memory for them.
+    /// With attributes, and perhaps an ordering key. A message without owns no memory for them.
     Message(Box<Message>),
 }
 
@@ -47,7 +47,7 @@ impl Callers {
         }
     }
 
-    /// What it has beyond data.
+    /// What it is part of.
     #[inline]
     fn message(&self) -> Option<&Message> {
         match self {
@@ -89,7 +89,13 @@ impl Record {
         Self(Some(draft.share()))
     }
 
-    /// A record of `message` to be published on `topic`, in a buffer of any size. The payload stays where it is.
+    /// How much room a record [from](Self::from_message) `message` takes.
+    pub(crate) fn room_for(message: &Message) -> usize {
+        size_of::<Callers>() + message.ordering_key.as_ref().map_or(0, String::len)
+    }
+
+    /// A record of `message` to be published on `topic`, in a buffer with [room](Self::room_for) for it. The payload stays
+    /// where it is.
     pub(crate) fn from_message(
         mut draft: Draft,
         message: Message,
@@ -98,22 +104,25 @@ impl Record {
     ) -> Self {
         topic.is_no_longer_plain();
         draft.publish_time = publish_time;
-        draft.put_guest(if message.attributes.is_empty() && message.ordering_key.is_none() {
-            Callers::Data(message.data)
+        if message.attributes.is_empty() {
+            let key = message.ordering_key.unwrap_or_default();
+            draft.put_guest_labelled(Callers::Data(message.data), &key);
         } else {
-            Callers::Message(Box::new(message))
-        });
+            draft.put_guest(Callers::Message(Box::new(message)));
+        }
         Self::new(draft)
     }
 
     /// The message that this was made from, [itself](Self::from_message) or as a copy, when it was not published.
     pub(crate) fn into_message(self) -> Message {
+        let with_key = |data, ordering_key| Message { ordering_key, ..Message::new(data) };
+        let key = self.ordering_key().map(str::to_owned);
         if self.is_plain() {
-            return Message::new(Bytes::copy_from_slice(self.data()));
+            return with_key(Bytes::copy_from_slice(self.data()), key);
         }
         match self.recycle().ok().flatten().and_then(|mut draft| draft.take_guest()) {
             Some(mut callers) => match &mut callers {
-                Callers::Data(data) => Message::new(take(data)),
+                Callers::Data(data) => with_key(take(data), key),
                 Callers::Message(message) => take(&mut **message),
             },
             None => Message::default(),
@@ -222,12 +231,15 @@ impl Record {
         self.message().map_or(&[], Message::attributes)
     }
 
-    /// The ordering key, if it has one.
+    /// The ordering key, if it has one: behind the payload, but for what has attributes.
     pub(crate) fn ordering_key(&self) -> Option<&str> {
-        self.message()?.ordering_key.as_deref()
+        match self.buffer().label() {
+            "" => self.message()?.ordering_key.as_deref(),
+            key => Some(key),
+        }
     }
 
-    /// What has attributes or an ordering key.
+    /// What has attributes.
     #[inline]
     fn message(&self) -> Option<&Message> {
         self.buffer().guest()?.message()

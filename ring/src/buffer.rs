@@ -14,12 +14,15 @@
 
 mod block;
 mod shelf;
+#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
+mod tests;
 
 use crate::sync::{Ordering, before_fence, broken, fence, ordering};
-use block::Block;
+use block::{Block, Head};
 pub use shelf::Shelf;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
 /// Bytes and a header with one owner, who may write them.
 ///
@@ -66,9 +69,21 @@ impl<H, G> UniqueBuffer<H, G> {
         drop(self.take_guest());
         // SAFETY: the only handle is borrowed mutably.
         let head = unsafe { self.0.0.as_mut() };
-        (head.len, head.has_guest) = (0, true);
+        (head.len, head.label, head.has_guest) = (0, 0, true);
         // SAFETY: every layout has room for a guest there, and nobody else sees it.
         unsafe { self.0.bytes().cast().write(guest) };
+    }
+
+    /// As [`put_guest`](Self::put_guest), with a short text behind the guest, which [`Buffer::label`] gives back.
+    ///
+    /// # Panics
+    /// When guest and label are more than the [`capacity`](Self::capacity), or the label has 64 KiB or more.
+    #[inline]
+    pub fn put_guest_labelled(&mut self, guest: G, label: &str) {
+        self.put_guest(guest);
+        if !label.is_empty() {
+            self.put_label(size_of::<G>(), label);
+        }
     }
 
     /// Takes the guest out.
@@ -95,9 +110,37 @@ impl<H, G> UniqueBuffer<H, G> {
         assert!(len <= self.capacity(), "{len} bytes do not fit a buffer of {}", self.capacity());
         let used = u32::try_from(len).expect("at most the capacity");
         // SAFETY: the only handle is borrowed mutably.
-        unsafe { self.0.0.as_mut() }.len = used;
+        let head = unsafe { self.0.0.as_mut() };
+        (head.len, head.label) = (used, 0);
         // SAFETY: `len` bytes are inside the allocation, initialised when it was made, and ours alone.
         unsafe { std::slice::from_raw_parts_mut(self.0.bytes().as_ptr(), len) }
+    }
+
+    /// As [`resize`](Self::resize), with a short text behind the bytes, which [`Buffer::label`] gives back.
+    ///
+    /// # Panics
+    /// When bytes and label are more than the [`capacity`](Self::capacity), or the label has 64 KiB or more.
+    #[inline]
+    pub fn resize_labelled(&mut self, len: usize, label: &str) -> &mut [u8] {
+        self.resize(len);
+        if !label.is_empty() {
+            self.put_label(len, label);
+        }
+        // SAFETY: as in `resize`; the label is not among them.
+        unsafe { std::slice::from_raw_parts_mut(self.0.bytes().as_ptr(), len) }
+    }
+
+    /// Behind the first `before` bytes, which are in use, or the guest.
+    fn put_label(&mut self, before: usize, label: &str) {
+        let (len, room) = (label.len(), self.capacity() - before);
+        assert!(len <= room, "a label of {len} bytes does not fit where there is room for {room}");
+        let text = u16::try_from(len).expect("a label has less than 64 KiB");
+        // SAFETY: what is in use is inside the allocation, and nobody else has the buffer.
+        let place = unsafe { self.0.bytes().add(before) };
+        // SAFETY: the label fits there, as was just asserted, and it is the caller's, not of this buffer.
+        unsafe { place.copy_from_nonoverlapping(NonNull::from(label.as_bytes()).cast(), len) };
+        // SAFETY: the only handle is borrowed mutably.
+        unsafe { self.0.0.as_mut() }.label = text;
     }
 
     /// Freezes it.
@@ -184,6 +227,21 @@ impl<H, G> Buffer<H, G> {
         unsafe { std::slice::from_raw_parts(self.0.bytes().as_ptr(), self.0.head().len as usize) }
     }
 
+    /// The text behind the bytes, or the guest: empty if there is none.
+    #[inline]
+    #[must_use]
+    pub fn label(&self) -> &str {
+        let Head { len, label, has_guest, .. } = self.0.head();
+        let before = if *has_guest { size_of::<G>() } else { *len as usize };
+        // SAFETY: guest and label, or bytes and label, are inside the allocation.
+        let label_begins = unsafe { self.0.bytes().add(before) };
+        // SAFETY: so many bytes there are initialised, and not written while any `Buffer` lives.
+        let label = unsafe { std::slice::from_raw_parts(label_begins.as_ptr(), usize::from(*label)) };
+        // SAFETY: `put_label` has copied a text there. Whoever gets those bytes to write, by `resize` or for a guest,
+        // has taken the label away before, and so has who took a guest out.
+        unsafe { std::str::from_utf8_unchecked(label) }
+    }
+
     /// How many bytes would fit.
     #[inline]
     #[must_use]
@@ -260,107 +318,5 @@ impl<H, G> Drop for Buffer<H, G> {
 impl<H, G> fmt::Debug for Buffer<H, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer").field("len", &self.bytes().len()).finish_non_exhaustive()
-    }
-}
-
-#[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
-mod tests {
-    use super::block::{ALLOCATORS, WIDE};
-    use super::*;
-    use crate::prefetch::LINE;
-    use std::sync::Arc;
-
-    #[test]
-    fn recycles_only_when_no_clone_is_left() {
-        let mut buffer = UniqueBuffer::new(8, 7u32);
-        buffer.resize(3).copy_from_slice(b"abc");
-        let shared = buffer.share();
-        let clone = shared.clone();
-        let shared = shared.into_unique().unwrap_err();
-        assert_eq!((clone.bytes(), *clone), (&b"abc"[..], 7));
-        drop(shared);
-        let mut again = clone.into_unique().unwrap();
-        *again = 8;
-        assert_eq!(again.resize(8), b"abc\0\0\0\0\0");
-        assert_eq!(*again.share(), 8);
-    }
-
-    #[test]
-    fn the_header_is_dropped_once() {
-        let witness = Arc::new(());
-        let a = UniqueBuffer::new(0, Arc::clone(&witness)).share();
-        let b = a.clone();
-        drop(a);
-        assert_eq!(Arc::strong_count(&witness), 2);
-        drop(b);
-        assert_eq!(Arc::strong_count(&witness), 1);
-        drop(UniqueBuffer::new(5, Arc::clone(&witness)));
-        assert_eq!(Arc::strong_count(&witness), 1);
-    }
-
-    #[test]
-    fn its_capacity_is_kept_whatever_is_in_use() {
-        let mut buffer = UniqueBuffer::new(100, [1u8, 2, 3]);
-        let capacity = buffer.capacity();
-        assert!(capacity >= 100);
-        assert_eq!((buffer.resize(100).len(), buffer.resize(2).len()), (100, 2));
-        let shared = buffer.share();
-        assert_eq!((shared.capacity(), shared.bytes().len(), *shared), (capacity, 2, [1, 2, 3]));
-        let (clone, other) = (shared.clone(), shared.clone());
-        assert_eq!((clone.bytes().as_ptr(), other.capacity()), (shared.bytes().as_ptr(), capacity));
-    }
-
-    #[test]
-    #[should_panic(expected = "do not fit")]
-    fn more_than_the_capacity_is_refused() {
-        let mut buffer = UniqueBuffer::new(4, ());
-        let more = buffer.capacity() + 1;
-        buffer.resize(more);
-    }
-
-    #[test]
-    fn the_first_bytes_share_a_line_with_the_header_and_no_line_is_shared_with_a_neighbour() {
-        for asked in [0, 1, 24, 25, 64, 1_000, 1_024, 1_048, 1_049, 65_536] {
-            let mut buffer = UniqueBuffer::<u64, [usize; 4]>::for_guests(asked, 0);
-            let header = std::ptr::from_ref::<u64>(&buffer).addr();
-            let bytes = buffer.resize(asked).as_ptr().addr();
-            assert_eq!((bytes % LINE, bytes / LINE), (WIDE, header / LINE));
-            let end = bytes + buffer.capacity();
-            assert_eq!(end % LINE, LINE - ALLOCATORS, "all of the last line but the allocator's word");
-            assert!(buffer.capacity() >= asked && buffer.capacity() - asked < 2 * LINE, "{asked}");
-        }
-    }
-
-    #[test]
-    fn a_guest_lives_in_the_place_of_bytes_and_is_dropped_once() {
-        let witness = Arc::new(());
-        let guest = || (Arc::clone(&witness), 5u8);
-        let count = || Arc::strong_count(&witness);
-        let mut buffer = UniqueBuffer::for_guests(40, 1u64);
-        assert!(buffer.take_guest().is_none());
-        buffer.resize(40).fill(0xFF);
-        buffer.put_guest(guest());
-        buffer.put_guest(guest());
-        assert_eq!(count(), 2, "the first is gone");
-        let shared = buffer.share();
-        let clone = shared.clone();
-        assert_eq!((clone.guest().map(|guest| guest.1), clone.bytes().len()), (Some(5), 0));
-        drop(shared);
-        let mut buffer = clone.into_unique().unwrap();
-        assert_eq!(buffer.take_guest().map(|guest| guest.1), Some(5));
-        assert_eq!(count(), 1);
-        // Bytes again, those where it was zero.
-        let size = size_of::<(Arc<()>, u8)>();
-        assert!(
-            buffer.resize(40).iter().enumerate().all(|(at, byte)| *byte == if at < size { 0 } else { 0xFF })
-        );
-        assert!(buffer.share().guest().is_none());
-        let mut buffer = UniqueBuffer::for_guests(0, ());
-        buffer.put_guest(guest());
-        buffer.resize(1);
-        assert_eq!(count(), 1, "bytes drive it out");
-        buffer.put_guest(guest());
-        drop(buffer.share());
-        assert_eq!(count(), 1, "it goes with the buffer");
     }
 }

@@ -10,7 +10,7 @@ use crate::config::PublisherConfig;
 use crate::error::PublishError;
 use crate::external::let_go;
 use crate::message::{Message, check_data};
-use crate::record::MessageId;
+use crate::record::{MessageId, Record};
 use crate::stats::PublisherStats;
 use crate::topic::{Topic, TopicInner};
 use ringmain_ring::sync::MODELLED;
@@ -200,23 +200,17 @@ impl Publisher {
         message: Message,
         wait: Wait,
     ) -> Result<MessageId, PublishError<Message>> {
-        let (size, time) = (message.size(), self.topic.publish_time());
-        if !message.goes_as_copy() {
-            return self.with_spares(|spares| {
-                let mut record = spares.record(message, &self.topic, time);
-                self.commit_admitted(shard, &mut record, size, wait, spares)
-                    .map_err(|refusal| refusal.of(record.into_message()))
+        if message.goes_as_copy() {
+            return self.publish_copy(message, |record, size, spares| {
+                self.commit_admitted(shard, record, size, wait, spares)
             });
         }
-        let committed = self.with_spares(|spares| {
-            let mut record = spares.copy_of(&message.data, &self.topic.returned, time);
-            let committed = self.commit_admitted(shard, &mut record, size, wait, spares);
-            if committed.is_err() {
-                spares.put(record);
-            }
-            committed
-        });
-        copied(message, committed)
+        self.with_spares(|spares| {
+            let size = message.size();
+            let mut record = spares.record(message, &self.topic, self.topic.publish_time());
+            self.commit_admitted(shard, &mut record, size, wait, spares)
+                .map_err(|refusal| refusal.of(record.into_message()))
+        })
     }
 
     /// What the publisher has outstanding, if it has limits; without, nothing is counted.
@@ -237,7 +231,8 @@ impl Publisher {
 
     fn publish_message(&self, message: Message, wait: Wait) -> Result<MessageId, PublishError<Message>> {
         let len = message.data.len();
-        if len != 0 && message.goes_as_copy() {
+        let as_copy = message.goes_as_copy();
+        if as_copy && len != 0 && message.ordering_key.is_none() {
             let committed = self.fill(len, wait, |buffer| buffer.copy_from_slice(&message.data));
             return copied(message, committed);
         }
@@ -245,9 +240,31 @@ impl Publisher {
             return Err(self.failed(PublishError::Invalid { message, reason }));
         }
         match self.route(message.ordering_key.as_deref()) {
+            Some(shard) if as_copy => self
+                .publish_copy(message, |record, size, spares| self.commit(shard, record, size, wait, spares))
+                .map_err(|error| self.failed(error)),
             Some(shard) => self.publish_referred(shard, message, wait),
             None => Err(PublishError::OrderingKeyPaused(message)),
         }
+    }
+
+    /// Has `commit` publish a copy of the data, and of the key.
+    #[inline]
+    fn publish_copy(
+        &self,
+        message: Message,
+        commit: impl FnOnce(&mut Record, usize, &mut Spares) -> Result<MessageId, Refusal>,
+    ) -> Result<MessageId, PublishError<Message>> {
+        let committed = self.with_spares(|spares| {
+            let time = self.topic.publish_time();
+            let mut record = ManuallyDrop::new(spares.copy_of(&message, &self.topic.returned, time));
+            let committed = commit(&mut record, message.data.len(), spares);
+            if committed.is_err() {
+                spares.put(ManuallyDrop::into_inner(record));
+            }
+            committed
+        });
+        copied(message, committed)
     }
 
     fn publish_referred(

@@ -69,9 +69,10 @@ impl Spares {
         }
     }
 
-    /// A record of `message` to be published on `topic`, in any spare.
+    /// A record of `message` to be published on `topic`.
     pub(super) fn record(&mut self, message: Message, topic: &TopicInner, publish_time: u64) -> Record {
-        Record::from_message(self.take(0, &topic.returned), message, topic, publish_time)
+        let draft = self.take(Record::room_for(&message), &topic.returned);
+        Record::from_message(draft, message, topic, publish_time)
     }
 
     /// A record of `message`, or of a [copy](Message::goes_as_copy) of its data; and then the data, to be [let go
@@ -83,16 +84,17 @@ impl Spares {
         publish_time: u64,
     ) -> (Record, Option<Bytes>) {
         if message.goes_as_copy() {
-            return (self.copy_of(&message.data, &topic.returned, publish_time), Some(message.data));
+            return (self.copy_of(&message, &topic.returned, publish_time), Some(message.data));
         }
         (self.record(message, topic, publish_time), None)
     }
 
-    /// A record of a copy of `data`, in a spare or in a buffer that `returned` to the topic.
+    /// A record of a copy of data and key, in a spare or in a buffer that `returned` to the topic.
     #[inline]
-    pub(super) fn copy_of(&mut self, data: &[u8], returned: &Returned, publish_time: u64) -> Record {
-        let mut draft = self.take(data.len(), returned);
-        draft.resize(data.len()).copy_from_slice(data);
+    pub(super) fn copy_of(&mut self, message: &Message, returned: &Returned, publish_time: u64) -> Record {
+        let (data, key) = (message.data(), message.key().unwrap_or_default());
+        let mut draft = self.take(data.len() + key.len(), returned);
+        draft.resize_labelled(data.len(), key).copy_from_slice(data);
         draft.publish_time = publish_time;
         Record::new(draft)
     }

@@ -68,11 +68,13 @@ fn small_data_is_copied_and_let_go_of_when_the_call_returns() {
             // And with no other handle.
             let data = Bytes::from(vec![8; len]);
             let place = data.as_ptr().addr();
-            publish(&publisher, Message::new(data));
+            let message = Message::new(data);
+            publish(&publisher, if backlog == 0 { message.ordering_key("ключ") } else { message });
             publisher.flush().unwrap();
             let arrived = subscription.pull(64).unwrap();
             let last = arrived.last().unwrap();
             assert_eq!(last.data(), vec![8; len], "by {name}");
+            assert_eq!(last.ordering_key(), (backlog == 0).then_some("ключ"), "by {name}");
             assert_eq!(last.data().as_ptr().addr() != place, len <= 4_096, "{len} bytes alone by {name}");
             arrived.into_iter().for_each(|delivery| delivery.ack().unwrap());
         }
@@ -92,7 +94,7 @@ fn small_data_that_is_refused_comes_back() {
     assert!(again(publisher.publish_timeout(Message::new(data.clone()), short).unwrap_err()));
     assert!(data.is_unique());
     engine.close(Close::Now);
-    let all = [1, 100, 512].map(|len| Message::new(vec![7; len]));
+    let all = [1, 100, 512].map(|len| Message::new(vec![7; len]).ordering_key("key"));
     let refused = publisher.publish_batch(all.clone()).unwrap_err();
     let [first, rest @ ..] = all;
     assert_eq!((refused.error, refused.rest), (PublishError::Closed(first), rest.to_vec()));

@@ -22,6 +22,8 @@ pub(super) struct Head<H> {
     pub(super) has_guest: bool,
     /// Written by readers that take the line over, and read by nobody.
     pub(super) taken: AtomicBool,
+    /// How many bytes behind those in use, or behind the guest, are a text.
+    pub(super) label: u16,
 }
 
 /// What the bytes are aligned to, and a guest at most.
@@ -63,7 +65,7 @@ impl<H, G> Block<H, G> {
             unsafe { memory.write_bytes(0xA5, layout.size()) };
         }
         let (references, taken) = (AtomicUsize::new(1), AtomicBool::new(false));
-        let made = Head { references, len: 0, capacity, header, has_guest: false, taken };
+        let made = Head { references, len: 0, capacity, header, has_guest: false, taken, label: 0 };
         // SAFETY: freshly allocated with room and alignment for a head. The bytes behind it are zeroed.
         unsafe { head.write(made) };
         Self(head, PhantomData)
@@ -111,7 +113,8 @@ impl<H, G> Block<H, G> {
     pub(super) unsafe fn take_guest(mut self) -> Option<G> {
         let place = self.guest()?;
         // SAFETY: no other handle, as the caller says.
-        unsafe { self.0.as_mut() }.has_guest = false;
+        let head = unsafe { self.0.as_mut() };
+        (head.has_guest, head.label) = (false, 0);
         // SAFETY: it was put there, and is taken once, by what the last line does.
         let guest = unsafe { place.read() };
         // SAFETY: a guest's room is inside the allocation. What it left behind need not be initialised.

@@ -1,0 +1,143 @@
+use super::block::{ALLOCATORS, WIDE};
+use super::*;
+use crate::prefetch::LINE;
+use std::sync::Arc;
+
+#[test]
+fn recycles_only_when_no_clone_is_left() {
+    let mut buffer = UniqueBuffer::new(8, 7u32);
+    buffer.resize(3).copy_from_slice(b"abc");
+    let shared = buffer.share();
+    let clone = shared.clone();
+    let shared = shared.into_unique().unwrap_err();
+    assert_eq!((clone.bytes(), *clone), (&b"abc"[..], 7));
+    drop(shared);
+    let mut again = clone.into_unique().unwrap();
+    *again = 8;
+    assert_eq!(again.resize(8), b"abc\0\0\0\0\0");
+    assert_eq!(*again.share(), 8);
+}
+
+#[test]
+fn the_header_is_dropped_once() {
+    let witness = Arc::new(());
+    let a = UniqueBuffer::new(0, Arc::clone(&witness)).share();
+    let b = a.clone();
+    drop(a);
+    assert_eq!(Arc::strong_count(&witness), 2);
+    drop(b);
+    assert_eq!(Arc::strong_count(&witness), 1);
+    drop(UniqueBuffer::new(5, Arc::clone(&witness)));
+    assert_eq!(Arc::strong_count(&witness), 1);
+}
+
+#[test]
+fn its_capacity_is_kept_whatever_is_in_use() {
+    let mut buffer = UniqueBuffer::new(100, [1u8, 2, 3]);
+    let capacity = buffer.capacity();
+    assert!(capacity >= 100);
+    assert_eq!((buffer.resize(100).len(), buffer.resize(2).len()), (100, 2));
+    let shared = buffer.share();
+    assert_eq!((shared.capacity(), shared.bytes().len(), *shared), (capacity, 2, [1, 2, 3]));
+    let (clone, other) = (shared.clone(), shared.clone());
+    assert_eq!((clone.bytes().as_ptr(), other.capacity()), (shared.bytes().as_ptr(), capacity));
+}
+
+#[test]
+#[should_panic(expected = "do not fit")]
+fn more_than_the_capacity_is_refused() {
+    let mut buffer = UniqueBuffer::new(4, ());
+    let more = buffer.capacity() + 1;
+    buffer.resize(more);
+}
+
+#[test]
+fn the_first_bytes_share_a_line_with_the_header_and_no_line_is_shared_with_a_neighbour() {
+    for asked in [0, 1, 24, 25, 64, 1_000, 1_024, 1_048, 1_049, 65_536] {
+        let mut buffer = UniqueBuffer::<u64, [usize; 4]>::for_guests(asked, 0);
+        let header = std::ptr::from_ref::<u64>(&buffer).addr();
+        let bytes = buffer.resize(asked).as_ptr().addr();
+        assert_eq!((bytes % LINE, bytes / LINE), (WIDE, header / LINE));
+        let end = bytes + buffer.capacity();
+        assert_eq!(end % LINE, LINE - ALLOCATORS, "all of the last line but the allocator's word");
+        assert!(buffer.capacity() >= asked && buffer.capacity() - asked < 2 * LINE, "{asked}");
+    }
+}
+
+#[test]
+fn a_label_stands_behind_the_bytes_until_something_else_does() {
+    let mut buffer = UniqueBuffer::<u64, [u64; 4]>::for_guests(40, 1);
+    buffer.resize_labelled(3, "key-ü").copy_from_slice(b"abc");
+    let shared = buffer.share();
+    assert_eq!((shared.bytes(), shared.label()), (&b"abc"[..], "key-ü"));
+    let clone = shared.clone();
+    drop(shared);
+    assert_eq!(clone.label(), "key-ü");
+    let mut buffer = clone.into_unique().unwrap();
+    assert_eq!(buffer.resize(9), "abckey-ü".as_bytes());
+    let mut buffer = buffer.share().into_unique().unwrap();
+    assert_eq!(buffer.resize_labelled(5, "").len(), 5);
+    let shared = buffer.share();
+    assert_eq!((shared.bytes(), shared.label()), (&b"abcke"[..], ""));
+    let mut buffer = shared.into_unique().unwrap();
+    buffer.resize_labelled(0, "gone");
+    buffer.put_guest([7; 4]);
+    let shared = buffer.share();
+    assert_eq!((shared.bytes(), shared.label(), shared.guest()), (&b""[..], "", Some(&[7; 4])));
+    // Behind a guest, longer than it; and gone with it.
+    let long = "ü".repeat(20);
+    let mut buffer = shared.into_unique().unwrap();
+    buffer.put_guest_labelled([8; 4], &long);
+    let shared = buffer.share();
+    assert_eq!((shared.bytes(), shared.label(), shared.guest()), (&b""[..], &*long, Some(&[8; 4])));
+    let mut buffer = shared.into_unique().unwrap();
+    assert_eq!(buffer.take_guest(), Some([8; 4]));
+    assert_eq!(buffer.share().label(), "");
+}
+
+#[test]
+#[should_panic(expected = "does not fit")]
+fn a_label_behind_a_guest_is_refused_if_there_is_no_room() {
+    let mut buffer = UniqueBuffer::<(), [u64; 4]>::for_guests(0, ());
+    let len = buffer.capacity() - 31;
+    buffer.put_guest_labelled([0; 4], &"k".repeat(len));
+}
+
+#[test]
+#[should_panic(expected = "does not fit")]
+fn a_label_beyond_the_capacity_is_refused() {
+    let mut buffer = UniqueBuffer::new(4, ());
+    let len = buffer.capacity();
+    buffer.resize_labelled(len, "k");
+}
+
+#[test]
+fn a_guest_lives_in_the_place_of_bytes_and_is_dropped_once() {
+    let witness = Arc::new(());
+    let guest = || (Arc::clone(&witness), 5u8);
+    let count = || Arc::strong_count(&witness);
+    let mut buffer = UniqueBuffer::for_guests(40, 1u64);
+    assert!(buffer.take_guest().is_none());
+    buffer.resize(40).fill(0xFF);
+    buffer.put_guest(guest());
+    buffer.put_guest(guest());
+    assert_eq!(count(), 2, "the first is gone");
+    let shared = buffer.share();
+    let clone = shared.clone();
+    assert_eq!((clone.guest().map(|guest| guest.1), clone.bytes().len()), (Some(5), 0));
+    drop(shared);
+    let mut buffer = clone.into_unique().unwrap();
+    assert_eq!(buffer.take_guest().map(|guest| guest.1), Some(5));
+    assert_eq!(count(), 1);
+    // Bytes again, those where it was zero.
+    let size = size_of::<(Arc<()>, u8)>();
+    assert!(buffer.resize(40).iter().enumerate().all(|(at, byte)| *byte == if at < size { 0 } else { 0xFF }));
+    assert!(buffer.share().guest().is_none());
+    let mut buffer = UniqueBuffer::for_guests(0, ());
+    buffer.put_guest(guest());
+    buffer.resize(1);
+    assert_eq!(count(), 1, "bytes drive it out");
+    buffer.put_guest(guest());
+    drop(buffer.share());
+    assert_eq!(count(), 1, "it goes with the buffer");
+}
