@@ -6,7 +6,8 @@ mod common;
 
 use common::{message, single};
 use ringmain::{
-    Bytes, Delivery, Dispatcher, LimitExceeded, Message, Publisher, PublisherConfig, Subscription, Verdict,
+    Bytes, Delivery, Dispatcher, LimitExceeded, Message, Publisher, PublisherConfig, Subscription,
+    SubscriptionConfig, Verdict,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
@@ -35,14 +36,25 @@ fn in_place(what: &str, publish: impl Fn(&Publisher, u64)) -> usize {
 
 fn in_place_on(slots: usize, what: &str, publish: impl Fn(&Publisher, u64)) -> usize {
     let (_engine, _clock, publisher, subscription) = single(slots);
-    let mut dispatcher = Dispatcher::new().add(&subscription, |message| {
+    handled(what, &publisher, &subscription, Dispatcher::poll, publish)
+}
+
+/// Handled in place.
+fn handled(
+    what: &str,
+    publisher: &Publisher,
+    subscription: &Subscription,
+    poll: fn(&mut Dispatcher) -> usize,
+    publish: impl Fn(&Publisher, u64),
+) -> usize {
+    let mut dispatcher = Dispatcher::new().add(subscription, |message| {
         assert!(!message.data().is_empty());
         Verdict::Ack
     });
     allocations(what, |number| {
-        publish(&publisher, number);
+        publish(publisher, number);
         if number % 100 == 0 {
-            dispatcher.poll();
+            poll(&mut dispatcher);
         }
     })
 }
@@ -142,4 +154,24 @@ fn a_steady_stream_allocates_nothing() {
         publisher.publish(Message::new(kept.clone()).ordering_key("key")).unwrap();
     });
     assert_eq!(with_key as u64, MESSAGES, "the same");
+
+    // Key by key: each message leaves the ring, and its buffer and its key's entry are used again.
+    let (_engine, _clock, publisher, first) = single(SLOTS);
+    let config = SubscriptionConfig::default().message_ordering();
+    let ordered = publisher.topic().create_subscription("ordered", config).unwrap();
+    first.detach();
+    let in_order = handled(
+        "in place, ordered, ten keys",
+        &publisher,
+        &ordered,
+        Dispatcher::run_until_idle,
+        |publisher, number| {
+            let key =
+                ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][usize::try_from(number % 10).unwrap()];
+            publisher.publish(Message::new(Bytes::from_static(b"data")).ordering_key(key)).unwrap();
+        },
+    );
+    let batches = MESSAGES / 100;
+    assert!((in_order as u64) < MESSAGES + 2 * batches, "the keys, and a list for each turn: {in_order}");
+    common::assert_balanced(&ordered);
 }

@@ -17,6 +17,10 @@ use ringmain_ring::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
+/// How many entries of keys are kept for use again, and how long their queues may be.
+const SPARE: usize = 256;
+const SHORT: usize = 16;
+
 #[derive(Debug)]
 pub(crate) struct HeldMessages {
     /// All of them.
@@ -49,7 +53,9 @@ pub(crate) struct Store {
     pub(super) parked: Vec<VecDeque<Held>>,
     /// Given up: nothing is delivered from here any more.
     pub(super) cleared: bool,
-    keys: HashMap<Box<str>, VecDeque<Held>, foldhash::fast::RandomState>,
+    keys: HashMap<String, VecDeque<Held>, foldhash::fast::RandomState>,
+    /// Entries of keys that have gone, for use again.
+    spare: Vec<(String, VecDeque<Held>)>,
     /// How many queue behind others of their key.
     behind: usize,
     pub(super) bytes: usize,
@@ -112,7 +118,9 @@ impl Store {
         };
         match self.keys.get_mut(key) {
             None => {
-                self.keys.insert(key.into(), VecDeque::new());
+                let (mut entry, queue) = self.spare.pop().unwrap_or_default();
+                entry.push_str(key);
+                self.keys.insert(entry, queue);
                 Some(message)
             }
             Some(queue) => {
@@ -134,7 +142,13 @@ impl Store {
                 true
             }
             None => {
-                self.keys.remove(key);
+                if let Some((mut entry, queue)) = self.keys.remove_entry(key)
+                    && self.spare.len() < SPARE
+                    && queue.capacity() <= SHORT
+                {
+                    entry.clear();
+                    self.spare.push((entry, queue));
+                }
                 false
             }
         }

@@ -60,6 +60,7 @@ impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
                 subscription.settle(&message);
                 // With message ordering, the next one of its key may go, to whoever sleeps.
                 subscription.changed.notify();
+                subscription.topic.reclaim(message.record);
             }
             Verdict::Nack => {
                 add(&counters.nacked, 1);

@@ -11,6 +11,9 @@ use ringmain_fanout::{ReceiveError, Receiver};
 use ringmain_ring::sync::{Ordering, broken};
 use std::time::Duration;
 
+/// For how many messages that are chosen from a ring there is room at first.
+const AT_ONCE: usize = 128;
+
 impl SubscriptionInner {
     /// Takes up to `max` messages under lease and gives them to `deliver`. Never waits. Returns how many there were.
     pub(crate) fn receive(
@@ -194,7 +197,7 @@ impl SubscriptionInner {
             add(&self.counters.taken, taken as u64);
             return Ok((taken, taken));
         }
-        let mut chosen = Vec::new();
+        let mut chosen = Vec::with_capacity(max.min(AT_ONCE));
         let matched = |sequence, record: &Record| {
             self.matches(record)
                 .then(|| Received { record: record.clone(), id: MessageId::new(sequence, shard, shards) })
