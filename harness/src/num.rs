@@ -111,9 +111,14 @@ pub(crate) fn seconds(nanos: u64) -> String {
     format!("{:.1} s", float(nanos) / 1e9)
 }
 
-/// A percentage without needless zeros: `90`, `97.5`.
+/// A percentage without needless zeros: `90`, `97.5`; below 1 with three digits that count, so that none becomes `0`.
 pub(crate) fn percent(value: f64) -> String {
-    let text = format!("{value:.2}");
+    let (mut digits, mut rest) = (2, value.abs());
+    while rest > 0.0 && rest < 1.0 {
+        rest *= 10.0;
+        digits += 1;
+    }
+    let text = format!("{value:.digits$}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -155,5 +160,10 @@ mod tests {
         assert_eq!(whole(f64::INFINITY), u64::MAX);
         assert_eq!(percent(90.0), "90");
         assert_eq!(percent(97.5), "97.5");
+    }
+
+    #[test]
+    fn a_small_percentage_is_not_shown_as_none() {
+        assert_eq!([0.0, 0.5, 0.015, 0.001].map(percent), ["0", "0.5", "0.015", "0.001"]);
     }
 }
