@@ -88,6 +88,11 @@ pub(crate) fn grouped(value: u64) -> String {
     text
 }
 
+/// So many of what `one` names: `1 publisher`, `2 publishers`.
+pub(crate) fn counted(how_many: usize, one: &str) -> String {
+    format!("{} {one}{}", grouped(count(how_many)), if how_many == 1 { "" } else { "s" })
+}
+
 /// A rate or slope for a table: whole, grouped, with its sign.
 pub(crate) fn signed(value: f64) -> String {
     let sign = if value <= -0.5 { "-" } else { "" };
@@ -134,6 +139,12 @@ mod tests {
         assert_eq!(grouped(12_345_678), "12,345,678");
         assert_eq!(signed(-1_234.4), "-1,234");
         assert_eq!(signed(-0.2), "0");
+    }
+
+    #[test]
+    fn one_of_something_is_not_many() {
+        let counts = [0, 1, 2].map(|count| counted(count, "subscription"));
+        assert_eq!(counts, ["0 subscriptions", "1 subscription", "2 subscriptions"]);
     }
 
     #[test]

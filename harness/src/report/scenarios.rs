@@ -112,13 +112,13 @@ pub(super) fn soak(lines: &mut Vec<String>, ran: &Ran, metrics: &Soak, paint: Pa
     let unsent =
         metrics.unsent.map_or_else(String::new, |unsent| format!(" ({} unsent)", num::grouped(unsent)));
     lines.push(format!(
-        "{}/s offered{unsent}, half of {}/s; {} threads; {} consumers, {} publishers and {} subscriptions came and went",
+        "{}/s offered{unsent}, half of {}/s; {} threads; {}, {} and {} came and went",
         num::signed(metrics.offered_rate),
         num::signed(metrics.capacity),
         metrics.threads,
-        num::grouped(metrics.consumers),
-        num::grouped(metrics.publishers),
-        num::grouped(metrics.visiting_subscriptions),
+        num::counted(num::index(metrics.consumers), "consumer"),
+        num::counted(num::index(metrics.publishers), "publisher"),
+        num::counted(num::index(metrics.visiting_subscriptions), "subscription"),
     ));
     lines.push(format!(
         "on purpose: {} panics, {} nacks, {} expired leases; {} redelivered, {} dead letters",

@@ -50,7 +50,6 @@ pub(crate) fn report(settings: &Settings, ran: &Ran, judged: Verdict, paint: Pai
 
 /// What was run, on one line.
 pub(crate) fn heading(settings: &Settings) -> String {
-    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let payload = match settings.scenario {
         Scenario::Firehose => {
             settings.payload.text().replace("written per message", "by reference and written")
@@ -61,11 +60,15 @@ pub(crate) fn heading(settings: &Settings) -> String {
         Scenario::Firehose => "no subscription and 1".to_owned(),
         Scenario::Fanout => {
             let counts: Vec<String> = settings.counts.iter().map(usize::to_string).collect();
-            format!("{} subscriptions", counts.join(", "))
+            match settings.counts[..] {
+                [count] => num::counted(count, "subscription"),
+                _ => format!("{} subscriptions", counts.join(", ")),
+            }
         }
-        _ => plural(settings.subscriptions, "subscription"),
+        _ => num::counted(settings.subscriptions, "subscription"),
     };
-    let keys = settings.keys.map_or_else(String::new, |keys| format!(", {}", plural(keys, "ordering key")));
+    let keys =
+        settings.keys.map_or_else(String::new, |keys| format!(", {}", num::counted(keys, "ordering key")));
     let read = match settings.scenario {
         Scenario::Firehose => "all of what is written",
         _ if settings.read == Read::All => "all",
@@ -76,7 +79,7 @@ pub(crate) fn heading(settings: &Settings) -> String {
     format!(
         "{}: {}, {subscriptions}{consumers}, {payload}{keys}, read {read}, {}, ring {}{}, {}, wait {}{}",
         settings.scenario.name(),
-        plural(settings.publishers, "publisher"),
+        num::counted(settings.publishers, "publisher"),
         name(settings.mode),
         num::grouped(num::count(settings.ring)),
         if settings.shards > 1 { format!(" x {} shards", settings.shards) } else { String::new() },
@@ -253,10 +256,9 @@ fn books(lines: &mut Vec<String>, ran: &Ran, paint: Paint) {
     )));
     let environment = &ran.environment;
     lines.push(paint.faint(&format!(
-        "on {}, {} CPU{}{}; {}",
+        "on {}, {}{}; {}",
         environment.cpu_model.as_deref().unwrap_or("an unknown CPU"),
-        environment.cpu_cores,
-        if environment.cpu_cores == 1 { "" } else { "s" },
+        num::counted(environment.cpu_cores, "CPU"),
         if environment.virtualized == Some(true) { ", virtual" } else { "" },
         environment.pinning
     )));
@@ -265,11 +267,10 @@ fn books(lines: &mut Vec<String>, ran: &Ran, paint: Paint) {
 fn ledger(accounts: &[Account], paint: Paint) -> String {
     let sum = |of: fn(&Account) -> u64| num::grouped(accounts.iter().map(of).sum());
     let text = format!(
-        "ledger: {} accepted by {} subscription{}, {} delivered, {} acked{}; {} lost, {} repeated, \
+        "ledger: {} accepted by {}, {} delivered, {} acked{}; {} lost, {} repeated, \
          {} out of order, {} corrupt",
         sum(|account| account.tally.accepted),
-        accounts.len(),
-        if accounts.len() == 1 { "" } else { "s" },
+        num::counted(accounts.len(), "subscription"),
         sum(|account| account.tally.received),
         sum(|account| account.counters.acked),
         if accounts.iter().any(|account| account.tally.dropped > 0) {

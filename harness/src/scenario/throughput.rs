@@ -69,8 +69,8 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     vec![
         format!("warm-up: closed loop, {:?}, discarded", settings.warmup),
         format!(
-            "{} iterations: closed loop at the maximum rate, {sample} each; the median is reported",
-            settings.iterations
+            "{}: closed loop at the maximum rate, {sample} each; the median is reported",
+            num::counted(settings.iterations, "iteration")
         ),
     ]
 }

@@ -36,7 +36,7 @@ pub(crate) fn run(settings: &Settings, progress: &mut Progress) -> Result<Ran, F
         let own = Settings { subscriptions: count, ..settings.clone() };
         let mut bench = Bench::open(&own, progress)?;
         let point = point(&mut bench, count, &mut nanos);
-        parts.add(&format!("{count} subscriptions"), bench.close_part(point.as_ref().err(), Vec::new()));
+        parts.add(&num::counted(count, "subscription"), bench.close_part(point.as_ref().err(), Vec::new()));
         match point {
             Ok(point) => points.push(point),
             Err(_) => break,
@@ -55,7 +55,8 @@ fn point(bench: &mut Bench<'_>, count: usize, nanos: &mut u64) -> Result<FanoutP
     let closed = |length| Load::Closed { length, messages: least, stamped: false };
     bench.warm_up(closed)?;
     bench.note_acks(true);
-    let label = format!("{count} subscriptions at {PACE}/s");
+    let subscriptions = num::counted(count, "subscription");
+    let label = format!("{subscriptions} at {PACE}/s");
     let paced = bench.sample_once(&label, Load::Open { rate: PACE, length: paced_length(settings) })?;
     bench.note_acks(false);
     let latency = paced.acks.as_ref().map(|acks| acks.latencies(count).summary());
@@ -63,7 +64,7 @@ fn point(bench: &mut Bench<'_>, count: usize, nanos: &mut u64) -> Result<FanoutP
     *nanos += paced.nanos;
     let mut iterations = Vec::new();
     for number in 1..=settings.iterations {
-        let label = format!("{count} subscriptions, maximum rate, {number} of {}", settings.iterations);
+        let label = format!("{subscriptions}, maximum rate, {number} of {}", settings.iterations);
         let sample = bench.sample(&label, closed(settings.sample));
         let Some(sample) = unless_interrupted(sample, iterations.is_empty())? else { break };
         expected += sample.expected(count);
@@ -103,7 +104,10 @@ fn outcome(points: Vec<FanoutPoint>, nanos: u64) -> Option<Outcome> {
     let missing = |point: &FanoutPoint| {
         (point.received != point.expected).then(|| {
             let [received, expected] = [point.received, point.expected].map(num::grouped);
-            format!("{} subscriptions made {received} of {expected} deliveries", point.subscriptions)
+            format!(
+                "{} made {received} of {expected} deliveries",
+                num::counted(point.subscriptions, "subscription")
+            )
         })
     };
     Some(Outcome {
