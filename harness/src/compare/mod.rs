@@ -231,6 +231,10 @@ pub(crate) fn difference(base: &Value, current: &Value) -> Option<String> {
             base["scenario"], current["scenario"]
         ));
     }
+    if base["injected"] != current["injected"] {
+        let [base, current] = [base, current].map(|side| side["injected"].as_str().unwrap_or("nothing"));
+        return Some(format!("injected on purpose was {base} in BASE and {current} in CURRENT"));
+    }
     let (left, right) = (base["config"].as_object(), current["config"].as_object());
     let names = left.into_iter().chain(right).flat_map(|config| config.keys());
     let of = |config: Option<&serde_json::Map<String, Value>>, name: &String| {
@@ -383,6 +387,9 @@ mod tests {
         assert_eq!(difference(&base, &current).unwrap(), "config.ring is 64 in BASE and 128 in CURRENT");
         current["config"] = json!({"ring": 64, "quick": false, "batch": 2});
         assert_eq!(difference(&base, &current).unwrap(), "config.batch is absent in BASE and 2 in CURRENT");
+        current["injected"] = json!("stall=1ms");
+        let injected = difference(&base, &current).unwrap();
+        assert_eq!(injected, "injected on purpose was nothing in BASE and stall=1ms in CURRENT");
         current["scenario"] = json!("fanout");
         assert!(difference(&base, &current).unwrap().starts_with("scenario is \"soak\""));
     }
