@@ -115,6 +115,9 @@ impl Record {
 
     /// The message that this was made from, [itself](Self::from_message) or as a copy, when it was not published.
     pub(crate) fn into_message(self) -> Message {
+        if self.0.is_none() {
+            return Message::default();
+        }
         let with_key = |data, ordering_key| Message { ordering_key, ..Message::new(data) };
         let key = self.ordering_key().map(str::to_owned);
         if self.is_plain() {
@@ -276,18 +279,17 @@ impl Received {
         self.record.published_at()
     }
 
-    /// A copy to be published on the topic `to`, with other attributes: the payload by reference, the publish time as it is.
-    pub(crate) fn forwarded(&self, draft: Draft, more: &[(&str, String)], to: &TopicInner) -> Record {
+    /// A message to be published elsewhere, with other attributes: the payload by reference.
+    pub(crate) fn forwarded(&self, more: &[(&str, String)]) -> Message {
         let kept =
             self.attributes().iter().filter(|(key, _)| more.iter().all(|(new, _)| new != key)).cloned();
-        let message = Message {
+        Message {
             data: self.bytes(),
             attributes: kept
                 .chain(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())))
                 .collect(),
             ordering_key: self.ordering_key().map(str::to_owned),
-        };
-        Record::from_message(draft, message, to, self.published_at())
+        }
     }
 
     /// The payload.

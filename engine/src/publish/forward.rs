@@ -16,7 +16,7 @@ impl Publisher {
     pub(crate) fn forward(&self, message: &Received, more: &[(&str, String)]) -> bool {
         let shard = self.shard_for(message);
         self.with_spares(|spares| {
-            let mut record = message.forwarded(spares.take(0, &self.topic.returned), more, &self.topic);
+            let mut record = spares.record(message.forwarded(more), &self.topic, message.published_at());
             let size = record.size();
             self.commit(shard, &mut record, size, Wait::Never, spares).is_ok()
         })

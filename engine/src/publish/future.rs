@@ -9,6 +9,7 @@ use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
 use super::room::Outlook;
 use crate::error::PublishError;
+use crate::external::LetGoLater;
 use crate::message::Message;
 use crate::record::MessageId;
 use crate::subscription::serving;
@@ -207,6 +208,8 @@ impl Future for PublishFuture<'_> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        // Their owners may publish here, for which there may be no credit before this message's is given back.
+        let _payloads = this.publisher.flow.as_ref().map(|_| LetGoLater::begin());
         this.unregister();
         this.bell.hears_publishers = false;
         let mut done = this.step();

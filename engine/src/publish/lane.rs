@@ -173,6 +173,9 @@ impl Lane {
         if topic.is_closed() {
             return Err((Refusal::Closed, message));
         }
+        if large > 0 {
+            topic.is_no_longer_plain(); // what is counted is looked at when its slot is used again, to be counted out
+        }
         let (record, copied) = staged.spares.record_or_copy(message, topic, topic.publish_time());
         staged.records.push(record);
         staged.bytes += bytes;
@@ -186,7 +189,6 @@ impl Lane {
         }
         let full = count >= topic.largest_batch() || staged.bytes >= topic.config.batch_bytes;
         drop(staged);
-        copied.into_iter().for_each(let_go);
         if full {
             // Closed meanwhile: the receipt says so. Inside a handler that would wait for itself: whoever reads next
             // fetches it.
@@ -205,6 +207,7 @@ impl Lane {
                 }
             }
         }
+        copied.into_iter().for_each(let_go);
         Ok(receipt)
     }
 

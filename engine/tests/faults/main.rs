@@ -2,9 +2,9 @@
 //!
 //! docs/RELIABILITY.md has a row for each fault and names the tests; many are shown elsewhere, where the feature is tested.
 //! Here is what belongs to no feature: [`reentrant`] about handlers that call back into the engine, [`handlers`] about
-//! those that panic while something else goes wrong, [`payloads`] about payloads whose `Drop` panics, [`wakers`] about
-//! wakers that panic, [`forgotten`] about what is never dropped, and [`clocks`] about time that jumps and threads that get
-//! none.
+//! those that panic while something else goes wrong, [`payloads`] about payloads whose `Drop` panics, [`small_payloads`]
+//! about those that are copied, [`wakers`] about wakers that panic, [`forgotten`] about what is never dropped, and
+//! [`clocks`] about time that jumps and threads that get none.
 #![cfg(not(any(ringmain_loom, ringmain_shuttle, miri)))]
 
 mod clocks;
@@ -14,4 +14,5 @@ mod forgotten;
 mod handlers;
 mod payloads;
 mod reentrant;
+mod small_payloads;
 mod wakers;

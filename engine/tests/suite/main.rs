@@ -39,5 +39,6 @@ mod publishing_limits;
 mod refusals;
 mod retry;
 mod ring_bytes;
+mod ring_bytes_copied;
 mod semantics;
 mod stress;
