@@ -20,7 +20,8 @@ const COPIED_ALONE: usize = 4 << 10;
 /// # Where the data goes
 /// Large data stays where it is: the ring holds a reference to it. Small data is copied into a buffer of the ring's and let go of
 /// when the call returns, unless the message has attributes: up to 512 bytes, and up to 4 KiB if this message has the only handle
-/// to it ([`Bytes::is_unique`], which is never so of [`Bytes::from_owner`]). To hold it for a lap of the ring, and free it then, costs more. An ordering key is always copied.
+/// to it ([`Bytes::is_unique`], which is never so of [`Bytes::from_owner`]). To hold it for a lap of the ring, and free it then,
+/// costs more. An ordering key is always copied.
 ///
 /// With the feature `serde` it is read and written as Cloud Pub/Sub's own JSON has it:
 /// `{"data": "cGFpZA==", "attributes": {"region": "eu"}, "orderingKey": "u42"}`, what it does not have left out.

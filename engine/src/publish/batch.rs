@@ -5,7 +5,7 @@ use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
 use super::spares::Spares;
 use crate::error::{BatchError, Invalid, PublishError};
-use crate::external::{LetGoLater, let_go};
+use crate::external::let_go;
 use crate::message::{Message, check_data};
 use crate::record::{MessageId, Record};
 use crate::topic::Shard;
@@ -52,7 +52,7 @@ impl Publisher {
                 draft.publish_time = time;
                 Record::new(draft)
             }));
-            let _payloads = self.flow.as_ref().map(|_| LetGoLater::begin());
+            let _payloads = self.payloads_after_credit();
             let credit = |flow| self.credit(flow, Amount::new(count, bytes), Wait::Forever);
             let published =
                 self.flow.as_deref().map(credit).transpose().and_then(|_credit| {
@@ -152,8 +152,7 @@ impl Publisher {
         spares: &mut Spares,
     ) -> Result<(), Refusal> {
         while !records.is_empty() {
-            // Their owners may publish here, for which there may be no credit before the batch's is given back.
-            let _payloads = self.flow.as_ref().map(|_| LetGoLater::begin());
+            let _payloads = self.payloads_after_credit();
             let (count, _credit) = self.credit_for(records)?;
             let counted = |record: &Record| Some(record.size()).filter(|size| *size > self.topic.threshold);
             // The large ones among them, counted anew in the rare case that there is credit for a part.

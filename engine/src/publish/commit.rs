@@ -9,7 +9,6 @@ use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
 use super::room::wait_on_room;
 use super::spares::Spares;
-use crate::external::LetGoLater;
 use crate::record::{MessageId, Record};
 use crate::subscription::serving;
 use crate::topic::Shard;
@@ -84,8 +83,7 @@ impl Publisher {
         wait: Wait,
         spares: &mut Spares,
     ) -> Result<MessageId, Refusal> {
-        // Their owners may publish here, for which there may be no credit before this message's is given back.
-        let _payloads = LetGoLater::begin();
+        let _payloads = self.payloads_after_credit();
         let credit = |flow| self.credit(flow, Amount::new(1, size), wait);
         let _credit = self.flow.as_deref().map(credit).transpose()?;
         self.commit_admitted(shard, record, size, wait, spares)

@@ -4,6 +4,7 @@ use super::flow_control::{Amount, Credit, FlowControl, Ticket};
 use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
 use super::room::on_room;
+use crate::external::LetGoLater;
 use crate::subscription::serving;
 use ringmain_ring::{spin_until, wait_any};
 
@@ -20,6 +21,13 @@ impl Publisher {
             None if flow.blocks() => self.wait_for_credit(flow, amount, wait),
             None => Err(self.no_credit()),
         }
+    }
+
+    /// To be called before credit is taken: payloads that go meanwhile go when this does, and the credit was given back before.
+    /// Their owners may publish here, for which there may be none until then.
+    #[inline]
+    pub(super) fn payloads_after_credit(&self) -> Option<LetGoLater> {
+        self.flow.as_ref().map(|_| LetGoLater::begin())
     }
 
     /// There is none. That the topic is closed says more: then there never will be.

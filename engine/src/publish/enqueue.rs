@@ -6,7 +6,6 @@ use super::publisher::Publisher;
 use super::receipt::Receipt;
 use super::refusal::{Refusal, Wait};
 use crate::error::PublishError;
-use crate::external::LetGoLater;
 use crate::message::Message;
 use std::sync::Arc;
 
@@ -44,8 +43,7 @@ impl Publisher {
         message: Message,
         size: usize,
     ) -> Result<Receipt, PublishError<Message>> {
-        // Their owners may publish here, for which there may be no credit before this message's is given back.
-        let _payloads = LetGoLater::begin();
+        let _payloads = self.payloads_after_credit();
         let credit = |flow| self.credit(flow, Amount::new(1, size), Wait::Forever);
         match self.flow.as_deref().map(credit).transpose() {
             Ok(credit) => self.enqueue_admitted(shard, message, Heavy { size, credit }),

@@ -9,7 +9,6 @@ use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
 use super::room::Outlook;
 use crate::error::PublishError;
-use crate::external::LetGoLater;
 use crate::message::Message;
 use crate::record::MessageId;
 use crate::subscription::serving;
@@ -208,8 +207,7 @@ impl Future for PublishFuture<'_> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        // Their owners may publish here, for which there may be no credit before this message's is given back.
-        let _payloads = this.publisher.flow.as_ref().map(|_| LetGoLater::begin());
+        let _payloads = this.publisher.payloads_after_credit();
         this.unregister();
         this.bell.hears_publishers = false;
         let mut done = this.step();
