@@ -59,7 +59,7 @@ pub use reader::{
 pub use ring::Ring;
 pub use sequence::Sequence;
 pub use sequencer::{Multi, Sequencer, Single, SingleProducer};
-pub use slab::{LeaseId, Slab, StaleLease};
+pub use slab::{Ending, LeaseId, Slab, StaleLease};
 pub use try_lock::{TryLock, TryLockGuard};
 pub use wait::{
     Notify, Registration, Sleeper, WaitStrategy, WakeLater, before_sleep, now, spin_until, wait_any,

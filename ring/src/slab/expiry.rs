@@ -155,7 +155,7 @@ impl<T: Send> Slab<T> {
         let entry = self.entries.at(index)?;
         let mut seen = entry.word.load(Ordering::Relaxed);
         while seen & STATE == LIVE && now.is_none_or(|now| is_due(seen, ticks(now))) {
-            match self.take_at(entry, seen) {
+            match self.ending().take_at(entry, seen) {
                 Ok(value) => {
                     #[expect(
                         clippy::cast_possible_truncation,

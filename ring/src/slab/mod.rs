@@ -17,11 +17,13 @@
 //!
 //! What expires is found by a scan that looks at few of them: see [`expiry`].
 
+mod ending;
 mod expiry;
 mod lease_id;
 #[cfg(all(test, not(ringmain_loom)))]
 mod tests;
 
+pub use ending::Ending;
 pub use lease_id::{LeaseId, StaleLease};
 
 use crate::gating::table::Table;
@@ -159,7 +161,7 @@ impl<T: Send> Slab<T> {
     /// How many leases are live.
     #[must_use]
     pub fn live(&self) -> usize {
-        // In this order, so that the difference is never too small. Acquire: pairs with the release in `take_at`.
+        // In this order, so that the difference is never too small. Acquire: pairs with the release in `Ending::count`.
         let ended = self.ended.load(ordering("slab.live.acquire", Ordering::Acquire));
         self.begun.count.load(Ordering::Relaxed).wrapping_sub(ended)
     }
@@ -203,7 +205,7 @@ impl<T: Send> Slab<T> {
                     continue;
                 }
                 let reserved = vacant | RESERVED;
-                // Acquire: pairs with the release store in `take_at`: the last value is gone.
+                // Acquire: pairs with the release store in `Ending::take_at`: the last value is gone.
                 let acquire = ordering("slab.insert.acquire", Ordering::Acquire);
                 if broken("slab.insert.unchecked") {
                     entry.word.store(reserved, Ordering::Relaxed);
@@ -215,7 +217,7 @@ impl<T: Send> Slab<T> {
                 // Relaxed: goes with the word, below.
                 entry.mark.store(mark, Ordering::Relaxed);
                 let generation = generation(vacant);
-                // Release: pairs with the acquire swap in `take_at`; the value goes with it.
+                // Release: pairs with the acquire swap in `Ending::take_at`; the value goes with it.
                 let release = ordering("slab.insert.release", Ordering::Release);
                 entry.word.store(word(generation, ticks(deadline), LIVE), release);
                 self.minima.lower(index, deadline);
@@ -257,43 +259,7 @@ impl<T: Send> Slab<T> {
     /// # Errors
     /// [`StaleLease`] when somebody ended it before, or it is too late.
     pub fn take(&self, id: LeaseId, now: Option<u64>) -> Result<T, StaleLease> {
-        let entry = self.entries.at(id.index as usize).ok_or(StaleLease::Ended)?;
-        let mut seen = entry.word.load(Ordering::Relaxed);
-        loop {
-            if seen & STATE != LIVE || generation(seen) != u64::from(id.generation) {
-                return Err(StaleLease::Ended);
-            }
-            if now.is_some_and(|now| is_due(seen, ticks(now))) {
-                return Err(StaleLease::Late);
-            }
-            match self.take_at(entry, seen) {
-                Ok(value) => return Ok(value),
-                Err(now) => seen = now,
-            }
-        }
-    }
-
-    /// Takes the value of a lease whose word is `seen`, or says what the word is now.
-    fn take_at(&self, entry: &Entry<T>, seen: u64) -> Result<T, u64> {
-        let generation = generation(seen);
-        let reserved = word(generation, 0, RESERVED);
-        // Acquire: pairs with the release store in `insert`; the value comes with it.
-        let acquire = ordering("slab.take.acquire", Ordering::Acquire);
-        if broken("slab.take.unchecked") {
-            entry.word.store(reserved, Ordering::Relaxed);
-        } else {
-            entry.word.compare_exchange(seen, reserved, acquire, Ordering::Relaxed)?;
-        }
-        // SAFETY: reserved just now.
-        let value = unsafe { entry.exchange(None) };
-        let (next, state) =
-            if generation + 1 == GENERATIONS { (generation, RETIRED) } else { (generation + 1, VACANT) };
-        let next = if broken("slab.generation.kept") { generation } else { next };
-        // Release: pairs with the acquire swap in `insert`.
-        entry.word.store(word(next, 0, state), ordering("slab.take.release", Ordering::Release));
-        // Release: pairs with the acquire loads in `live` and `live_at_most`; the beginning goes with the end.
-        self.ended.fetch_add(1, ordering("slab.ended.release", Ordering::Release));
-        value.ok_or(seen)
+        self.ending().take(id, now)
     }
 
     /// Moves the deadline of a lease that is not late at `now`.
