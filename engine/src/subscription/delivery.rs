@@ -2,12 +2,14 @@
 
 use super::inner::Owner;
 use crate::error::AckError;
+use crate::external::LetGoLater;
 use crate::record::Received;
 use ringmain_ring::LeaseId;
 use ringmain_ring::sync::MODELLED;
 use std::fmt;
 use std::mem::take;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Stands for one delivery of one message, for ever: the id of an earlier delivery of the same message has expired.
@@ -47,6 +49,41 @@ impl Delivery {
     pub fn ack(mut self) -> Result<(), AckError> {
         self.settled = true;
         self.subscription.ack(self.lease).map(drop) // its handle is not the last: ours is there
+    }
+
+    /// Acks them all, for less than one by one: the clock is read once, and they are counted together. What is done with is
+    /// taken out of the vector, whose memory may be used again.
+    ///
+    /// They may be of several subscriptions; those of one should be next to one another, as [`pull_into`] leaves them.
+    ///
+    /// # Errors
+    /// [`AckError::Expired`] when deadlines had passed. All others are acked; those stay in the vector, in order, and are
+    /// or will be redelivered.
+    ///
+    /// [`pull_into`]: crate::Subscription::pull_into
+    pub fn ack_all(deliveries: &mut Vec<Self>) -> Result<(), AckError> {
+        // The owners of payloads come back to a subscription that has counted.
+        let _payloads = LetGoLater::begin();
+        let (mut late, mut done) = (0, 0);
+        while let Some(next) = deliveries.get(done) {
+            let subscription = Arc::clone(&next.subscription);
+            let mut acks = subscription.acks();
+            while let Some(delivery) = deliveries.get_mut(done)
+                && std::ptr::eq(&**delivery.subscription, &**subscription)
+            {
+                if let Ok(leased) = acks.ack(delivery.lease) {
+                    delivery.settled = true;
+                    drop(leased); // not the last handle: the delivery's is there
+                    subscription.topic.reclaim(take(&mut delivery.message.record));
+                } else {
+                    deliveries.swap(late, done); // with one that is done with
+                    late += 1;
+                }
+                done += 1;
+            }
+        }
+        deliveries.truncate(late);
+        if late == 0 { Ok(()) } else { Err(AckError::Expired) }
     }
 
     /// The message is to be delivered again.

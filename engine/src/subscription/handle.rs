@@ -7,6 +7,7 @@ use super::inner::{Owner, SubscriptionInner};
 #[cfg(feature = "async")]
 use super::stream::DeliveryStream;
 use crate::error::{AckError, RecvError};
+use crate::external::LetGoLater;
 use crate::record::InPlace;
 use crate::stats::SubscriptionStats;
 use crate::topic::Topic;
@@ -179,6 +180,25 @@ impl Subscription {
     /// [`AckError::Expired`] when that delivery is over.
     pub fn ack(&self, id: AckId) -> Result<(), AckError> {
         self.inner.ack(self.lease(id)?).map(|record| self.inner.topic.reclaim(record))
+    }
+
+    /// Acks by id, all of them, as [`Delivery::ack_all`] does.
+    ///
+    /// # Errors
+    /// [`AckError::Expired`] when some of those deliveries were over. All others are acked; the ids of those stay in the
+    /// vector, in order.
+    pub fn ack_all(&self, ids: &mut Vec<AckId>) -> Result<(), AckError> {
+        let _payloads = LetGoLater::begin();
+        let mut acks = self.inner.acks();
+        ids.retain(|id| match self.lease(*id).and_then(|lease| acks.ack(lease)) {
+            Ok(record) => {
+                self.inner.topic.reclaim(record);
+                false
+            }
+            Err(_) => true,
+        });
+        drop(acks);
+        if ids.is_empty() { Ok(()) } else { Err(AckError::Expired) }
     }
 
     /// Nacks by id.

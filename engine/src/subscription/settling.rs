@@ -8,7 +8,7 @@ use crate::error::AckError;
 use crate::record::{Held, Received, Record};
 use crate::stats::add;
 use ringmain_ring::sync::{Ordering, broken, heavy_fence, light_fence, ordering, thread};
-use ringmain_ring::{LeaseId, StaleLease};
+use ringmain_ring::{Ending, LeaseId, StaleLease};
 use std::time::Duration;
 
 /// How far ahead a deadline may be moved.
@@ -20,16 +20,14 @@ impl SubscriptionInner {
     /// Returns the lease's handle on the message.
     #[inline]
     pub(crate) fn ack(&self, lease: LeaseId) -> Result<Record, AckError> {
-        let lease = self.end(lease)?;
-        add(&self.counters.acked, 1);
-        self.settle(&lease.message);
-        if broken("ack.comes_again") {
-            self.held.push(Held { message: lease.message.clone(), attempt: lease.attempt + 1 }, None);
-        }
-        if !broken("ack.in_silence") {
-            self.changed.notify();
-        }
-        Ok(lease.message.record)
+        self.acks().ack(lease)
+    }
+
+    /// To ack several leases, which are late or not as of now.
+    #[inline]
+    pub(crate) fn acks(&self) -> Acks<'_> {
+        let now = (!broken("ack.late")).then(|| self.topic.clock.now());
+        Acks { subscription: self, now, ending: self.leases.ending(), acked: 0, bytes: 0 }
     }
 
     pub(crate) fn nack(&self, lease: LeaseId) -> Result<(), AckError> {
@@ -205,4 +203,44 @@ impl SubscriptionInner {
 
 fn ended(_: StaleLease) -> AckError {
     AckError::Expired
+}
+
+/// Acks leases of one subscription. They are counted together, and whoever waits for that is told, when this is dropped.
+pub(crate) struct Acks<'a> {
+    subscription: &'a SubscriptionInner,
+    now: Option<u64>,
+    ending: Ending<'a, Lease>,
+    acked: u64,
+    bytes: usize,
+}
+
+impl Acks<'_> {
+    /// Returns the lease's handle on the message.
+    #[inline]
+    pub(crate) fn ack(&mut self, lease: LeaseId) -> Result<Record, AckError> {
+        let Lease { message, attempt } = self.ending.take(lease, self.now).map_err(ended)?;
+        self.acked += 1;
+        self.bytes += message.size();
+        self.subscription.settle(&message);
+        if broken("ack.comes_again") {
+            self.subscription.held.push(Held { message: message.clone(), attempt: attempt + 1 }, None);
+        }
+        Ok(message.record)
+    }
+}
+
+impl Drop for Acks<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.acked == 0 {
+            return;
+        }
+        let Self { subscription, ending, acked, bytes, .. } = self;
+        ending.count();
+        subscription.credit.give_back(*bytes);
+        add(&subscription.counters.acked, *acked);
+        if !broken("ack.in_silence") {
+            subscription.changed.notify();
+        }
+    }
 }
