@@ -142,6 +142,19 @@ impl Record {
         }
     }
 
+    /// Two clones, for one count.
+    #[inline]
+    fn clone_twice(&self) -> (Self, Self) {
+        let twice = self.0.as_ref().map(Buffer::clone_twice);
+        twice.map_or_else(Default::default, |(one, two)| (Self(Some(one)), Self(Some(two))))
+    }
+
+    /// Lets go of two records of the same message, and returns the buffer, for reuse, if these were the last.
+    #[inline]
+    pub(crate) fn reunite(self, other: Self) -> Option<Draft> {
+        self.0?.reunite(other.0?)
+    }
+
     /// How many bytes its buffer has room for.
     pub(crate) fn capacity(&self) -> usize {
         self.0.as_ref().map_or(0, Buffer::capacity)
@@ -335,6 +348,44 @@ impl Received {
     #[must_use]
     pub fn ordering_key(&self) -> Option<&str> {
         self.record.ordering_key()
+    }
+}
+
+/// A message that is taken from a ring to be delivered.
+pub(crate) enum Taken<'a> {
+    /// It stands on the ring as yet.
+    There(&'a Record, MessageId),
+    Here(Received),
+}
+
+impl Taken<'_> {
+    /// Data and attribute bytes.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::There(record, _) => record.size(),
+            Self::Here(message) => message.size(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn received(self) -> Received {
+        match self {
+            Self::There(record, id) => Received { record: record.clone(), id },
+            Self::Here(message) => message,
+        }
+    }
+
+    /// For a delivery and for its lease.
+    #[inline]
+    pub(crate) fn received_twice(self) -> (Received, Received) {
+        match self {
+            Self::There(record, id) => {
+                let (one, two) = record.clone_twice();
+                (Received { record: one, id }, Received { record: two, id })
+            }
+            Self::Here(message) => (message.clone(), message),
+        }
     }
 }
 

@@ -263,7 +263,7 @@ impl<H, G> Buffer<H, G> {
     /// Gives the handle back when a clone is alive.
     #[inline]
     pub fn into_unique(self) -> Result<UniqueBuffer<H, G>, Self> {
-        // Acquire: pairs with the release in `drop`: what other holders read was read before we write.
+        // Acquire: pairs with the release in `is_last_of`: what other holders read was read before we write.
         if self.0.head().references.load(ordering("buffer.unique.acquire", Ordering::Acquire)) != 1
             && !broken("buffer.unique.unchecked")
         {
@@ -276,16 +276,62 @@ impl<H, G> Buffer<H, G> {
     }
 }
 
+impl<H, G> Buffer<H, G> {
+    /// Two clones, for one count.
+    #[inline]
+    #[must_use]
+    pub fn clone_twice(&self) -> (Self, Self) {
+        self.count(2);
+        (Self(self.0), Self(self.0))
+    }
+
+    /// Lets go of two handles on the same buffer at once: of [two clones](Self::clone_twice), say. If they were the last, it
+    /// can be written again.
+    ///
+    /// # Panics
+    /// When they are handles on different buffers.
+    #[inline]
+    pub fn reunite(self, other: Self) -> Option<UniqueBuffer<H, G>> {
+        assert!(self.0.0 == other.0.0, "two handles on one buffer");
+        let block = self.0;
+        #[expect(clippy::mem_forget, reason = "both are let go of here")]
+        std::mem::forget((self, other));
+        let last = Self::is_last_of(block, 2);
+        last.then(|| {
+            // Relaxed: nobody else has a handle. Whoever gets the next one gets it from us.
+            block.head().references.store(1, Ordering::Relaxed);
+            UniqueBuffer(block)
+        })
+    }
+
+    #[inline]
+    fn count(&self, handles: usize) {
+        // Relaxed: a new handle is made from one that keeps the block alive.
+        let before = self.0.head().references.fetch_add(handles, Ordering::Relaxed);
+        if before > MAX_REFERENCES {
+            std::process::abort(); // two billion billion clones are leaked; the count must not wrap
+        }
+    }
+
+    /// Lets go of so many handles. Returns whether they were the last: then all that the others did is done.
+    #[inline]
+    fn is_last_of(block: Block<H, G>, handles: usize) -> bool {
+        // Release: pairs with the acquire fence below, and with `into_unique`, on whichever thread is last.
+        let release = before_fence(ordering("buffer.drop.release", Ordering::Release));
+        if block.head().references.fetch_sub(handles, release) != handles {
+            return false;
+        }
+        // Acquire: pairs with the release of every other holder.
+        fence("buffer.drop.acquire", Ordering::Acquire);
+        true
+    }
+}
+
 impl<H, G> Clone for Buffer<H, G> {
     #[inline]
     fn clone(&self) -> Self {
-        if broken("buffer.clone.uncounted") {
-            return Self(self.0);
-        }
-        // Relaxed: a new handle is made from one that keeps the block alive.
-        let before = self.0.head().references.fetch_add(1, Ordering::Relaxed);
-        if before > MAX_REFERENCES {
-            std::process::abort(); // two billion billion clones are leaked; the count must not wrap
+        if !broken("buffer.clone.uncounted") {
+            self.count(1);
         }
         Self(self.0)
     }
@@ -303,15 +349,10 @@ impl<H, G> Deref for Buffer<H, G> {
 impl<H, G> Drop for Buffer<H, G> {
     #[inline]
     fn drop(&mut self) {
-        // Release: pairs with the acquire fence below, and with `into_unique`, on whichever thread is last.
-        let release = before_fence(ordering("buffer.drop.release", Ordering::Release));
-        if self.0.head().references.fetch_sub(1, release) != 1 {
-            return;
+        if Self::is_last_of(self.0, 1) {
+            // SAFETY: the count says that this was the last handle.
+            unsafe { self.0.free() };
         }
-        // Acquire: pairs with the release of every other holder's drop.
-        fence("buffer.drop.acquire", Ordering::Acquire);
-        // SAFETY: the count says that this was the last handle.
-        unsafe { self.0.free() };
     }
 }
 

@@ -35,7 +35,20 @@ impl TopicInner {
     /// has slots, which together are about half of what a ring may hold.
     #[inline]
     pub(crate) fn reclaim(&self, record: Record) {
-        let Ok(Some(mut draft)) = record.recycle() else { return };
+        if let Ok(Some(draft)) = record.recycle() {
+            self.keep(draft);
+        }
+    }
+
+    /// The same of a delivery's record and of its lease's, which are of one message.
+    #[inline]
+    pub(crate) fn reclaim_both(&self, record: Record, leased: Record) {
+        if let Some(draft) = record.reunite(leased) {
+            self.keep(draft);
+        }
+    }
+
+    fn keep(&self, mut draft: Draft) {
         drop(draft.take_guest());
         if draft.capacity() < self.threshold + SLACK {
             let shelf = self.returned.0.get_or_init(|| Box::new(Shelf::new(self.config.ring_slots)));

@@ -48,7 +48,9 @@ impl Delivery {
     #[inline]
     pub fn ack(mut self) -> Result<(), AckError> {
         self.settled = true;
-        self.subscription.ack(self.lease).map(drop) // its handle is not the last: ours is there
+        let leased = self.subscription.ack(self.lease)?;
+        self.subscription.topic.reclaim_both(take(&mut self.message.record), leased);
+        Ok(())
     }
 
     /// Acks them all, for less than one by one: the clock is read once, and they are counted together. What is done with is
@@ -73,8 +75,7 @@ impl Delivery {
             {
                 if let Ok(leased) = acks.ack(delivery.lease) {
                     delivery.settled = true;
-                    drop(leased); // not the last handle: the delivery's is there
-                    subscription.topic.reclaim(take(&mut delivery.message.record));
+                    subscription.topic.reclaim_both(take(&mut delivery.message.record), leased);
                 } else {
                     deliveries.swap(late, done); // with one that is done with
                     late += 1;

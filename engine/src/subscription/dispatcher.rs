@@ -316,7 +316,7 @@ impl Served {
     fn in_order(&mut self, limit: usize) -> usize {
         let Self { subscription, handler, taken, .. } = self;
         let most = subscription.room_to_hold().min(limit);
-        match subscription.take(most, false, true, |message| taken.push(message)) {
+        match subscription.take(most, false, true, |message| taken.push(message.received())) {
             Ok(_) => {}
             Err(RecvError::Lagged(lost)) => {
                 self.tell_lagged(lost);

@@ -5,7 +5,7 @@ use super::delivery::Delivery;
 use super::inner::{Lease, Owner, SubscriptionInner};
 use crate::clock::nanos;
 use crate::error::RecvError;
-use crate::record::{Held, MessageId, Received, Record};
+use crate::record::{Held, MessageId, Received, Record, Taken};
 use crate::stats::add;
 use ringmain_fanout::{ReceiveError, Receiver};
 use ringmain_ring::sync::{Ordering, broken};
@@ -38,7 +38,7 @@ impl SubscriptionInner {
                     delivered += 1;
                     deliver(self.lease(owner, message, 1, deadline));
                 } else {
-                    excess.push(Held { message, attempt: 1 });
+                    excess.push(Held { message: message.received(), attempt: 1 });
                 }
             });
             full = !excess.is_empty();
@@ -83,16 +83,17 @@ impl SubscriptionInner {
             let Some(Held { message, attempt }) = next else { return (count, true) };
             self.needs_no_credit();
             add(&self.counters.redelivered, u64::from(attempt > 1));
-            deliver(self.lease(owner, message, attempt, deadline));
+            deliver(self.lease(owner, Taken::Here(message), attempt, deadline));
             count += 1;
         }
         (count, false)
     }
 
     #[inline]
-    fn lease(&self, owner: &Owner, message: Received, attempt: u32, deadline: u64) -> Delivery {
+    fn lease(&self, owner: &Owner, message: Taken<'_>, attempt: u32, deadline: u64) -> Delivery {
+        let (message, leased) = message.received_twice();
         let published = message.published_at();
-        let id = self.leases.insert_marked(Lease { message: message.clone(), attempt }, deadline, published);
+        let id = self.leases.insert_marked(Lease { message: leased, attempt }, deadline, published);
         self.is_due_at(deadline);
         Delivery::new(owner.clone(), message, attempt, id)
     }
@@ -107,7 +108,7 @@ impl SubscriptionInner {
         max: usize,
         already: bool,
         in_place: bool,
-        mut take: impl FnMut(Received),
+        mut take: impl FnMut(Taken<'_>),
     ) -> Result<usize, RecvError> {
         if self.is_shut() && !already {
             return Err(RecvError::Detached); // a gap that was still to be told went with the backlog
@@ -187,12 +188,12 @@ impl SubscriptionInner {
         receiver: &Receiver<Record>,
         shard: usize,
         max: usize,
-        take: &mut impl FnMut(Received),
+        take: &mut impl FnMut(Taken<'_>),
     ) -> Result<(usize, usize), ReceiveError> {
         let shards = self.receivers.len();
         if self.filter.is_none() && !self.config.message_ordering {
             let taken = receiver.take(max, |sequence, record| {
-                take(Received { record: record.clone(), id: MessageId::new(sequence, shard, shards) });
+                take(Taken::There(record, MessageId::new(sequence, shard, shards)));
             })?;
             add(&self.counters.taken, taken as u64);
             return Ok((taken, taken));
@@ -226,7 +227,7 @@ impl SubscriptionInner {
             add(&self.counters.filtered, seen as u64 - kept);
         }
         let count = chosen.len();
-        chosen.into_iter().for_each(take);
+        chosen.into_iter().map(Taken::Here).for_each(take);
         Ok((seen, count))
     }
 
