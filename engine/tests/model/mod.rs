@@ -48,7 +48,7 @@ pub(crate) mod subscription;
 mod topic;
 
 pub(crate) use failing::Arrived;
-pub(crate) use lease::LeaseNo;
+pub(crate) use lease::{LeaseNo, Outcome};
 pub(crate) use receive::{Call, Seen, Way};
 pub(crate) use topic::Fits;
 

@@ -78,8 +78,12 @@ impl Task {
 #[test]
 fn a_task_is_woken_by_every_end_of_a_lease_that_gives_credit_back() {
     type End = fn(&Engine, &ManualClock, &Subscription, Delivery);
-    let ends: [(&str, End); 5] = [
+    let ends: [(&str, End); 7] = [
         ("ack", |_, _, _, delivery| delivery.ack().unwrap()),
+        ("ack all", |_, _, _, delivery| Delivery::ack_all(&mut vec![delivery]).unwrap()),
+        ("ack all by id", |_, _, subscription, delivery| {
+            subscription.ack_all(&mut vec![delivery.into_ack_id()]).unwrap();
+        }),
         ("ack by id", |_, _, subscription, delivery| subscription.ack(delivery.into_ack_id()).unwrap()),
         ("nack", |_, _, _, delivery| delivery.nack().unwrap()),
         ("drop", |_, _, _, delivery| drop(delivery)),

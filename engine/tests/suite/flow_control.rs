@@ -139,8 +139,13 @@ fn with_allow_excess_what_is_taken_together_is_delivered_together() {
 #[test]
 fn each_end_of_a_lease_gives_its_credit_back_exactly_once() {
     type End = fn(&Engine, &ManualClock, &Subscription, Vec<Delivery>);
-    let ends: [(&str, End); 8] = [
+    let ends: [(&str, End); 10] = [
         ("ack", |_, _, _, out| ack_all(out)),
+        ("all at once", |_, _, _, mut out| Delivery::ack_all(&mut out).unwrap()),
+        ("all at once, by id", |_, _, subscription, out| {
+            let mut ids: Vec<_> = out.into_iter().map(Delivery::into_ack_id).collect();
+            subscription.ack_all(&mut ids).unwrap();
+        }),
         ("nack", |_, _, _, out| out.into_iter().for_each(|delivery| delivery.nack().unwrap())),
         ("drop", |_, _, _, out| drop(out)),
         ("zero", |_, _, _, out| {

@@ -7,6 +7,7 @@ mod common;
 #[path = "../tasks/mod.rs"]
 mod tasks;
 
+mod ack_all;
 mod batcher;
 mod batches;
 mod closed;

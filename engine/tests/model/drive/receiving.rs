@@ -2,8 +2,8 @@
 
 use super::history::{Receive, Settle};
 use super::world::{World, halves, pick};
-use crate::model::{Check, LeaseNo, Seen, Way};
-use ringmain::{AckId, Delivery, RecvError, Subscription};
+use crate::model::{Check, LeaseNo, Outcome, Seen, Way};
+use ringmain::{AckError, AckId, Delivery, RecvError, Subscription};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -116,7 +116,27 @@ impl World {
 
     pub(super) fn settle_all(&mut self, sub: u8, how: Settle) -> Check {
         let Some(sub) = pick(sub, self.subs.len()) else { return Ok(()) };
+        if how == Settle::Ack {
+            return self.ack_all(sub);
+        }
         (0..self.subs[sub].deliveries.len()).rev().try_for_each(|index| self.settle_delivery(sub, index, how))
+    }
+
+    fn ack_all(&mut self, sub: usize) -> Check {
+        let (leases, mut deliveries): (Vec<_>, Vec<_>) = self.subs[sub].deliveries.drain(..).unzip();
+        let before: Vec<_> = deliveries.iter().map(Delivery::ack_id).collect();
+        let outcome = self.payloads.armed(|| Delivery::ack_all(&mut deliveries));
+        let late: Vec<_> = deliveries.iter().map(Delivery::ack_id).collect();
+        self.payloads.armed(|| drop(deliveries));
+        let outcomes: Vec<Outcome> =
+            before.iter().map(|id| if late.contains(id) { Err(AckError::Expired) } else { Ok(()) }).collect();
+        ensure!(
+            outcome == outcomes.iter().copied().collect(),
+            "{outcome:?}, with {late:?} left of {before:?}"
+        );
+        self.note((&leases, &outcomes));
+        self.spy()?;
+        leases.into_iter().zip(outcomes).try_for_each(|(lease, outcome)| self.model.ack(sub, lease, outcome))
     }
 
     fn settle_delivery(&mut self, sub: usize, index: usize, how: Settle) -> Check {
@@ -166,7 +186,14 @@ impl World {
         let (lease, id) = ids[ids.len() - 1 - index];
         let subscription = &self.subs[sub].subscription;
         let outcome = self.payloads.armed(|| match how {
-            Settle::Ack => subscription.ack(id),
+            // Alone, or as a list; and what is done with is not in there any more.
+            Settle::Ack if which.is_multiple_of(2) => subscription.ack(id),
+            Settle::Ack => {
+                let mut ids = vec![id];
+                let outcome = subscription.ack_all(&mut ids);
+                assert_eq!(ids.len(), usize::from(outcome.is_err()), "{ids:?} after {outcome:?}");
+                outcome
+            }
             Settle::Modify(time) => subscription.modify_ack_deadline(id, halves(time)),
             Settle::Nack | Settle::Drop | Settle::IntoId | Settle::Forget => subscription.nack(id),
         });
