@@ -66,6 +66,12 @@ fn by_delivery(c: &mut Criterion) {
             };
             b.iter_batched_ref(|| leases.deliveries(count), ack, LAP);
         });
+        group.bench_function(BenchmarkId::new("ack_all", count), |b| {
+            let ack_all = |deliveries: &mut Vec<Delivery>| {
+                black_box(Delivery::ack_all(deliveries)).expect("in time");
+            };
+            b.iter_batched_ref(|| leases.deliveries(count), ack_all, LAP);
+        });
         group.bench_function(BenchmarkId::new("nack", count), |b| {
             let nack = |deliveries: &mut Vec<Delivery>| {
                 deliveries.drain(..).for_each(|delivery| black_box(delivery.nack()).expect("in time"));
@@ -95,6 +101,12 @@ fn by_ack_id(c: &mut Criterion) {
                 ids.iter().for_each(|id| black_box(subscription.ack(*id)).expect("in time"));
             };
             b.iter_batched_ref(|| leases.ack_ids(count), ack, LAP);
+        });
+        group.bench_function(BenchmarkId::new("ack_all", count), |b| {
+            let ack_all = |ids: &mut Vec<AckId>| {
+                black_box(subscription.ack_all(ids)).expect("in time");
+            };
+            b.iter_batched_ref(|| leases.ack_ids(count), ack_all, LAP);
         });
         group.bench_function(BenchmarkId::new("nack", count), |b| {
             let nack = |ids: &mut Vec<AckId>| {

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo build --release -p ringmain --example publish_cost
-//! for mode in publish enqueue publish-idle enqueue-idle referred slice written leased; do
+//! for mode in publish enqueue publish-idle enqueue-idle referred slice written leased acked-at-once; do
 //!     for messages in 100000 200000; do
 //!         valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/publish_cost $mode $messages 2>&1 |
 //!             grep -E 'Collected'
@@ -15,12 +15,16 @@
 //! ones deliver each at once. All these publish a few bytes, which are copied; `referred` publishes a reference to a KiB,
 //! busy. `slice` copies 1 KiB into a buffer of the ring's, as the plain path does; `written` has such a buffer and writes
 //! next to nothing into it, since how many instructions a copy takes differs between CPUs; `leased` does as `written`, and
-//! pulls and acks instead of handling in place. `.ci/instructions` compares with what they cost before.
+//! pulls and acks instead of handling in place, one by one, or `acked-at-once`. `.ci/instructions` compares with what they
+//! cost before.
 
-use ringmain::{Bytes, Dispatcher, Engine, ManualClock, Message, SubscriptionConfig, TopicConfig, Verdict};
+use ringmain::{
+    Bytes, Delivery, Dispatcher, Engine, ManualClock, Message, SubscriptionConfig, TopicConfig, Verdict,
+};
 use std::error::Error;
 
-const MODES: &str = "publish, enqueue, publish-idle, enqueue-idle, referred, slice, written or leased";
+const MODES: &str =
+    "publish, enqueue, publish-idle, enqueue-idle, referred, slice, written, leased or acked-at-once";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -37,13 +41,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut dispatcher = Dispatcher::new().turn_limit(64).add(&subscription, |_| Verdict::Ack);
 
     let (enqueues, idle) = match &*mode {
-        "publish" | "referred" | "slice" | "written" | "leased" => (false, false),
+        "publish" | "referred" | "slice" | "written" | "leased" | "acked-at-once" => (false, false),
         "enqueue" => (true, false),
         "publish-idle" => (false, true),
         "enqueue-idle" => (true, true),
         other => return Err(format!("{MODES}, not {other}").into()),
     };
-    let leased = mode == "leased";
+    let at_once = mode == "acked-at-once";
+    let leased = at_once || mode == "leased";
     let written = leased || mode == "written";
     let kilobyte = (mode == "slice").then(|| vec![7; 1024]);
     let mut deliveries = Vec::new();
@@ -68,6 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             while dispatcher.poll() > 0 {}
         } else if leased && index % 64 == 63 {
             subscription.pull_into(64, &mut deliveries)?;
+            if at_once {
+                Delivery::ack_all(&mut deliveries)?;
+            }
             deliveries.drain(..).try_for_each(|delivery| delivery.ack())?;
         } else if index % 64 == 63 {
             dispatcher.poll();

@@ -59,6 +59,21 @@ fn handled(
     })
 }
 
+/// Publishes, and acks what it has received together, when the ring has used the slots again: the deliveries have the buffers.
+fn acked_together(what: &str, publisher: &Publisher, subscription: &Subscription) -> usize {
+    let data = [7; 1024];
+    let mut pulled = Vec::with_capacity(2 * SLOTS);
+    allocations(what, |number| {
+        assert!(publisher.try_publish_slice(&data).is_ok(), "the ring keeps moving");
+        if number % 3 == 0 {
+            subscription.pull_into(64, &mut pulled).expect("attached");
+            if pulled.len() > SLOTS {
+                Delivery::ack_all(&mut pulled).expect("in time");
+            }
+        }
+    })
+}
+
 /// Publishes, receives under lease and acks, with so many always in hand.
 fn leased(what: &str, publisher: &Publisher, subscription: &Subscription, in_hand: usize) -> usize {
     let data = [7; 1024];
@@ -127,6 +142,7 @@ fn a_steady_stream_allocates_nothing() {
     assert_eq!(leased("leased, 100 in hand", &publisher, &subscription, 100), 0);
     // More than the ring has slots, which are used again while the deliveries still hold their buffers.
     assert_eq!(leased("leased, 800 in hand", &publisher, &subscription, 800), 0);
+    assert_eq!(acked_together("leased, acked together", &publisher, &subscription), 0);
     common::assert_balanced(&subscription);
 
     for first in [message(42), Message::new(vec![42; 5_000])] {

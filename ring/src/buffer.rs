@@ -297,7 +297,7 @@ impl<H, G> Buffer<H, G> {
         #[expect(clippy::mem_forget, reason = "both are let go of here")]
         std::mem::forget((self, other));
         let last = Self::is_last_of(block, 2);
-        last.then(|| {
+        (last || broken("buffer.reunite.unchecked")).then(|| {
             // Relaxed: nobody else has a handle. Whoever gets the next one gets it from us.
             block.head().references.store(1, Ordering::Relaxed);
             UniqueBuffer(block)

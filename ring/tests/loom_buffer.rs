@@ -91,3 +91,22 @@ model!(
         assert_eq!(drops.load(Ordering::Relaxed), 1);
     }
 );
+
+model!(
+    /// Two handles let go of at once, while the third is: whoever is last has it to write, or frees it, after the other's reads.
+    buffer_reunited, broken by [
+        "buffer.drop.release", "buffer.drop.acquire", "buffer.reunite.unchecked", "buffer.clone.uncounted",
+    ], {
+        let (buffer, drops) = buffer();
+        let (one, two) = buffer.clone_twice();
+        let again = buffer.clone();
+        drop(buffer);
+        let reader = spawn(move || assert_eq!(again.read(), 7));
+        assert_eq!(one.read(), 7);
+        if let Some(mut unique) = one.reunite(two) {
+            unique.write(8);
+        }
+        reader.join().unwrap();
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+    }
+);

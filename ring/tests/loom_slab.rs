@@ -219,3 +219,21 @@ model!(
         assert_eq!(slab.live(), 0);
     }
 );
+
+model!(
+    /// Two leases that end with one count, while one of them expires: each has one end, and each is counted.
+    slab_ending_against_expire, broken by ["slab.take.unchecked", "slab.ending.uncounted"], {
+        let slab = Arc::new(Slab::new());
+        let ids = [slab.insert(1, DAY), slab.insert(2, 3 * DAY)];
+        let acking = Arc::clone(&slab);
+        let acker = spawn(move || {
+            let mut ending = acking.ending();
+            ids.into_iter().filter_map(|id| ending.take(id, None).ok()).sum::<u64>()
+        });
+        let mut expired = 0;
+        slab.expire(Some(2 * DAY), |_, value| expired += value);
+        let acked = acker.join().unwrap();
+        assert_eq!(acked + expired, 3, "{acked} acked, {expired} expired");
+        assert_eq!(slab.live(), 0);
+    }
+);

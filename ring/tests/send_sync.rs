@@ -46,6 +46,7 @@ fn every_type_says_whether_it_crosses_threads() {
         UniqueBuffer<u64, Rc<u64>> => - -;
         // What holds values for whoever takes them out.
         Slab<Cell<u64>> => Send Sync;
+        Ending<'static, Cell<u64>> => Send Sync;
         Shelf<Cell<u64>> => Send Sync;
         Shelf<u64, Cell<u64>> => Send Sync;
         Shelf<Rc<u64>> => - -;

@@ -182,11 +182,9 @@ impl World {
             if deliveries.is_empty() {
                 let _ready = self.graveyard.wait(WAIT);
             }
-            for delivery in deliveries.drain(..) {
-                desk.bury(self.patterns.open(delivery.data(), Read::Ends));
-                if delivery.ack().is_err() {
-                    return Err(Fault::new("a dead letter's lease ended within its turn"));
-                }
+            deliveries.iter().for_each(|letter| desk.bury(self.patterns.open(letter.data(), Read::Ends)));
+            if Delivery::ack_all(&mut deliveries).is_err() {
+                return Err(Fault::new("a dead letter's lease ended within its turn"));
             }
         }
         Ok(desk)

@@ -32,6 +32,36 @@ fn the_header_is_dropped_once() {
 }
 
 #[test]
+fn two_handles_are_made_and_let_go_of_at_once() {
+    let witness = Arc::new(());
+    let mut buffer = UniqueBuffer::new(8, Arc::clone(&witness));
+    buffer.resize(3).copy_from_slice(b"abc");
+    let first = buffer.share();
+    let (second, third) = first.clone_twice();
+    assert!(second.reunite(third).is_none(), "the first is there");
+    let (second, third) = first.clone_twice();
+    let first = first.into_unique().unwrap_err();
+    assert!(first.reunite(third).is_none(), "any two");
+    assert_eq!(second.bytes(), b"abc");
+    let last = second.clone();
+    let unique = second.reunite(last).expect("the last two");
+    assert_eq!(Arc::strong_count(&witness), 2);
+    let again = unique.share();
+    let clone = again.clone();
+    let again = again.into_unique().unwrap_err(); // it counts from one
+    drop(clone);
+    drop(again.into_unique().unwrap());
+    assert_eq!(Arc::strong_count(&witness), 1);
+}
+
+#[test]
+#[should_panic(expected = "two handles on one buffer")]
+fn handles_on_two_buffers_are_not_reunited() {
+    let [one, two] = [1, 2].map(|header| UniqueBuffer::new(0, header).share());
+    drop(one.reunite(two));
+}
+
+#[test]
 fn its_capacity_is_kept_whatever_is_in_use() {
     let mut buffer = UniqueBuffer::new(100, [1u8, 2, 3]);
     let capacity = buffer.capacity();

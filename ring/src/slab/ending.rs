@@ -72,7 +72,7 @@ impl<T: Send> Ending<'_, T> {
     #[inline]
     pub fn count(&mut self) {
         let ended = take(&mut self.ended);
-        if ended > 0 {
+        if ended > 0 && !broken("slab.ending.uncounted") {
             // Release: pairs with the acquire loads in `live` and `live_at_most`; the beginnings go with the ends.
             self.slab.ended.fetch_add(ended, ordering("slab.ended.release", Ordering::Release));
         }

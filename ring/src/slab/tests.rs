@@ -159,3 +159,21 @@ fn what_ended_while_somebody_was_held_up_is_not_live() {
     // As long as others take for fifty thousand leases.
     assert!(!is_believed(50_004, 50_000));
 }
+
+#[test]
+fn what_ends_together_is_counted_together() {
+    let slab = Slab::new();
+    let ids: Vec<_> = (0..4).map(|value| slab.insert(value, 1 << 40)).collect();
+    let mut ending = slab.ending();
+    assert_eq!((ending.take(ids[0], None), ending.take(ids[1], None)), (Ok(0), Ok(1)));
+    assert_eq!(ending.take(ids[1], None), Err(StaleLease::Ended));
+    assert_eq!(ending.take(ids[2], Some(1 << 41)), Err(StaleLease::Late));
+    assert_eq!(slab.live(), 4, "not counted yet");
+    ending.count();
+    assert_eq!(slab.live(), 2);
+    assert_eq!(ending.take(ids[3], None), Ok(3));
+    drop(ending);
+    assert_eq!(slab.live(), 1, "each once");
+    assert_eq!(slab.take(ids[2], None), Ok(2));
+    assert_eq!(slab.live(), 0);
+}
