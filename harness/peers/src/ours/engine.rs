@@ -127,13 +127,28 @@ fn ack_all(deliveries: &mut Vec<Delivery>) {
     assert!(Delivery::ack_all(deliveries).is_ok(), "no deadline passes within a sample");
 }
 
-/// Leased, acknowledged by the thread that received them.
+fn ack_each(deliveries: &mut Vec<Delivery>) {
+    for delivery in deliveries.drain(..) {
+        assert!(delivery.ack().is_ok(), "no deadline passes within a sample");
+    }
+}
+
+/// Leased, acknowledged by the thread that received them, as they were received: many at once.
 pub(crate) fn leased(load: &Load) -> Roles {
+    leased_and(load, ack_all)
+}
+
+/// The same, acknowledged one by one.
+pub(crate) fn leased_one_by_one(load: &Load) -> Roles {
+    leased_and(load, ack_each)
+}
+
+fn leased_and(load: &Load, settle: fn(&mut Vec<Delivery>)) -> Roles {
     let (out, mut subscriptions) = set_up(load);
     let (messages, read, ticker) = (load.messages, load.read, load.ticker.clone());
     let subscription = subscriptions.remove(0);
     Roles::of::<Bytes>(load).producer(load, out).reader(Place::Consumer(0), move || {
-        let tally = lease(&subscription, messages, read, ack_all);
+        let tally = lease(&subscription, messages, read, settle);
         Done { ended: Some(ticker.now()), tallies: vec![tally], latencies: None }
     })
 }

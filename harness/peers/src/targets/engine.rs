@@ -68,9 +68,11 @@ fn leased() -> Case {
     case.race("crossbeam channel Bytes", shape, channels::receive::<Crossbeam, Bytes>);
     case.race("crossbeam channel Bytes, dropped on a third", shape, crossbeam::drop_elsewhere::<Bytes>);
     case.race("engine leased", shape, engine::leased);
+    case.race("engine leased, acked one by one", shape, engine::leased_one_by_one);
     case.race("engine leased, acked on a third", shape, engine::acked_elsewhere);
     channels_of::<Bytes>(&mut case, shape);
     case.claim("engine leased", &["crossbeam channel Bytes"], 3.0);
+    case.claim("engine leased, acked one by one", &["crossbeam channel Bytes"], None);
     let channel = case.names(|name| name.starts_with("crossbeam channel"));
     case.claim("engine leased, acked on a third", &channel, 3.0);
     case
