@@ -38,7 +38,10 @@ pub struct PublisherStats {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct SubscriptionStats {
-    /// Messages published to the topic since the subscription was made.
+    /// Messages published to the topic since the subscription was made. (What a handler has in its hands, its batch and all,
+    /// counts when the batch is done. Of a subscription that its overflow policy has detached, what was published before
+    /// somebody noticed counts as well, and so do slots that were used up for [`Topic::trim`](crate::Topic::trim) and `ring_bytes`
+    /// meanwhile.)
     pub accepted: u64,
     /// Deliveries, redeliveries included.
     pub delivered: u64,

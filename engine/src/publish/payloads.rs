@@ -18,8 +18,8 @@ use crate::record::Record;
 use crate::topic::Shard;
 use crossbeam_utils::CachePadded;
 use ringmain_fanout::{ClaimError, Sequence};
-use ringmain_ring::TryLock;
 use ringmain_ring::sync::{AtomicUsize, Ordering, broken};
+use ringmain_ring::{TryLock, TryLockGuard, WakeLater};
 use std::collections::VecDeque;
 
 /// Slots that are claimed as padding at once, at most: what readers may have to wait for.
@@ -37,6 +37,8 @@ pub(crate) struct Payloads {
     budget: usize,
     /// Where they are, in order, and how large. Those whose slots are used again go when somebody looks.
     places: TryLock<VecDeque<(Sequence, usize)>>,
+    /// Held by whoever makes padding, until it is stamped: till then it counts as messages.
+    padding: TryLock<()>,
 }
 
 /// Messages that are no larger are not counted.
@@ -51,6 +53,7 @@ impl Payloads {
             threshold: threshold(config),
             budget: config.ring_bytes / 2,
             places: TryLock::default(),
+            padding: TryLock::default(),
         }
     }
 
@@ -154,7 +157,7 @@ impl Shard {
             }
             // Further than a lap, if it was published after we had looked at the tail: no more than a ring has can be claimed.
             let chunk = distance.min(lap).min(CHUNK);
-            if let Err(error) = self.pad(chunk) {
+            if let Err(error) = self.pad(|| chunk) {
                 break Err(error);
             }
             padded += chunk;
@@ -196,8 +199,8 @@ impl Shard {
             self.channel.pass_padding();
             // Sparing lossy readers, who would lose what they have not read; and while there is any such reader, leaving a
             // quarter of the ring to those who publish.
-            let chunk = self.room(true).saturating_sub(lap / 4).min(lap - padded).min(CHUNK);
-            let Ok(taken) = (if chunk > 0 { self.pad(chunk) } else { Err(ClaimError::Full) }) else { break };
+            let chunk = || self.room(true).saturating_sub(lap / 4).min(lap - padded).min(CHUNK);
+            let Ok((chunk, taken)) = self.pad(chunk) else { break };
             padded += chunk;
             bytes += taken;
         }
@@ -207,30 +210,51 @@ impl Shard {
         bytes
     }
 
-    /// Claims `count` slots as padding, and takes out what they held. Returns how many payload bytes that were.
-    fn pad(&self, count: u64) -> Result<usize, ClaimError> {
-        let (first, bytes) = self.take_out(count)?;
+    /// Claims so many slots as padding, and takes out what they held. Returns how many slots and payload bytes that were. `count`
+    /// is asked while nobody else makes padding.
+    fn pad(&self, count: impl Fn() -> u64) -> Result<(u64, usize), ClaimError> {
+        // Whoever is woken by what the claim does may come back to here.
+        let wakers = WakeLater::begin();
+        let padding = self.no_padding();
+        let count = count();
+        if count == 0 {
+            return Err(ClaimError::Full);
+        }
+        let (first, old) = self.take_out(count)?;
+        drop(padding);
+        drop(wakers);
         self.lanes.padding.made(first, count);
-        Ok(bytes)
+        Ok((count, self.let_go_of(old)))
+    }
+
+    /// While this is kept nobody makes padding, and what is claimed is messages.
+    pub(crate) fn no_padding(&self) -> TryLockGuard<'_, ()> {
+        self.payloads.padding.lock()
     }
 
     /// Takes the next `count` numbers for messages that nobody is to read; returns the first. What their slots held goes.
     pub(crate) fn skip(&self, count: u64) -> Result<Sequence, ClaimError> {
-        self.take_out(count).map(|(first, _)| first)
+        let (first, old) = self.take_out(count)?;
+        self.let_go_of(old);
+        Ok(first)
     }
 
-    fn take_out(&self, count: u64) -> Result<(Sequence, usize), ClaimError> {
+    fn take_out(&self, count: u64) -> Result<(Sequence, Vec<Record>), ClaimError> {
         let mut old = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
         let claim = self.channel.try_claim(count)?;
         let first = claim.start();
         claim.pad_each(|slot| old.push(std::mem::take(slot)));
-        // What came back is looked at only now: to drop it may run code of its owner's.
+        Ok((first, old))
+    }
+
+    /// Lets go of what came back, which may run code of its owner's. Returns how many payload bytes that were.
+    fn let_go_of(&self, old: Vec<Record>) -> usize {
         let size = |record: Record| {
             let (size, _buffer) = record.dismantle();
             self.left(size);
             size
         };
-        Ok((first, old.into_iter().map(size).sum()))
+        old.into_iter().map(size).sum()
     }
 }
 
@@ -278,7 +302,8 @@ impl Drop for Counted<'_> {
 mod tests {
     use super::*;
     use crate::topic::Topic;
-    use crate::{Engine, Subscription, SubscriptionConfig};
+    use crate::{Engine, Overflow, Subscription, SubscriptionConfig};
+    use ringmain_ring::sync::thread;
     use ringmain_ring::{Sleeper, before_sleep};
     use std::task::Waker;
 
@@ -320,5 +345,30 @@ mod tests {
         // As it looks to whoever has the tail of before.
         shard.keep_places(std::iter::once((shard.channel.tail(), 4_000)));
         assert_eq!(shard.count(4_000, 1), Err(ClaimError::Full));
+    }
+
+    /// What is published while it waits for its turn is not among what it found free.
+    #[test]
+    fn a_trim_looks_for_room_when_it_is_its_turn() {
+        let engine = Engine::new();
+        let topic = engine.create_topic("topic", TopicConfig::default().ring_slots(16)).unwrap();
+        let lossy = SubscriptionConfig::default().overflow(Overflow::DropOldest);
+        let subscription = topic.create_subscription("subscription", lossy).unwrap();
+        let publisher = topic.publisher();
+        let others = topic.inner().shard(0).no_padding();
+        std::thread::scope(|scope| {
+            let trims = scope.spawn(|| topic.trim());
+            for number in 0..1_000 {
+                thread::yield_now();
+                if number % 200 == 0 {
+                    publisher.publish_slice(b"unread").unwrap();
+                }
+            }
+            assert!(!trims.is_finished());
+            drop(others);
+        });
+        let stats = subscription.stats();
+        assert_eq!((stats.unread, stats.dropped), (5, 0), "{stats:?}");
+        assert!(subscription.try_recv().is_ok(), "nothing was lost");
     }
 }

@@ -4,8 +4,8 @@ use super::inner::SubscriptionInner;
 use crate::observe::event;
 use crate::stats::{SubscriptionStats, add, read};
 use ringmain_fanout::Receiver;
-use ringmain_ring::now;
 use ringmain_ring::sync::{Ordering, broken, lock, ordering, thread};
+use ringmain_ring::{WakeLater, now};
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
@@ -28,11 +28,14 @@ impl SubscriptionInner {
         self.topic.release();
         // Detached first: then nobody takes any more, and what lies behind the position stays unread.
         let mut unread = 0;
-        for receiver in &self.receivers {
+        for (index, receiver) in self.receivers.iter().enumerate() {
+            // Padding that is on its way counts as messages. (Whoever is woken by the detach may make some.)
+            let _wakers = WakeLater::begin();
+            let _no_padding = self.topic.shard(index).no_padding();
             unread += receiver.detach_counting();
             unread += receiver.unread(); // what was lost and not told
         }
-        add(&self.given_up, unread);
+        add(&self.given_up, unread); // and to what is discarded, below
         self.note_skipped();
         let mut unacked = self.held.clear() as u64;
         if broken("shut.forgets_held") {
@@ -67,6 +70,12 @@ impl SubscriptionInner {
         }
         event!(info, "subscription detached", subscription = self.name, unread = unread, unacked = unacked);
         (unread, unacked)
+    }
+
+    /// So many messages that were unread when it was shut were found by somebody else.
+    pub(super) fn gives_up(&self, unread: u64) {
+        add(&self.given_up, unread);
+        add(&self.counters.discarded, unread);
     }
 
     /// Waits until everything accepted is received and acked, or `deadline`.
@@ -176,7 +185,7 @@ impl SubscriptionInner {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Close, CloseReport, Engine, Message, SubscriptionConfig, TopicConfig};
+    use crate::{Close, CloseReport, Engine, Message, Overflow, SubscriptionConfig, TopicConfig};
     use ringmain_ring::sync::thread;
     use std::time::Duration;
 
@@ -202,5 +211,31 @@ mod tests {
             drop(claim);
             assert_eq!((closes.join().unwrap(), receives.join().unwrap()), (CloseReport::default(), 1));
         });
+    }
+
+    /// Claimed and not stamped yet, it looks like messages.
+    #[test]
+    fn padding_that_is_on_its_way_is_no_message_to_who_is_detached() {
+        for overflow in [Overflow::Block, Overflow::DropOldest] {
+            let engine = Engine::new();
+            let topic = engine.create_topic("topic", TopicConfig::default().ring_slots(4)).unwrap();
+            let config = SubscriptionConfig::default().overflow(overflow);
+            let subscription = topic.create_subscription("sub", config).unwrap();
+            topic.publisher().publish(Message::new("a message")).unwrap();
+            let shard = topic.inner().shard(0);
+            let making = shard.no_padding();
+            let claim = shard.channel.try_claim(2).unwrap();
+            std::thread::scope(|scope| {
+                let detaches = scope.spawn(|| subscription.detach());
+                for _ in 0..1_000 {
+                    thread::yield_now();
+                    assert!(!detaches.is_finished(), "it counts what is there: {:?}", subscription.stats());
+                }
+                claim.pad_each(|_| ());
+                drop(making);
+            });
+            let stats = subscription.stats();
+            assert_eq!((stats.accepted, stats.discarded), (1, 1), "{overflow:?}");
+        }
     }
 }

@@ -95,6 +95,9 @@ impl SubscriptionInner {
     }
 }
 
+/// What one call reserves at most: 256 of them fit a number.
+const MOST_RESERVED: usize = usize::MAX >> 8;
+
 /// Credit for leases, held while a call receives: calls at the same time do not exceed the limit together.
 pub(super) struct Credit<'a> {
     subscription: &'a SubscriptionInner,
@@ -106,7 +109,7 @@ impl<'a> Credit<'a> {
     #[inline]
     pub(super) fn reserve(subscription: &'a SubscriptionInner, max: usize) -> Self {
         let limit = subscription.config.max_outstanding_messages;
-        let reserved = if subscription.credit.is_used_up() { 0 } else { max.min(limit) };
+        let reserved = if subscription.credit.is_used_up() { 0 } else { max.min(limit).min(MOST_RESERVED) };
         // Acquire: pairs with the release in `drop`. Whose reservation we do not see, their leases we do.
         let acquire = ordering("credit.reserve.acquire", Ordering::Acquire);
         let others = subscription.receiving.fetch_add(reserved, acquire);
@@ -125,5 +128,29 @@ impl Drop for Credit<'_> {
         if before == self.reserved {
             self.subscription.hands_are_empty();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Engine, SubscriptionConfig, TopicConfig};
+
+    /// Who looks for the end must see that somebody receives.
+    #[test]
+    fn what_calls_reserve_together_is_not_nothing_however_much_it_is() {
+        let engine = Engine::new();
+        let topic = engine.create_topic("topic", TopicConfig::default()).unwrap();
+        let config = SubscriptionConfig::default().max_outstanding_messages(usize::MAX);
+        let subscription = topic.create_subscription("subscription", config).unwrap();
+        let inner = subscription.inner();
+        let all = Credit::reserve(inner, usize::MAX);
+        let one = Credit::reserve(inner, 1);
+        assert!(all.granted >= 1 << 24 && one.granted == 1, "there is no limit");
+        assert!(!inner.is_at_rest(), "two calls receive");
+        drop(all);
+        assert!(!inner.is_at_rest(), "one does");
+        drop(one);
+        assert!(inner.is_at_rest());
     }
 }

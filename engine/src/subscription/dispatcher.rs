@@ -6,7 +6,7 @@
 
 use super::handle::Subscription;
 use super::in_place::{Handler, Verdict};
-use super::inner::SubscriptionInner;
+use super::inner::{SubscriptionInner, run_dry};
 use super::serving::{Serving, ServingAll};
 use super::stop_handle::StopHandle;
 use super::turns::Turns;
@@ -179,8 +179,9 @@ impl Dispatcher {
             };
             let mut handled = turn();
             if let Some(first) = members.first() {
-                let shard = first.subscription.topic.shard(*shard);
-                if handled == 0 && shard.lanes.run_dry(shard) {
+                let topic = &first.subscription.topic;
+                let shard = topic.shard(*shard);
+                if handled == 0 && run_dry(topic, shard) {
                     handled = turn(); // what publishers had staged
                     members.iter().for_each(|member| member.subscription.notice_detached());
                 }
@@ -342,8 +343,9 @@ impl Served {
     fn handle(&mut self, shard: usize, event: Event<'_, Record>) {
         match event {
             Event::Batch(batch) => self.handler.batch(&self.subscription, shard, &batch),
-            // What was lost and not told when the subscription was detached went with the backlog, and is counted there.
-            Event::Lagged(_) if self.subscription.is_shut() => {}
+            // What was lost and not told when the subscription was detached went with the backlog. We were faster than whoever
+            // counts that.
+            Event::Lagged(lost) if self.subscription.is_shut() => self.subscription.gives_up(lost),
             Event::Lagged(lost) => {
                 add(&self.subscription.counters.dropped, lost);
                 self.tell_lagged(lost);

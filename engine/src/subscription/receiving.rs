@@ -132,12 +132,15 @@ impl SubscriptionInner {
             };
         }
         let shards = self.receivers.len();
+        // Another one for each call, and then one after the other: whoever else receives at the same time does not keep a call
+        // from any of them.
+        let first = if shards == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) };
         let mut count = 0;
         'taking: for _ in 0..2 {
             // Messages that a filter or a key may pass over: as many as there is room for, and once more what was staged.
             let mut looks = self.topic.config.ring_slots * shards;
-            for _ in 0..shards {
-                let shard = if shards == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) % shards };
+            for number in 0..shards {
+                let shard = first.wrapping_add(number) % shards;
                 let receiver = &self.receivers[shard];
                 // Again while there is nothing but padding, and what is not to be delivered now.
                 while count < max && looks > 0 && receiver.has_work() {

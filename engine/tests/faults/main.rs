@@ -10,6 +10,7 @@
 mod clocks;
 #[path = "../common/mod.rs"]
 mod common;
+mod consumers;
 mod forgotten;
 mod handlers;
 mod payloads;

@@ -12,6 +12,7 @@ mod batcher;
 mod batches;
 mod closed;
 mod closing;
+mod competing;
 mod core;
 mod counters;
 mod credit_histories;
