@@ -2,21 +2,21 @@
 
 use crate::common::{assert_balanced, manual, message};
 use ringmain::{Publisher, Subscription, SubscriptionConfig, TopicConfig};
-use std::sync::atomic::{AtomicU64, Ordering};
+use ringmain_ring::sync::{AtomicU64, Ordering};
 use std::thread;
 
 const MESSAGES: u64 = 10_000;
 
 /// How often two that call `try_recv` were told that there is nothing, while there was much.
 fn told_of_nothing(publisher: &Publisher, subscription: &Subscription) -> u64 {
-    (0..MESSAGES).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+    (0..MESSAGES).for_each(|number| _ = publisher.publish(message(number)).expect("room"));
     let (left, nothing) = (AtomicU64::new(MESSAGES), AtomicU64::new(0));
     let consume = || {
         while left.load(Ordering::Relaxed) > 100 {
-            match subscription.try_recv().unwrap() {
+            match subscription.try_recv().expect("open") {
                 Some(delivery) => {
                     left.fetch_sub(1, Ordering::Relaxed);
-                    delivery.ack().unwrap();
+                    delivery.ack().expect("in time");
                 }
                 None => _ = nothing.fetch_add(1, Ordering::Relaxed),
             }
@@ -27,8 +27,8 @@ fn told_of_nothing(publisher: &Publisher, subscription: &Subscription) -> u64 {
             scope.spawn(consume);
         }
     });
-    while let Some(delivery) = subscription.try_recv().unwrap() {
-        delivery.ack().unwrap();
+    while let Some(delivery) = subscription.try_recv().expect("open") {
+        delivery.ack().expect("in time");
     }
     nothing.into_inner()
 }
