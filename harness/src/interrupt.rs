@@ -12,13 +12,18 @@ static REQUESTED: OnceLock<()> = OnceLock::new();
 /// The exit code of a second Ctrl-C: what shells report of a process that it ended.
 const KILLED: i32 = 130;
 
-/// Starts to listen. The error is one line.
+/// Starts to listen for a run. The error is one line.
 pub(crate) fn listen() -> Result<(), String> {
-    ctrlc::set_handler(|| {
+    listen_for("ending the run with what was measured so far")
+}
+
+/// Starts to listen, and says what is done about it.
+pub(crate) fn listen_for(what: &'static str) -> Result<(), String> {
+    ctrlc::set_handler(move || {
         if REQUESTED.set(()).is_err() {
             std::process::exit(KILLED);
         }
-        remark("interrupted: ending the run with what was measured so far; once more to leave at once");
+        remark(&format!("interrupted: {what}; once more to leave at once"));
     })
     .map_err(|error| format!("cannot listen for Ctrl-C: {error}"))
 }

@@ -23,7 +23,7 @@ const STEP_DOWN: f64 = 0.88;
 const PRECISION: f64 = 1.03;
 /// Probes after which the search gives up narrowing; a sane system needs six or seven.
 const PROBES: usize = 12;
-/// The share of the closed-loop maximum that a capacity must reach to be believed.
+/// The share of the median closed loop that a capacity must reach to be believed.
 pub(crate) const PLAUSIBLE: f64 = 0.9;
 /// What to do about a capacity that was searched and is none.
 pub(crate) const REMEDY: &str = "run it again on a quieter machine, or give a capacity by --capacity RATE";

@@ -29,6 +29,59 @@ fn results_of_the_harness_are_valid() {
     }
 }
 
+/// Of runs that are one series, or have several parts.
+#[test]
+fn figures_that_contradict_one_another_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let part = |rate: f64| json!({"messagesPerSec": rate});
+    for (pointer, value, told) in [
+        ("/messagesPerSec", json!(1e15), "$.metrics.messagesPerSec is 1000000000000000, and its samples are"),
+        ("/iterations/0/messages", json!(5), "$.metrics.iterations[0].messagesPerSec is"),
+        ("/costRises", json!(true), "$.metrics.costRises is true in a run that succeeded"),
+        ("/points", json!([part(1.0), part(2.0)]), "which no part of the run had"),
+        ("/endRssMB", json!(500), "$.metrics.endRssMB is 500 after 50 in a run that succeeded"),
+        ("/rssGrowth", json!(0.05), "$.metrics.rssGrowth is 0.05, from 50 to 50"),
+    ] {
+        let mut result = fixture("throughput");
+        result["metrics"]["plateauRssMB"] = json!(50);
+        result["metrics"]["endRssMB"] = json!(50);
+        match result["metrics"].pointer_mut(pointer) {
+            Some(figure) => *figure = value,
+            None => result["metrics"][&pointer[1..]] = value,
+        }
+        let file = put(directory.path(), "result.json", &result);
+        let output = asked(&["validate", &file]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.code() == Some(1) && text.contains(told), "{pointer}: {text}");
+    }
+}
+
+/// It has no outcome then, and its dead letters are in their account alone.
+#[test]
+fn a_soak_that_ended_early_is_valid() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut result = fixture("throughput");
+    let account = |name: &str, delivered: u64, acked: u64| json!({"subscription": name, "accepted": delivered, "delivered": delivered, "acked": acked, "lost": 0, "balanced": true});
+    for (buried, code) in [(527, 0), (526, 1)] {
+        result["ledger"] =
+            json!([account("subscription 2", 5_000, 4_473), account("dead letters", buried, buried)]);
+        let file = put(directory.path(), "result.json", &result);
+        assert_eq!(asked(&["validate", &file]).status.code(), Some(code));
+    }
+}
+
+#[test]
+fn a_report_writes_over_no_result_and_no_picture() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = put(directory.path(), "result.json", &fixture("saturation"));
+    let page = directory.path().join("page.html");
+    let page = page.to_str().unwrap();
+    assert!(refused(&["report", &file, "-o", &file]).contains("is a result, and would be written over"));
+    assert!(refused(&["report", &file, "--svg", &file]).contains("would be written over"));
+    assert!(refused(&["report", &file, "-o", page, "--svg", page]).contains("give each a file of its own"));
+    assert!(asked(&["validate", &file]).status.success());
+}
+
 #[test]
 fn each_flaw_is_one_line_with_its_path() {
     let directory = tempfile::tempdir().unwrap();
@@ -111,6 +164,26 @@ fn each_flaw_is_one_line_with_its_path() {
             json!(false),
             "$.metrics.saturated is false although 2 of 6 levels did not hold",
         ),
+        (
+            "/metrics/levels/3/achievedRate",
+            json!(2e7),
+            "$.metrics.levels[3].achievedRate is 20000000 of 9650000",
+        ),
+        (
+            "/metrics/knee/percent",
+            json!(50),
+            "$.metrics.knee.percent is 50, and the highest level that is one is 90",
+        ),
+        ("/metrics/knee/rate", json!(1e6), "$.metrics.knee.rate is 1000000, and what was achieved there is"),
+        ("/metrics/knee/p99", json!(1), "$.metrics.knee.p99 is 1, and the p99 there is 0.008284"),
+        ("/metrics/knee", remove.clone(), "$.metrics.knee is missing, and 90 % is one"),
+        (
+            "/metrics/messagesPerSec",
+            json!(1e6),
+            "$.metrics.messagesPerSec is 1000000, and what was achieved at",
+        ),
+        ("/noise/disturbed", json!(1_000_000), "$.noise.disturbed is 1000000 of"),
+        ("/noise/worst", json!({"stealPercent": 150}), "$.noise.worst.stealPercent is 150 %"),
         ("/incomplete", json!(true), "$.incomplete is true in a run that succeeded"),
         ("/noise/reasons", json!(["stolen from"]), "$.noise.noisy is false although there are reasons"),
         ("/noise/noisy", json!(true), "$.noise.noisy is true without reasons"),

@@ -13,6 +13,7 @@ use std::path::Path;
 use super::{load, remark, say};
 use crate::cli::Color;
 use crate::compare::{self, Comparison, Finding, Row, Trouble, Unit};
+use crate::interrupt;
 use crate::num;
 use crate::report::Paint;
 use crate::{Verdict, cli};
@@ -87,6 +88,7 @@ fn sides(arguments: &Arguments) -> Result<[Vec<Value>; 2], String> {
         let one = |path: &String| Ok::<_, String>(vec![load::result(Path::new(path))?]);
         return Ok([one(&arguments.base)?, one(&arguments.current)?]);
     }
+    interrupt::listen_for("judging the rounds so far")?;
     let rounds = arguments.rounds;
     let threshold = arguments.threshold / 100.0;
     let enough = |base: &[Value], current: &[Value]| {
@@ -127,6 +129,7 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row], interleaved: bool) -> 
     } else if base[0]["scenario"] == "saturation" {
         notes.push("latencies are not compared: no level held in all of these runs".to_owned());
     }
+    notes.extend(compare::one_part(&base[0]));
     let lopsided = compare::lopsided(base, current).into_iter();
     notes.extend(lopsided.map(|(name, side)| format!("{name} is not compared: only {side} has it")));
     let placements = rows.iter().map(|row| row.placements).max().unwrap_or(1);

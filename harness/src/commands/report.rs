@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
 
 /// Writes what was asked for.
 pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
+    let default = arguments.svg.is_none().then(|| PathBuf::from("report.html"));
+    let output = arguments.output.clone().or(default);
+    overwrites(arguments, output.as_deref())?;
     let results: Vec<Value> =
         arguments.results.iter().map(|path| load::result(path)).collect::<Result<_, _>>()?;
     let views = views(&arguments.results, &results);
@@ -36,11 +39,32 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
         }
         put(path, &picture)?;
     }
-    let default = arguments.svg.is_none().then(|| PathBuf::from("report.html"));
-    if let Some(path) = arguments.output.clone().or(default) {
+    if let Some(path) = output {
         put(&path, &html::page(&views))?;
     }
     Ok(Verdict::Passed)
+}
+
+/// Refuses to write over a result, and two files into one.
+fn overwrites(arguments: &Arguments, output: Option<&Path>) -> Result<(), String> {
+    let is_file = |path: &&Path| *path != Path::new("-");
+    // As far as they are there already; else by their names.
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let outputs = [output, arguments.svg.as_deref()];
+    for path in outputs.into_iter().flatten().filter(is_file) {
+        if arguments.results.iter().any(|result| real(result) == real(path)) {
+            return Err(format!(
+                "{} is a result, and would be written over; give another file",
+                path.display()
+            ));
+        }
+    }
+    match outputs {
+        [Some(output), Some(svg)] if real(output) == real(svg) => {
+            Err(format!("--output and --svg are both {}; give each a file of its own", output.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Each result under its scenario, numbered where there are several.

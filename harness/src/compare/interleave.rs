@@ -9,6 +9,8 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::interrupt;
+
 /// Runs both commands `rounds` times each, or fewer, as soon as `enough` says so of what there is after a round. `told`
 /// hears of every run: the round, the side, and its result.
 pub(crate) fn run(
@@ -22,7 +24,11 @@ pub(crate) fn run(
     for round in 0..rounds {
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for side in order {
-            let result = once(&words[side])?;
+            let result = once(&words[side]);
+            if interrupt::requested() {
+                return so_far(sides);
+            }
+            let result = result?;
             told(round + 1, ["A", "B"][side], &result);
             sides[side].push(result);
         }
@@ -35,6 +41,18 @@ pub(crate) fn run(
         }
     }
     Ok(sides)
+}
+
+/// After a Ctrl-C: the rounds that both sides have done. (The commands were told as well, and the run that was under way is cut
+/// short.)
+fn so_far(mut sides: [Vec<Value>; 2]) -> Result<[Vec<Value>; 2], String> {
+    let rounds = sides.iter().map(Vec::len).min().unwrap_or(0);
+    sides.iter_mut().for_each(|side| side.truncate(rounds));
+    if rounds > 0 {
+        Ok(sides)
+    } else {
+        Err("interrupted before both had run once: nothing is compared".to_owned())
+    }
 }
 
 /// Splits a command line as a shell would.
@@ -97,5 +115,12 @@ mod tests {
         assert!(split("harness 'open").unwrap_err().contains("quote"));
         assert!(split("").is_err());
         assert!(split("harness --results=x").unwrap_err().contains("leave it out"));
+    }
+
+    #[test]
+    fn after_a_ctrl_c_the_rounds_that_both_have_done_count() {
+        let done = |count: usize| vec![Value::Null; count];
+        assert_eq!(so_far([done(3), done(2)]).unwrap().map(|side| side.len()), [2, 2]);
+        assert!(so_far([done(1), done(0)]).unwrap_err().contains("nothing is compared"));
     }
 }

@@ -52,6 +52,26 @@ fn part(metrics: &Value) -> &Value {
     parts.find(|part| rate.is_some() && part["messagesPerSec"].as_f64() == rate).unwrap_or(&Value::Null)
 }
 
+/// Of a result with several parts: which one is compared, and that the others are not.
+pub(crate) fn one_part(result: &Value) -> Option<String> {
+    let metrics = &result["metrics"];
+    let parts = ["points", "cases"].into_iter().filter_map(|name| metrics[name].as_array()).flatten();
+    let others = parts.count().saturating_sub(1);
+    let part = part(metrics);
+    if metrics["tasks"].is_object() {
+        return Some("the herd of threads is compared; that of tasks is not".to_owned());
+    }
+    if others == 0 || part.is_null() {
+        return None;
+    }
+    let which = match (part["label"].as_str(), part["messages"].as_u64(), part["subscriptions"].as_u64()) {
+        (Some(label), Some(messages), _) => format!("{label}, {} messages", num::grouped(messages)),
+        (_, _, Some(subscriptions)) => format!("{} subscriptions", num::grouped(subscriptions)),
+        _ => "the headline".to_owned(),
+    };
+    Some(format!("one part is compared ({which}); {others} others are not"))
+}
+
 /// The values of a list of samples; none unless each of them has one: some would be another selection than all.
 pub(super) fn all(list: &Value, pointer: &str) -> Vec<Placed> {
     let items = list.as_array().map_or(&[][..], Vec::as_slice);
@@ -115,5 +135,21 @@ mod tests {
         assert!(values(&soak, "/capacity").is_empty(), "searches see one moment of the machine");
         assert!(values(&soak, "/latency/p50").is_empty(), "and so do windows");
         assert!(values(&soak, "/memory/peakRssMB").is_empty());
+    }
+
+    #[test]
+    fn which_part_of_a_run_is_compared_is_told() {
+        let case =
+            |label: &str, rate: f64| json!({"label": label, "messages": 1_000, "messagesPerSec": rate});
+        let firehose =
+            json!({"metrics": {"messagesPerSec": 2.0, "cases": [case("one", 1.0), case("two", 2.0)]}});
+        assert_eq!(
+            one_part(&firehose).unwrap(),
+            "one part is compared (two, 1,000 messages); 1 others are not"
+        );
+        let herd =
+            json!({"metrics": {"messagesPerSec": 2.0, "threads": {"messagesPerSec": 2.0}, "tasks": {}}});
+        assert!(one_part(&herd).unwrap().contains("of tasks is not"));
+        assert_eq!(one_part(&json!({"metrics": {"messagesPerSec": 2.0}})), None);
     }
 }

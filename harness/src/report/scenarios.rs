@@ -51,7 +51,7 @@ pub(super) fn fanout(lines: &mut Vec<String>, metrics: &Fanout, paint: Paint) {
 pub(super) fn firehose(lines: &mut Vec<String>, metrics: &Firehose, paint: Paint) {
     let memory = &metrics.memory_bandwidth;
     lines.push(format!(
-        "memory: {:.1} GB/s read and written by {} threads that copy {:.0} MB ({:.1} GB/s copied)",
+        "memory: {:.1} GB/s read and written by {} threads that copy {:.0} MiB ({:.1} GB/s copied)",
         memory.bytes_per_sec / 1e9,
         memory.threads,
         memory.buffer,
@@ -157,11 +157,11 @@ fn course(windows: &[LatencyWindow], memory: &[MemorySample]) -> Vec<String> {
         let max = time(row.iter().filter_map(|window| window.latency.max).max_by(f64::total_cmp));
         let within = memory.iter().filter(|sample| sample.at_ms > from && sample.at_ms <= until);
         let resident = within.map(|sample| sample.rss).max_by(f64::total_cmp);
-        let resident = resident.map_or_else(|| "-".to_owned(), |rss| format!("{rss:.1} MB"));
+        let resident = resident.map_or_else(|| "-".to_owned(), |rss| format!("{rss:.1} MiB"));
         let starts = if from > 0.0 { time(Some(from)) } else { "0 s".to_owned() };
         let ends = time(Some(until));
         lines.push(format!(
-            "{starts:<8}  {ends:<8}                {p50:<8}  {p99:<8}  {p999:<8}  {max:<8} {resident:>9}"
+            "{starts:<8}  {ends:<8}                {p50:<8}  {p99:<8}  {p999:<8}  {max:<8} {resident:>10}"
         ));
         from = until;
     }
@@ -171,11 +171,11 @@ fn course(windows: &[LatencyWindow], memory: &[MemorySample]) -> Vec<String> {
 /// By how much resident memory grew; and where that is a tenth and was passed all the same, why.
 fn grown_text(plateau: f64, end: f64, growth: f64) -> String {
     let granted = if growth >= soak::LIMIT && end - plateau <= soak::SLACK {
-        format!(", which passes since {:.0} MB are granted to the allocator", soak::SLACK)
+        format!(", which passes since {:.0} MiB are granted to the allocator", soak::SLACK)
     } else {
         String::new()
     };
-    format!("resident memory {plateau:.1} MB, then {end:.1} MB: grew by {:.1} %{granted}", growth * 100.0)
+    format!("resident memory {plateau:.1} MiB, then {end:.1} MiB: grew by {:.1} %{granted}", growth * 100.0)
 }
 
 pub(super) fn replay(lines: &mut Vec<String>, ran: &Ran, metrics: &Replay, paint: Paint) {
@@ -267,7 +267,7 @@ mod tests {
             let spike = |number| if number == spiked { 9_000_000 } else { 0 };
             let windows: Vec<_> = (1..=21).map(|number| window(number, spike(number))).collect();
             let table = course(&windows, &memory).join("\n");
-            assert!(table.contains("9.0") && table.contains("77.0 MB"), "window {spiked}:\n{table}");
+            assert!(table.contains("9.0") && table.contains("77.0 MiB"), "window {spiked}:\n{table}");
         }
         // A row for two windows each, without a gap between them, to the end.
         let windows: Vec<_> = (1..=21).map(|number| window(number, 0)).collect();
@@ -282,7 +282,7 @@ mod tests {
     fn a_soak_whose_memory_grew_and_that_passed_says_why() {
         assert!(
             grown_text(30.0, 40.0, 0.333)
-                .ends_with("grew by 33.3 %, which passes since 16 MB are granted to the allocator")
+                .ends_with("grew by 33.3 %, which passes since 16 MiB are granted to the allocator")
         );
         assert!(grown_text(30.0, 60.0, 1.0).ends_with("grew by 100.0 %"));
         assert!(grown_text(1_000.0, 1_010.0, 0.01).ends_with("grew by 1.0 %"));

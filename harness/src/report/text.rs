@@ -116,7 +116,7 @@ fn throughput(lines: &mut Vec<String>, ran: &Ran, metrics: &Throughput, paint: P
 
 fn saturation(lines: &mut Vec<String>, metrics: &Saturation, paint: Paint) {
     lines.push(format!(
-        "capacity {}/s, {:.0} % of the closed-loop maximum {}/s{}{}",
+        "capacity {}/s, {:.0} % of the median closed loop {}/s{}{}",
         num::signed(metrics.capacity),
         (metrics.capacity_share * 100.0).floor(),
         num::signed(metrics.closed_loop_maximum),
@@ -213,12 +213,21 @@ fn knee(metrics: &Saturation) -> String {
         None if metrics.levels.iter().all(|level| level.latency.p99.is_none()) => {
             format!("no knee: p99 takes {} samples per level", num::grouped(samples_needed(0.99)))
         }
+        None if lowest_has_no_p99(metrics) => {
+            format!("no knee: p99 of the lowest level takes {} samples", num::grouped(samples_needed(0.99)))
+        }
         None => "no knee: no level held within ten times the p99 of the lowest".to_owned(),
     };
     if !metrics.saturated {
         text.push_str("; no level saturated");
     }
     text
+}
+
+/// Whether there is nothing to hold the others' p99 against.
+fn lowest_has_no_p99(metrics: &Saturation) -> bool {
+    let lowest = metrics.levels.iter().min_by(|a, b| a.percent.total_cmp(&b.percent));
+    lowest.is_some_and(|level| level.latency.p99.is_none())
 }
 
 /// The ledger, the noise, and what the harness cost.

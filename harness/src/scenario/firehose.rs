@@ -30,6 +30,9 @@ const P99_MS: f64 = 1.0;
 /// Bursts of fewer bytes than this are repeated so many times for the median.
 const REPEATS: u64 = 5;
 const SMALL: u64 = 1 << 30;
+/// What a burst takes beside its bytes, and of how many kinds there are some.
+const BURST: Duration = Duration::from_millis(9);
+const CASES: u64 = 4;
 /// Bursts of more bytes than this are left out of a quick run.
 const QUICK: u64 = 8 << 30;
 
@@ -183,7 +186,13 @@ pub(crate) fn estimate(settings: &Settings) -> Duration {
     let bytes = bursts(settings).into_iter().map(|messages| {
         2 * messages * repeats(messages, length(settings), settings.quick) * num::count(length(settings))
     });
-    Duration::from_secs(2) + Duration::from_secs_f64(num::float(bytes.sum()) / pace::BYTES)
+    let count: u64 = bursts(settings)
+        .into_iter()
+        .map(|messages| repeats(messages, length(settings), settings.quick))
+        .sum();
+    Duration::from_secs(2)
+        + Duration::from_secs_f64(num::float(bytes.sum()) / pace::BYTES)
+        + BURST.mul_f64(num::float(CASES * count))
 }
 
 /// What would run.

@@ -31,19 +31,13 @@ struct Count {
 /// Runs both kinds.
 pub(crate) fn run(bench: &mut Bench<'_>) -> Result<Outcome, Fault> {
     let mut count = Count::default();
-    let (threads, mut latency) = form(bench, Herd::Threads, &mut count)?;
-    let tasks = match unless_interrupted(form(bench, Herd::Tasks, &mut count), false)? {
-        Some((tasks, recorded)) => {
-            latency.merge(&recorded);
-            Some(tasks)
-        }
-        None => None,
-    };
-    Ok(outcome(threads, tasks, &latency, &count))
+    let threads = form(bench, Herd::Threads, &mut count)?;
+    let tasks = unless_interrupted(form(bench, Herd::Tasks, &mut count), false)?;
+    Ok(outcome(threads, tasks, &count))
 }
 
-/// The samples of one kind, and the latencies of all of them.
-fn form(bench: &mut Bench<'_>, herd: Herd, count: &mut Count) -> Result<(HerdForm, Recorder), Fault> {
+/// The samples of one kind.
+fn form(bench: &mut Bench<'_>, herd: Herd, count: &mut Count) -> Result<HerdForm, Fault> {
     let settings = bench.settings;
     let publishers = settings.publishers;
     let name = if herd == Herd::Threads { "threads" } else { "tasks" };
@@ -72,7 +66,7 @@ fn form(bench: &mut Bench<'_>, herd: Herd, count: &mut Count) -> Result<(HerdFor
     }
     let median = |values: &[f64]| num::median(values).ok_or_else(|| Fault::new("no herd was released"));
     let (publishing, floor) = (median(&published)?, median(&floors)?);
-    let form = HerdForm {
+    Ok(HerdForm {
         messages_per_sec: median(&rates)?,
         published_ms: num::millis(publishing),
         delivered_ms: num::millis(median(&delivered)?),
@@ -81,11 +75,10 @@ fn form(bench: &mut Bench<'_>, herd: Herd, count: &mut Count) -> Result<(HerdFor
         latency: latency.summary(),
         refusals,
         iterations,
-    };
-    Ok((form, latency))
+    })
 }
 
-fn outcome(threads: HerdForm, tasks: Option<HerdForm>, latency: &Recorder, count: &Count) -> Outcome {
+fn outcome(threads: HerdForm, tasks: Option<HerdForm>, count: &Count) -> Outcome {
     let mut failures = Vec::new();
     for (name, form) in [("threads", Some(&threads)), ("tasks", tasks.as_ref())] {
         if let Some(first) = form.and_then(|form| form.refusals.first()) {
@@ -100,7 +93,8 @@ fn outcome(threads: HerdForm, tasks: Option<HerdForm>, latency: &Recorder, count
     Outcome {
         messages_per_sec: threads.messages_per_sec,
         nanos: count.nanos,
-        latency: Some(latency.summary()),
+        // As the rate is: the other form has its own.
+        latency: Some(threads.latency.clone()),
         failures,
         doubts: Vec::new(),
         metrics: ScenarioMetrics::ThunderingHerd(Box::new(ThunderingHerd {
@@ -151,13 +145,12 @@ mod tests {
     #[test]
     fn a_publisher_that_failed_or_a_delivery_that_was_not_made_fails_the_run() {
         let count = |received| Count { expected: 20, received, succeeded: 9.0, publishers: 10.0, nanos: 1 };
-        let latency = Recorder::new();
-        let fine = outcome(form(vec![]), Some(form(vec![])), &latency, &count(20));
+        let fine = outcome(form(vec![]), Some(form(vec![])), &count(20));
         assert!(fine.failures.is_empty(), "{:?}", fine.failures);
         let ScenarioMetrics::ThunderingHerd(metrics) = fine.metrics else { unreachable!() };
         assert!((metrics.success_rate - 0.9).abs() < 1e-9);
-        let refused = outcome(form(vec!["full".to_owned()]), None, &latency, &count(20));
+        let refused = outcome(form(vec!["full".to_owned()]), None, &count(20));
         assert!(refused.failures[0].contains("1 publishers as threads failed, as with: full"));
-        assert!(outcome(form(vec![]), None, &latency, &count(19)).failures[0].contains("19 of 20"));
+        assert!(outcome(form(vec![]), None, &count(19)).failures[0].contains("19 of 20"));
     }
 }

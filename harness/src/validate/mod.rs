@@ -1,9 +1,11 @@
 //! Whether a file is a result, and whether what it says can be.
 //!
 //! Two layers: the published schema ([`schema`]), which anybody can check with a tool of theirs, and what a schema
-//! cannot say ([`rules`]): nothing is null or negative, percentiles rise, and the ledger adds up. A flaw is a path
+//! cannot say ([`rules`]): nothing is null or negative, percentiles rise, the ledger adds up; and no figure contradicts another
+//! ([`figures`]). A flaw is a path
 //! into the file and what is wrong there.
 
+mod figures;
 mod rules;
 mod schema;
 
@@ -35,5 +37,6 @@ pub(crate) fn check(result: &Value) -> Result<Vec<Flaw>, String> {
     let mut flaws = Vec::new();
     schema::Schema::published()?.check(result, &mut flaws);
     rules::check(result, &mut flaws);
+    figures::check(result, &mut flaws);
     Ok(flaws)
 }

@@ -8,6 +8,7 @@ use super::Flaw;
 use crate::latency::samples_needed;
 use crate::level::GROWTH;
 use crate::num;
+use crate::scenario::soak;
 
 /// Adds what is wrong with `result`.
 pub(super) fn check(result: &Value, flaws: &mut Vec<Flaw>) {
@@ -21,7 +22,7 @@ pub(super) fn check(result: &Value, flaws: &mut Vec<Flaw>) {
     }
     verdict(result, flaws);
     for (index, account) in result["ledger"].as_array().into_iter().flatten().enumerate() {
-        let buried = result["metrics"]["deadLettered"].as_u64().unwrap_or(0);
+        let buried = buried(result);
         ledger(account, buried, &format!("$.ledger[{index}]"), flaws);
     }
     deliveries(result, flaws);
@@ -30,6 +31,14 @@ pub(super) fn check(result: &Value, flaws: &mut Vec<Flaw>) {
     for (index, level) in result["metrics"]["levels"].as_array().into_iter().flatten().enumerate() {
         level_holds(level, &format!("$.metrics.levels[{index}]"), flaws);
     }
+}
+
+/// How many messages became dead letters: where the run ended before it had an outcome, by their own account.
+fn buried(result: &Value) -> u64 {
+    let mut accounts = result["ledger"].as_array().into_iter().flatten();
+    let account = accounts.rfind(|account| account["subscription"] == soak::DEAD_LETTERS);
+    let told = result["metrics"]["deadLettered"].as_u64();
+    told.or_else(|| account?["accepted"].as_u64()).unwrap_or(0)
 }
 
 /// Nulls, negative numbers, zero rates, and percentiles, at any depth.

@@ -237,18 +237,13 @@ fn others(result: &Value) -> String {
     for (name, value) in fields.filter(|(name, _)| !KNOWN.contains(&name.as_str())) {
         match value.as_array().filter(|items| items.iter().any(Value::is_object)) {
             Some(items) => {
-                let first = items.iter().find_map(Value::as_object).into_iter().flatten();
-                let keys: Vec<&String> = first
-                    .filter(|(_, value)| !value.is_object() && !value.is_array())
-                    .map(|(key, _)| key)
-                    .collect();
-                let head: Vec<String> = keys.iter().map(|key| escape(key)).collect();
+                let keys = columns(items);
+                let head: Vec<String> = keys.iter().map(|key| escape(&key[1..].replace('/', " "))).collect();
                 let rows: Vec<Vec<String>> = items
                     .iter()
                     .take(ROWS)
                     .map(|item| {
-                        let cell =
-                            |key: &&String| item.get(key.as_str()).map_or_else(|| "-".to_owned(), shown);
+                        let cell = |key: &String| item.pointer(key).map_or_else(|| "-".to_owned(), shown);
                         keys.iter().map(cell).collect()
                     })
                     .collect();
@@ -259,6 +254,28 @@ fn others(result: &Value) -> String {
         }
     }
     pairs("Other figures", &Value::Object(single)) + &out
+}
+
+/// Where the figures of a list's items are, each for whichever items have it; of latencies p50 and p99.
+fn columns(items: &[Value]) -> Vec<String> {
+    let mut columns: Vec<String> = Vec::new();
+    for (name, value) in items.iter().filter_map(Value::as_object).flatten() {
+        let figures = match value {
+            Value::Array(_) => Vec::new(),
+            Value::Object(inner) => ["p50", "p99"]
+                .into_iter()
+                .filter(|figure| inner.contains_key(*figure))
+                .map(|figure| format!("/{name}/{figure}"))
+                .collect(),
+            _ => vec![format!("/{name}")],
+        };
+        for figure in figures {
+            if !columns.contains(&figure) {
+                columns.push(figure);
+            }
+        }
+    }
+    columns
 }
 
 #[cfg(test)]
@@ -272,5 +289,14 @@ mod tests {
         let text = pairs("threads", &herd);
         assert!(text.contains("floorMs") && text.contains("samples"), "{text}");
         assert!(!text.contains("latency") && !text.contains("iterations"), "{text}");
+    }
+
+    #[test]
+    fn a_table_has_a_column_for_what_any_of_its_items_has() {
+        let items = [
+            json!({"form": "by reference", "publishLatency": {"p50": 1, "count": 9}}),
+            json!({"bytesPerSec": 7}),
+        ];
+        assert_eq!(columns(&items), ["/form", "/publishLatency/p50", "/bytesPerSec"]);
     }
 }

@@ -1,7 +1,7 @@
 //! `saturation`: an open loop at percentages of the measured capacity.
 //!
 //! The capacity is searched as a share of the closed loop (see [`crate::search`]) or given, and must be at least 90 % of the
-//! closed-loop maximum of the same run, or nothing said in percent of it would mean anything. Then the levels run in their
+//! closed loop of the same run, or nothing said in percent of it would mean anything. Then the levels run in their
 //! order, round after round (see [`rounds`]), so that all of them meet the same machine. A level holds when most of its
 //! rounds do; its rates and the growth of the backlog are their medians, its latencies those of all rounds together. Above
 //! 100 % the publisher is held back by the full ring, nothing is lost, and what was due keeps its due time, so the delay

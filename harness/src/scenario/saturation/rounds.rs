@@ -100,7 +100,9 @@ struct Part {
 impl Rounds {
     /// Adds a round; `sample` says of which sample.
     fn add(&mut self, index: usize, offered: f64, closed: Option<f64>, sample: Sample) {
-        let rates = Rates { offered, achieved: sample.rate(), backlog_slope: sample.backlog.slope() };
+        // Over as many intervals as messages: the last one's is not over when it arrives.
+        let achieved = sample.rate().min(offered);
+        let rates = Rates { offered, achieved, backlog_slope: sample.backlog.slope() };
         let round = Round {
             offered_rate: offered,
             achieved_rate: rates.achieved,
@@ -115,7 +117,7 @@ impl Rounds {
         if self.parts.len() <= index {
             self.parts.push(Part::default());
         }
-        self.parts[index].add(&sample);
+        self.parts[index].add(&sample, achieved);
     }
 
     /// Whether most rounds held.
@@ -183,10 +185,10 @@ impl Rounds {
 }
 
 impl Part {
-    fn add(&mut self, sample: &Sample) {
+    fn add(&mut self, sample: &Sample, achieved: f64) {
         self.nanos += sample.nanos;
         self.messages += sample.delivered();
-        self.rate_nanos += sample.rate() * num::float(sample.nanos);
+        self.rate_nanos += achieved * num::float(sample.nanos);
         match (&mut self.latency, &sample.latency) {
             (Some(all), Some(one)) => all.merge(one),
             (all, one) => *all = all.take().or_else(|| one.clone()),

@@ -70,7 +70,7 @@ pub(super) fn judge(judged: &Judged, levels: &[Measured], capacity: Capacity) ->
     let remedy = if capacity == Capacity::Auto { search::REMEDY } else { "use --capacity auto" };
     if !judged.found.plausible() {
         failures.push(format!(
-            "capacity {}/s is {} % of the closed-loop maximum {}/s; at least {} % was wanted; {remedy}",
+            "capacity {}/s is {} % of the median closed loop {}/s; at least {} % was wanted; {remedy}",
             num::signed(judged.capacity),
             num::percent((judged.found.share * 1000.0).floor() / 10.0),
             num::signed(judged.closed_maximum()),
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_capacity_below_90_percent_of_the_closed_loop_fails() {
         let failures = judge(&found(0.5), &[measured(50.0, true)], Capacity::Given(5e5));
-        assert!(failures[0].contains("50 % of the closed-loop maximum") && failures[0].contains("auto"));
+        assert!(failures[0].contains("50 % of the median closed loop") && failures[0].contains("auto"));
         assert!(judge(&found(0.9), &[measured(50.0, true)], Capacity::Auto).is_empty());
     }
 
@@ -221,7 +221,7 @@ mod tests {
         let levels = [measured(90.0, false), measured(125.0, true)];
         let of = |capacity| judge(&found(0.5), &levels, capacity);
         let rules = [
-            "capacity 500,000/s is 50 % of the closed-loop maximum 1,000,000/s; at least 90 % was wanted",
+            "capacity 500,000/s is 50 % of the median closed loop 1,000,000/s; at least 90 % was wanted",
             "capacity underestimated: level 125 % held, which is beyond it",
             "capacity overestimated, or the machine slowed down: level 90 % did not hold, and up to 90 % all must",
         ];

@@ -7,6 +7,9 @@ use crate::ledger::Tally;
 use crate::num;
 use crate::result::Account;
 
+/// What the account of the dead letters is called.
+pub(crate) const DEAD_LETTERS: &str = "dead letters";
+
 /// The books of every lasting subscription and of the dead letters.
 pub(super) fn accounts(world: &World, told: &Told) -> Vec<Account> {
     let mut accounts = Vec::new();
@@ -20,7 +23,7 @@ pub(super) fn accounts(world: &World, told: &Told) -> Vec<Account> {
         }
         accounts.push(account(name, &world.stats(subscription), told.published, settled, told.corrupt));
     }
-    let graveyard = account("dead letters".to_owned(), &world.graveyard(), fatal, told.buried, 0);
+    let graveyard = account(DEAD_LETTERS.to_owned(), &world.graveyard(), fatal, told.buried, 0);
     accounts.push(graveyard);
     accounts
 }

@@ -13,6 +13,7 @@ mod cast;
 mod timetable;
 mod trend;
 
+pub(crate) use accounts::DEAD_LETTERS;
 pub(crate) use books::{Desk, Fate, Kind, Settled};
 pub(crate) use trend::{LIMIT, SLACK};
 
