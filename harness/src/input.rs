@@ -104,8 +104,8 @@ impl Lines {
         self.key_field.as_deref()
     }
 
-    /// When each line was recorded, by a field of it, in nanoseconds after the first.
-    pub(crate) fn times(&self, field: &str) -> Result<Vec<u64>, String> {
+    /// When each line was recorded, by a field of it, in nanoseconds after the first; and of how many that is before one above.
+    pub(crate) fn times(&self, field: &str) -> Result<(Vec<u64>, usize), String> {
         records::offsets(self.texts(), field)
     }
 

@@ -39,20 +39,21 @@ pub(crate) fn key(number: usize, line: &[u8], field: &str) -> Result<Option<Stri
 }
 
 /// When each line was recorded, in nanoseconds after the first one. A line with an earlier time than one before it
-/// has the time of that one, since the order of the lines is kept.
+/// has the time of that one, since the order of the lines is kept; and how many have.
 pub(crate) fn offsets<'a>(
     lines: impl Iterator<Item = (usize, &'a [u8])>,
     field: &str,
-) -> Result<Vec<u64>, String> {
+) -> Result<(Vec<u64>, usize), String> {
     let mut offsets = Vec::new();
-    let (mut first, mut latest) = (None, 0);
+    let (mut first, mut latest, mut earlier) = (None, 0.0, 0);
     for (number, line) in lines {
         let seconds = seconds(number, line, field)?;
         let since = seconds - *first.get_or_insert(seconds);
-        latest = latest.max(num::whole(since * 1e9));
-        offsets.push(latest);
+        earlier += usize::from(since < latest);
+        latest = since.max(latest);
+        offsets.push(num::whole(latest * 1e9));
     }
-    Ok(offsets)
+    Ok((offsets, earlier))
 }
 
 fn seconds(number: usize, line: &[u8], field: &str) -> Result<f64, String> {
@@ -83,6 +84,10 @@ mod tests {
     use super::*;
 
     fn times(lines: &[&str]) -> Result<Vec<u64>, String> {
+        all(lines).map(|(times, _)| times)
+    }
+
+    fn all(lines: &[&str]) -> Result<(Vec<u64>, usize), String> {
         offsets(lines.iter().enumerate().map(|(index, line)| (index + 1, line.as_bytes())), "t")
     }
 
@@ -100,6 +105,14 @@ mod tests {
         let dates =
             times(&[r#"{"t":"2026-01-31T12:00:00Z"}"#, r#"{"t":"2026-01-31T13:00:02.5+01:00"}"#]).unwrap();
         assert!(dates[1].abs_diff(2_500_000_000) < 1_000, "{dates:?}");
+    }
+
+    #[test]
+    fn lines_with_an_earlier_time_than_one_above_are_counted() {
+        assert_eq!(
+            all(&[r#"{"t":3}"#, r#"{"t":2}"#, r#"{"t":2.5}"#, r#"{"t":4}"#]).unwrap(),
+            (vec![0, 0, 0, 1_000_000_000], 2)
+        );
     }
 
     #[test]

@@ -174,6 +174,8 @@ impl Sub {
             return Ok(()); // it was noticed, and everything given up, perhaps
         }
         ensure!(!self.is_round_due(now), "a message that came back is not delivered");
+        // A handler has published: what the ring had when this one had its turn, which may have been before, is not known.
+        let unclear = self.round.is_unclear();
         self.round.ends();
         let took = call.from_ring > 0;
         let held = self.returned.len();
@@ -186,7 +188,7 @@ impl Sub {
             let count = call.fresh[shard];
             // What was moved off before goes in addition to a turn.
             ensure!(self.looks_ahead() || count <= turn, "{count} messages of shard {shard} in one turn");
-            if ring.doomed || self.is_lossy() && (call.lagged || ring.off.most > 0) || binding {
+            if unclear || ring.doomed || self.is_lossy() && (call.lagged || ring.off.most > 0) || binding {
                 continue;
             }
             // What was staged until the turn's end is for the next.

@@ -140,7 +140,7 @@ fn runs_of(arguments: &Arguments, notes: &mut Vec<String>) -> Result<Vec<Setting
             }
             let variant = (!names.is_empty()).then(|| names.join("-"));
             let mut run = settings(arguments, payload.clone(), subscriptions, notes);
-            run.replay = replay(arguments, payload)?;
+            run.replay = replay(arguments, payload, notes)?;
             if run.replay.is_some() {
                 run.iterations = arguments.iterations.unwrap_or(1);
             }
@@ -169,11 +169,23 @@ fn crowded_spin(run: &Settings) -> Option<String> {
 }
 
 /// The recorded times, if they are asked for.
-fn replay(arguments: &Arguments, payload: &Payload) -> Result<Option<Replay>, String> {
+fn replay(
+    arguments: &Arguments,
+    payload: &Payload,
+    notes: &mut Vec<String>,
+) -> Result<Option<Replay>, String> {
     let (Some(field), Payload::Input { path, lines }) = (&arguments.time_field, payload) else {
         return Ok(None);
     };
-    let times = lines.times(field).map_err(|error| format!("--input {}: {error}", path.display()))?;
+    let (times, earlier) =
+        lines.times(field).map_err(|error| format!("--input {}: {error}", path.display()))?;
+    if earlier > 0 {
+        notes.push(format!(
+            "--input {}: {} has a time before that of a line above it, and goes with that one",
+            path.display(),
+            num::counted(earlier, "line")
+        ));
+    }
     let speed = arguments.speed.unwrap_or(1.0);
     let offsets = times.iter().map(|&nanos| num::whole(num::float(nanos) / speed)).collect();
     Ok(Some(Replay { field: field.clone(), speed, offsets }))

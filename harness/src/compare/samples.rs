@@ -69,7 +69,8 @@ pub(crate) fn one_part(result: &Value) -> Option<String> {
         (_, _, Some(subscriptions)) => format!("{} subscriptions", num::grouped(subscriptions)),
         _ => "the headline".to_owned(),
     };
-    Some(format!("one part is compared ({which}); {others} others are not"))
+    let others = if others == 1 { "the other is not".to_owned() } else { format!("{others} others are not") };
+    Some(format!("one part is compared ({which}); {others}"))
 }
 
 /// The values of a list of samples; none unless each of them has one: some would be another selection than all.
@@ -145,7 +146,7 @@ mod tests {
             json!({"metrics": {"messagesPerSec": 2.0, "cases": [case("one", 1.0), case("two", 2.0)]}});
         assert_eq!(
             one_part(&firehose).unwrap(),
-            "one part is compared (two, 1,000 messages); 1 others are not"
+            "one part is compared (two, 1,000 messages); the other is not"
         );
         let herd =
             json!({"metrics": {"messagesPerSec": 2.0, "threads": {"messagesPerSec": 2.0}, "tasks": {}}});

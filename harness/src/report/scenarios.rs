@@ -141,7 +141,8 @@ pub(super) fn soak(lines: &mut Vec<String>, ran: &Ran, metrics: &Soak, paint: Pa
 }
 
 /// Latency and memory over time, in a few rows. Each stands for all windows in its span, and has the worst of them, so that
-/// no spike is left out; where one had too few messages for a percentile, so has the row.
+/// no spike is left out; where one had too few messages for a percentile, so has the row. (Those in which nobody told of
+/// messages are none.)
 fn course(windows: &[LatencyWindow], memory: &[MemorySample]) -> Vec<String> {
     let mut lines =
         vec!["from      until     worst window: p50       p99       p99.9     max       resident".to_owned()];
@@ -149,7 +150,8 @@ fn course(windows: &[LatencyWindow], memory: &[MemorySample]) -> Vec<String> {
     for row in windows.chunks(windows.len().div_ceil(ROWS).max(1)) {
         let until = row.last().map_or(from, |window| window.until_ms);
         let worst = |of: fn(&Summary) -> Option<f64>| {
-            let all: Option<Vec<f64>> = row.iter().map(|window| of(&window.latency)).collect();
+            let told = row.iter().filter(|window| window.latency.count > 0);
+            let all: Option<Vec<f64>> = told.map(|window| of(&window.latency)).collect();
             time(all.and_then(|all| all.into_iter().max_by(f64::total_cmp)))
         };
         let percentiles = [worst(|one| one.p50), worst(|one| one.p99), worst(|one| one.p999)];
@@ -269,6 +271,11 @@ mod tests {
             let table = course(&windows, &memory).join("\n");
             assert!(table.contains("9.0") && table.contains("77.0 MiB"), "window {spiked}:\n{table}");
         }
+        // Nor what was measured, behind a window in which nobody told of anything.
+        let mut windows: Vec<_> = (1..=21).map(|number| window(number, 0)).collect();
+        windows[4].latency = Recorder::new().summary();
+        let table = course(&windows, &memory);
+        assert!(table[3].contains(" 2.00 us   2.00 us   "), "{}", table[3]);
         // A row for two windows each, without a gap between them, to the end.
         let windows: Vec<_> = (1..=21).map(|number| window(number, 0)).collect();
         let table = course(&windows, &memory);

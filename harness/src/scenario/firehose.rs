@@ -201,10 +201,10 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     let mut steps = vec!["a copy loop, for the bandwidth of memory".to_owned()];
     for messages in bursts(settings) {
         steps.push(format!(
-            "{} messages of {}, {} times each: not stored and stored, by reference and written",
-            num::grouped(messages),
+            "{} of {}, {} each: not stored and stored, by reference and written",
+            num::counted(num::index(messages), "message"),
             size_text(length),
-            repeats(messages, length, settings.quick)
+            num::counted(num::index(repeats(messages, length, settings.quick)), "time")
         ));
     }
     steps

@@ -117,9 +117,9 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
     ["threads", "tasks"]
         .map(|kind| {
             format!(
-                "{} publishers as {kind}, released together, {} times; each time also only counting, as the floor",
-                num::grouped(num::count(settings.publishers)),
-                settings.iterations
+                "{} as {kind}, released together, {}; each time also only counting, as the floor",
+                num::counted(settings.publishers, "publisher"),
+                num::counted(settings.iterations, "time")
             )
         })
         .into()
