@@ -103,11 +103,6 @@ impl Spares {
     fn take_slowly(&mut self, too_small: Option<Draft>, len: usize, returned: &Returned) -> Draft {
         if self.drafts.is_empty() {
             self.drafts.extend(std::iter::from_fn(|| returned.take()).take(FETCHED));
-            if self.drafts.is_empty()
-                && let Some(came) = self.came().filter(|came| came.capacity() >= len)
-            {
-                return came;
-            }
         }
         if let Some(position) = self.drafts.iter().position(|spare| spare.capacity() >= len) {
             self.drafts.extend(too_small);
@@ -117,17 +112,6 @@ impl Spares {
         drop(too_small);
         // (Whole cache lines, so that lengths which vary a little reuse each other's.)
         Draft::for_guests(len, Header::default())
-    }
-
-    /// What came back last, if nobody holds it: a publisher that seldom publishes has this one and no others.
-    fn came(&mut self) -> Option<Draft> {
-        match std::mem::take(&mut self.coming).recycle() {
-            Ok(came) => came,
-            Err(leased) => {
-                self.coming = leased;
-                None
-            }
-        }
     }
 
     /// Keeps the buffer of a record that left the ring, or never came there, if nobody else holds it. Returns how many
@@ -250,21 +234,6 @@ mod tests {
         assert_eq!(waiting.last(), Some(&0));
         assert_eq!(spares.drafts.len(), 12, "those that waited with it");
         drop(lease);
-    }
-
-    #[test]
-    fn who_publishes_seldom_uses_the_one_that_came_back() {
-        let (mut spares, returned) = (Spares::default(), Returned::default());
-        spares.put_plain(record(100), 8);
-        assert!(spares.take(8, &returned).capacity() >= 100, "and not a new one");
-        assert_eq!(spares.drafts.capacity(), 0, "nor is there a list for it");
-        let lease = record(100);
-        spares.put_plain(lease.clone(), 8);
-        assert!(spares.take(8, &returned).capacity() < 100, "somebody has it");
-        drop(lease);
-        assert!(spares.take(8, &returned).capacity() >= 100);
-        spares.put_plain(record(8), 8);
-        assert!(spares.take(1_000, &returned).capacity() >= 1_000, "too small");
     }
 
     #[test]
