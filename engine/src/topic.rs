@@ -224,7 +224,7 @@ impl TopicInner {
     pub(crate) fn close(&self) {
         for shard in self.shards().unwrap_or(&[]) {
             // What is staged was accepted: it goes first, as far as there is room.
-            shard.lanes.run_dry(shard);
+            shard.lanes.run_dry(shard, self);
             shard.channel.close();
             if !broken("close.staged_forgotten") {
                 shard.lanes.give_up(shard);

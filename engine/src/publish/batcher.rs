@@ -17,7 +17,9 @@
 
 use super::lane::Lane;
 use super::padding::Padding;
+use crate::external::LetGoLater;
 use crate::record::Record;
+use crate::subscription::serving::Serving;
 use crate::topic::{Shard, TopicInner};
 use arc_swap::ArcSwap;
 use ringmain_fanout::Channel;
@@ -48,15 +50,16 @@ impl Lanes {
     }
 
     /// A consumer found nothing to read: drains what is staged. Returns whether that was anything.
-    pub(crate) fn run_dry(&self, shard: &Shard) -> bool {
+    pub(crate) fn run_dry(&self, shard: &Shard, topic: &TopicInner) -> bool {
         if !self.hungry.load(Ordering::Relaxed) {
             self.hungry.store(true, Ordering::Relaxed);
         }
-        self.has_staged() && self.drain_all(shard)
+        self.has_staged() && self.drain_all(shard, topic)
     }
 
     #[cold]
-    fn drain_all(&self, shard: &Shard) -> bool {
+    fn drain_all(&self, shard: &Shard, topic: &TopicInner) -> bool {
+        let payloads = LetGoLater::begin();
         let mut drained = false;
         for lane in &**self.lanes.load() {
             if lane.has_staged() {
@@ -67,6 +70,9 @@ impl Lanes {
                 });
             }
         }
+        // An owner who publishes when his payload goes, and would wait for room, would wait for this consumer.
+        let _serving = Serving::enter(topic);
+        drop(payloads);
         drained
     }
 

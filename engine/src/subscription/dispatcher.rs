@@ -6,7 +6,7 @@
 
 use super::handle::Subscription;
 use super::in_place::{Handler, Verdict};
-use super::inner::{SubscriptionInner, run_dry};
+use super::inner::SubscriptionInner;
 use super::serving::{Serving, ServingAll};
 use super::stop_handle::StopHandle;
 use super::turns::Turns;
@@ -181,7 +181,7 @@ impl Dispatcher {
             if let Some(first) = members.first() {
                 let topic = &first.subscription.topic;
                 let shard = topic.shard(*shard);
-                if handled == 0 && run_dry(topic, shard) {
+                if handled == 0 && shard.lanes.run_dry(shard, topic) {
                     handled = turn(); // what publishers had staged
                     members.iter().for_each(|member| member.subscription.notice_detached());
                 }

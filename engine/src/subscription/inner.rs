@@ -4,10 +4,8 @@ use super::credit::ByteCredit;
 use super::dead_letter::DeadLetters;
 use super::held::HeldMessages;
 use super::housekeeper::Housekeeper;
-use super::serving::Serving;
 use super::turns::Turns;
 use crate::config::SubscriptionConfig;
-use crate::external::LetGoLater;
 use crate::filter::Filter;
 use crate::record::{Received, Record};
 use crate::stats::Counters;
@@ -124,7 +122,7 @@ impl SubscriptionInner {
     pub(crate) fn run_dry(&self) -> bool {
         let mut drained = false;
         for shard in self.topic.shards().unwrap_or(&[]) {
-            drained |= run_dry(&self.topic, shard);
+            drained |= shard.lanes.run_dry(shard, &self.topic);
         }
         drained
     }
@@ -256,18 +254,6 @@ impl SubscriptionInner {
     pub(crate) fn is_shut(&self) -> bool {
         self.shut.load(Ordering::Relaxed)
     }
-}
-
-/// A consumer of this shard has nothing to read: fetches what publishers have staged. Returns whether that was anything.
-pub(super) fn run_dry(topic: &TopicInner, shard: &Shard) -> bool {
-    let payloads = shard.lanes.has_staged().then(LetGoLater::begin);
-    let drained = shard.lanes.run_dry(shard);
-    if payloads.is_some() {
-        // An owner who publishes when his payload goes, and would wait for room, would wait for this consumer.
-        let _serving = Serving::enter(topic);
-        drop(payloads);
-    }
-    drained
 }
 
 impl Drop for SubscriptionInner {
