@@ -99,7 +99,7 @@ impl Subscription {
         Ok(delivery)
     }
 
-    /// At most `max` messages that are there now. Never waits.
+    /// At most `max` messages that are there now. Never waits. ([`Delivery::ack_all`] acks them together, for less.)
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
