@@ -36,7 +36,7 @@ mod whole;
 pub(crate) use contrast::contrast;
 pub(crate) use interleave::run as interleave;
 pub(crate) use metric::{Metric, Unit, level, lopsided};
-pub(crate) use samples::one_part;
+pub(crate) use samples::{one_part, parts};
 pub(crate) use trouble::Trouble;
 pub(crate) use whole::{Comparison, is_sure};
 

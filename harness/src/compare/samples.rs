@@ -44,19 +44,24 @@ pub(super) fn capacity(metrics: &Value) -> Vec<Placed> {
     values.unwrap_or_default()
 }
 
+/// The parts of a run that may have its rate.
+pub(crate) fn parts(metrics: &Value) -> impl Iterator<Item = &Value> {
+    let lists = ["points", "cases"].into_iter().filter_map(|name| metrics[name].as_array()).flatten();
+    lists.chain(metrics.get("threads"))
+}
+
 /// The part whose rate is that of the whole.
 fn part(metrics: &Value) -> &Value {
-    let lists = ["points", "cases"].into_iter().filter_map(|name| metrics[name].as_array()).flatten();
-    let mut parts = lists.chain(metrics.get("threads"));
     let rate = metrics["messagesPerSec"].as_f64();
-    parts.find(|part| rate.is_some() && part["messagesPerSec"].as_f64() == rate).unwrap_or(&Value::Null)
+    parts(metrics)
+        .find(|part| rate.is_some() && part["messagesPerSec"].as_f64() == rate)
+        .unwrap_or(&Value::Null)
 }
 
 /// Of a result with several parts: which one is compared, and that the others are not.
 pub(crate) fn one_part(result: &Value) -> Option<String> {
     let metrics = &result["metrics"];
-    let parts = ["points", "cases"].into_iter().filter_map(|name| metrics[name].as_array()).flatten();
-    let others = parts.count().saturating_sub(1);
+    let others = parts(metrics).count().saturating_sub(1);
     let part = part(metrics);
     if metrics["tasks"].is_object() {
         return Some("the herd of threads is compared; that of tasks is not".to_owned());

@@ -355,5 +355,9 @@ mod tests {
         metrics.knee = None;
         metrics.saturated = true;
         assert!(knee(&metrics).starts_with("no knee: no level held"));
+        let mut lowest = level(10.0, true);
+        lowest.latency.p99 = None;
+        metrics.levels.push(lowest);
+        assert_eq!(knee(&metrics), "no knee: p99 of the lowest level takes 10,000 samples");
     }
 }

@@ -30,7 +30,7 @@ const P99_MS: f64 = 1.0;
 /// Bursts of fewer bytes than this are repeated so many times for the median.
 const REPEATS: u64 = 5;
 const SMALL: u64 = 1 << 30;
-/// What a burst takes beside its bytes, and of how many kinds there are some.
+/// What a burst takes beside its bytes, and in how many cases there is one.
 const BURST: Duration = Duration::from_millis(9);
 const CASES: u64 = 4;
 /// Bursts of more bytes than this are left out of a quick run.
@@ -183,16 +183,13 @@ fn outcome(cases: Vec<FirehoseCase>, memory: MemoryBandwidth, nanos: u64) -> Opt
 
 /// How long it usually takes.
 pub(crate) fn estimate(settings: &Settings) -> Duration {
-    let bytes = bursts(settings).into_iter().map(|messages| {
-        2 * messages * repeats(messages, length(settings), settings.quick) * num::count(length(settings))
+    let length = length(settings);
+    let bursts = bursts(settings).into_iter().map(|messages| {
+        let repeats = repeats(messages, length, settings.quick);
+        let bytes = num::float(2 * messages * repeats * num::count(length));
+        Duration::from_secs_f64(bytes / pace::BYTES) + BURST.mul_f64(num::float(CASES * repeats))
     });
-    let count: u64 = bursts(settings)
-        .into_iter()
-        .map(|messages| repeats(messages, length(settings), settings.quick))
-        .sum();
-    Duration::from_secs(2)
-        + Duration::from_secs_f64(num::float(bytes.sum()) / pace::BYTES)
-        + BURST.mul_f64(num::float(CASES * count))
+    Duration::from_secs(2) + bursts.sum::<Duration>()
 }
 
 /// What would run.

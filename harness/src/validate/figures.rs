@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Flaw;
+use crate::compare;
 use crate::level::{self, Point};
 use crate::scenario::soak;
 
@@ -90,9 +91,8 @@ fn levels(metrics: &Value, flaws: &mut Vec<Flaw>) {
 
 /// Where a run has several parts, its rate is that of one of them.
 fn parts(metrics: &Value, flaws: &mut Vec<Flaw>) {
-    let lists = ["points", "cases"].into_iter().filter_map(|name| metrics[name].as_array()).flatten();
     let rates: Vec<f64> =
-        lists.chain(metrics.get("threads")).filter_map(|part| part["messagesPerSec"].as_f64()).collect();
+        compare::parts(metrics).filter_map(|part| part["messagesPerSec"].as_f64()).collect();
     let Some(rate) = metrics["messagesPerSec"].as_f64() else { return };
     if !rates.is_empty() && !rates.iter().any(|other| are_one(rate, *other)) {
         flaws.push(Flaw::new("$.metrics.messagesPerSec", format!("is {rate}, which no part of the run had")));
@@ -129,11 +129,9 @@ fn noise(noise: &Value, flaws: &mut Vec<Flaw>) {
     {
         flaws.push(Flaw::new("$.noise.disturbed", format!("is {disturbed} of {samples} samples")));
     }
-    for (name, value) in noise["worst"].as_object().into_iter().flatten() {
-        // (Threads that wait for a CPU can wait for longer than the sample took, each.)
-        if let Some(percent) = value.as_f64().filter(|percent| name == "stealPercent" && *percent > 100.0) {
-            flaws.push(Flaw::new(&format!("$.noise.worst.{name}"), format!("is {percent} %")));
-        }
+    // (Not so of threads that wait for a CPU: each can wait for longer than the sample took.)
+    if let Some(percent) = noise["worst"]["stealPercent"].as_f64().filter(|percent| *percent > 100.0) {
+        flaws.push(Flaw::new("$.noise.worst.stealPercent", format!("is {percent} %")));
     }
 }
 
@@ -146,7 +144,7 @@ fn success(metrics: &Value, flaws: &mut Vec<Flaw>) {
     if let (Some(plateau), Some(end)) = (figure("plateauRssMB"), figure("endRssMB")) {
         let growth = (end - plateau).max(0.0) / plateau;
         let told = figure("rssGrowth").unwrap_or(growth);
-        if growth.max(told) >= soak::LIMIT && end - plateau > soak::SLACK {
+        if soak::is_too_much(growth.max(told), end - plateau) {
             flaws.push(Flaw::new(
                 "$.metrics.endRssMB",
                 format!("is {end} after {plateau} in a run that succeeded"),

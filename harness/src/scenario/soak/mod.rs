@@ -15,7 +15,7 @@ mod trend;
 
 pub(crate) use accounts::DEAD_LETTERS;
 pub(crate) use books::{Desk, Fate, Kind, Settled};
-pub(crate) use trend::{LIMIT, SLACK};
+pub(crate) use trend::{LIMIT, SLACK, is_too_much};
 
 use std::time::Duration;
 

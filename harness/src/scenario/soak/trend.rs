@@ -70,9 +70,14 @@ impl Trend {
 
     /// Whether that is more than is passed.
     pub(super) fn grows(&self) -> bool {
-        let beyond_slack = self.plateau_and_end().is_some_and(|(plateau, end)| end - plateau > SLACK);
-        beyond_slack && self.growth().is_some_and(|growth| growth >= LIMIT)
+        let by = self.plateau_and_end().map(|(plateau, end)| end - plateau);
+        self.growth().zip(by).is_some_and(|(growth, by)| is_too_much(growth, by))
     }
+}
+
+/// Whether memory that grew by this share, and by so many MiB, fails a run.
+pub(crate) fn is_too_much(growth: f64, by: f64) -> bool {
+    growth >= LIMIT && by > SLACK
 }
 
 #[cfg(test)]
