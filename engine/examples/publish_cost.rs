@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo build --release -p ringmain --example publish_cost
-//! for mode in publish enqueue publish-idle enqueue-idle referred slice written leased acked-at-once; do
+//! for mode in publish enqueue publish-idle enqueue-idle attributed referred slice written leased acked-at-once; do
 //!     for messages in 100000 200000; do
 //!         valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/publish_cost $mode $messages 2>&1 |
 //!             grep -E 'Collected'
@@ -12,8 +12,8 @@
 //!
 //! The difference between the two counts of a mode, by the difference in messages, is what one message costs, publish
 //! and in-place delivery together, but without reading a clock. Busy modes let a backlog of 64 messages or more stand; idle
-//! ones deliver each at once. All these publish a few bytes, which are copied; `referred` publishes a reference to a KiB,
-//! busy. `slice` copies 1 KiB into a buffer of the ring's, as the plain path does; `written` has such a buffer and writes
+//! ones deliver each at once. All these publish a few bytes, which are copied; `attributed` with an attribute, by which they are
+//! filtered; `referred` publishes a reference to a KiB, busy. `slice` copies 1 KiB into a buffer of the ring's, as the plain path does; `written` has such a buffer and writes
 //! next to nothing into it, since how many instructions a copy takes differs between CPUs; `leased` does as `written`, and
 //! pulls and acks instead of handling in place, one by one, or `acked-at-once`. `.ci/instructions` compares with what they
 //! cost before.
@@ -23,8 +23,7 @@ use ringmain::{
 };
 use std::error::Error;
 
-const MODES: &str =
-    "publish, enqueue, publish-idle, enqueue-idle, referred, slice, written, leased or acked-at-once";
+const MODES: &str = "publish, enqueue, publish-idle, enqueue-idle, attributed, referred, slice, written, leased or acked-at-once";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -34,14 +33,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The real clock is calibrated for as long as it takes, which is no number of instructions.
     let engine = Engine::builder().clock(ManualClock::new().clock()).build();
     let topic = engine.create_topic("topic", TopicConfig::default())?;
-    let subscription = topic.create_subscription("subscription", SubscriptionConfig::default())?;
+    let attributed = mode == "attributed";
+    let config = SubscriptionConfig::default();
+    let config = if attributed { config.filter(r#"attributes.region = "eu""#) } else { config };
+    let subscription = topic.create_subscription("subscription", config)?;
     let publisher = topic.publisher();
     let (few, kib) = (Bytes::from_static(b"a payload of a few bytes"), Bytes::from_static(&[7; 1024]));
     let payload = if mode == "referred" { kib } else { few };
     let mut dispatcher = Dispatcher::new().turn_limit(64).add(&subscription, |_| Verdict::Ack);
 
     let (enqueues, idle) = match &*mode {
-        "publish" | "referred" | "slice" | "written" | "leased" | "acked-at-once" => (false, false),
+        "publish" | "attributed" | "referred" | "slice" | "written" | "leased" | "acked-at-once" => {
+            (false, false)
+        }
         "enqueue" => (true, false),
         "publish-idle" => (false, true),
         "enqueue-idle" => (true, true),
@@ -51,11 +55,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let leased = at_once || mode == "leased";
     let written = leased || mode == "written";
     let kilobyte = (mode == "slice").then(|| vec![7; 1024]);
+    let attribute = || Message::new(payload.clone()).attribute("region", "eu");
     let mut deliveries = Vec::new();
     if !idle {
         // A backlog that is never read to its end, so that somebody always has something to read.
         for _ in 0..200 {
-            publisher.publish(Message::new(payload.clone()))?;
+            publisher.publish(if attributed { attribute() } else { Message::new(payload.clone()) })?;
         }
         dispatcher.poll();
     }
@@ -66,6 +71,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             publisher.publish_with(1024, |buffer| buffer[0] = 7)?;
         } else if enqueues {
             drop(publisher.enqueue(Message::new(payload.clone()))?);
+        } else if attributed {
+            publisher.publish(attribute())?;
         } else {
             publisher.publish(Message::new(payload.clone()))?;
         }

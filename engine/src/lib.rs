@@ -56,7 +56,7 @@ pub use engine::{Close, CloseReport, Engine, EngineBuilder};
 pub use error::{AckError, BatchError, Error, Invalid, PublishError, RecvError, Resource};
 pub use message::Message;
 pub use publish::{PublishFuture, Publisher, Receipt};
-pub use record::{InPlace, MessageId, Received};
+pub use record::{Attributes, AttributesIter, InPlace, MessageId, Received};
 pub use ringmain_fanout::{Overflow, Slowest, WaitStrategy};
 pub use stats::{PublisherStats, SubscriptionStats, TopicStats};
 #[cfg(feature = "async")]

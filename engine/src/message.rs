@@ -19,9 +19,9 @@ const COPIED_ALONE: usize = 4 << 10;
 ///
 /// # Where the data goes
 /// Large data stays where it is: the ring holds a reference to it. Small data is copied into a buffer of the ring's and let go of
-/// when the call returns, unless the message has attributes: up to 512 bytes, and up to 4 KiB if this message has the only handle
+/// when the call returns: up to 512 bytes, and up to 4 KiB if this message has the only handle
 /// to it ([`Bytes::is_unique`], which is never so of [`Bytes::from_owner`]). To hold it for a lap of the ring, and free it then,
-/// costs more. An ordering key is always copied.
+/// costs more. Ordering key and attributes are always copied.
 ///
 /// With the feature `serde` it is read and written as Cloud Pub/Sub's own JSON has it:
 /// `{"data": "cGFpZA==", "attributes": {"region": "eu"}, "orderingKey": "u42"}`, what it does not have left out.
@@ -98,7 +98,7 @@ impl Message {
     #[inline]
     pub(crate) fn goes_as_copy(&self) -> bool {
         let len = self.data.len();
-        self.attributes.is_empty() && (len <= COPIED || (len <= COPIED_ALONE && self.data.is_unique()))
+        len <= COPIED || (len <= COPIED_ALONE && self.data.is_unique())
     }
 
     /// Checks the limits, cheapest first. Free of cost for what is not there.

@@ -1,13 +1,16 @@
 //! A message on the ring, and how it is seen from outside.
 //!
 //! A slot holds one pointer, to a buffer with a reference count of its own: the publish time and, right behind it, the
-//! payload bytes. A payload that the caller owns as `Bytes` stays where it is, and the buffer refers to it; so it does to
-//! what only few messages have. A delivery that is leased holds a clone of the pointer; nothing else is copied.
+//! payload bytes; behind those, what only few messages have: the ordering key and the attributes. A large payload that the
+//! caller owns as `Bytes` stays where it is, and the buffer refers to it. A delivery that is leased holds a clone of the
+//! pointer; nothing else is copied.
 
+mod attributes;
 mod in_place;
 mod message_id;
 mod received;
 
+pub use attributes::{Attributes, AttributesIter};
 pub use in_place::InPlace;
 pub use message_id::MessageId;
 pub use received::Received;
@@ -16,6 +19,7 @@ pub(crate) use received::Taken;
 use crate::external::let_go;
 use crate::message::Message;
 use crate::topic::TopicInner;
+use attributes::ToLabel;
 use bytes::Bytes;
 use ringmain_ring::{Buffer, UniqueBuffer};
 use std::hint::cold_path;
@@ -31,50 +35,15 @@ pub(crate) struct Header {
 
 /// What stands in the buffer when the payload bytes are the caller's.
 #[derive(Debug)]
-pub(crate) enum Callers {
-    Data(Bytes),
-    /// With attributes, and perhaps an ordering key. A message without owns no memory for them.
-    Message(Box<Message>),
-}
+pub(crate) struct Callers(Bytes);
 
 // With what a buffer has in front of it, one cache line: see `ring/src/buffer.rs`.
 const _: () = assert!(size_of::<Header>() <= 8 && size_of::<Callers>() <= 32);
 
-impl Callers {
-    #[inline]
-    fn data(&self) -> &Bytes {
-        match self {
-            Self::Data(data) => data,
-            Self::Message(message) => &message.data,
-        }
-    }
-
-    /// What it is part of.
-    #[inline]
-    fn message(&self) -> Option<&Message> {
-        match self {
-            Self::Data(_) => None,
-            Self::Message(message) => Some(message),
-        }
-    }
-
-    /// Data and attribute bytes.
-    #[inline]
-    fn size(&self) -> usize {
-        match self {
-            Self::Data(data) => data.len(),
-            Self::Message(message) => message.size(),
-        }
-    }
-}
-
 impl Drop for Callers {
     #[inline]
     fn drop(&mut self) {
-        let_go(match self {
-            Self::Data(data) => take(data),
-            Self::Message(message) => take(&mut message.data),
-        });
+        let_go(take(&mut self.0));
     }
 }
 
@@ -91,47 +60,50 @@ impl Record {
         Self(Some(draft.share()))
     }
 
-    /// How much room a record [from](Self::from_message) `message` takes.
-    pub(crate) fn room_for(message: &Message) -> usize {
-        size_of::<Callers>() + message.ordering_key.as_ref().map_or(0, String::len)
-    }
-
-    /// A record of `message` to be published on `topic`, in a buffer with [room](Self::room_for) for it. The payload stays
+    /// A record of `message` to be published on `topic`, in a buffer that has `room` for so many bytes. The payload stays
     /// where it is.
     pub(crate) fn from_message(
-        mut draft: Draft,
+        room: impl FnOnce(usize) -> Draft,
         message: Message,
         topic: &TopicInner,
         publish_time: u64,
     ) -> Self {
         topic.is_no_longer_plain();
+        let Message { data, attributes, ordering_key } = message;
+        let to_label = ToLabel { key: ordering_key.as_deref(), attributes: &attributes };
+        let mut draft = room(size_of::<Callers>() + to_label.room());
         draft.publish_time = publish_time;
-        if message.attributes.is_empty() {
-            let key = message.ordering_key.unwrap_or_default();
-            draft.put_guest_labelled(Callers::Data(message.data), &key);
-        } else {
-            draft.put_guest(Callers::Message(Box::new(message)));
-        }
+        draft.put_guest(Callers(data));
+        to_label.put(&mut draft);
         Self::new(draft)
     }
 
-    /// The message that this was made from, [itself](Self::from_message) or as a copy, when it was not published.
+    /// As [`from_message`](Self::from_message), with a copy of the payload.
+    #[inline]
+    pub(crate) fn copy_of(message: &Message, room: impl FnOnce(usize) -> Draft, publish_time: u64) -> Self {
+        let Message { data, attributes, ordering_key } = message;
+        let to_label = ToLabel { key: ordering_key.as_deref(), attributes };
+        let mut draft = room(data.len() + to_label.room());
+        draft.resize(data.len()).copy_from_slice(data);
+        to_label.put(&mut draft);
+        draft.publish_time = publish_time;
+        Self::new(draft)
+    }
+
+    /// The message that this was made from, [itself](Self::from_message) or [as a copy](Self::copy_of), when it was not published.
     pub(crate) fn into_message(self) -> Message {
         if self.0.is_none() {
             return Message::default();
         }
-        let with_key = |data, ordering_key| Message { ordering_key, ..Message::new(data) };
-        let key = self.ordering_key().map(str::to_owned);
-        if self.is_plain() {
-            return with_key(Bytes::copy_from_slice(self.data()), key);
-        }
-        match self.recycle().ok().flatten().and_then(|mut draft| draft.take_guest()) {
-            Some(mut callers) => match &mut callers {
-                Callers::Data(data) => with_key(take(data), key),
-                Callers::Message(message) => take(&mut **message),
-            },
-            None => Message::default(),
-        }
+        let ordering_key = self.ordering_key().map(str::to_owned);
+        let attributes = self.attributes().to_vec();
+        let data = if self.is_plain() {
+            Bytes::copy_from_slice(self.data())
+        } else {
+            let callers = self.recycle().ok().flatten().and_then(|mut draft| draft.take_guest());
+            callers.map(|mut callers| take(&mut callers.0)).unwrap_or_default()
+        };
+        Message { data, attributes, ordering_key }
     }
 
     /// The buffer, for reuse, if there is one; or the record back, if somebody else holds it.
@@ -185,28 +157,19 @@ impl Record {
     /// Data and attribute bytes.
     #[inline]
     pub(crate) fn size(&self) -> usize {
-        let buffer = self.buffer();
-        buffer.guest().map_or(buffer.bytes().len(), Callers::size)
+        size(self.buffer())
     }
 
     /// Data and attribute bytes, none if there is no message; and the buffer, empty, if nobody else holds it.
     #[inline]
     pub(crate) fn dismantle(self) -> (usize, Option<Draft>) {
         let Some(buffer) = self.0 else { return (0, None) };
-        let size = buffer.bytes().len();
-        let mut draft = match buffer.into_unique() {
-            Ok(draft) => draft,
-            Err(buffer) => return (Self::size_of_shared(buffer), None),
-        };
-        match draft.take_guest() {
-            None => (size, Some(draft)),
-            Some(callers) => (callers.size(), Some(draft)),
+        let size = buffer.bytes().len() + attributes::bytes(&buffer);
+        let callers = |callers: &Callers| callers.0.len();
+        match buffer.into_unique() {
+            Ok(mut draft) => (size + draft.take_guest().as_ref().map_or(0, callers), Some(draft)),
+            Err(buffer) => (size + buffer.guest().map_or(0, callers), None),
         }
-    }
-
-    #[cold]
-    fn size_of_shared(buffer: Buffer<Header, Callers>) -> usize {
-        Self(Some(buffer)).size()
     }
 
     /// When it was published, in nanoseconds since 1970.
@@ -230,7 +193,7 @@ impl Record {
         // Not rare, but the other way should be the straight one: a handler's loop over what is in cache runs at a few
         // cycles a message, and a taken jump is one of them.
         cold_path();
-        buffer.guest().map_or(&[], |callers| callers.data())
+        buffer.guest().map_or(&[], |callers| &callers.0)
     }
 
     /// The payload of a record that is known to be [plain](Self::is_plain).
@@ -245,22 +208,14 @@ impl Record {
 
     /// The attributes.
     #[inline]
-    pub(crate) fn attributes(&self) -> &[(String, String)] {
-        self.message().map_or(&[], Message::attributes)
+    pub(crate) fn attributes(&self) -> Attributes<'_> {
+        Attributes::of(self.buffer())
     }
 
-    /// The ordering key, if it has one: behind the payload, but for what has attributes.
-    pub(crate) fn ordering_key(&self) -> Option<&str> {
-        match self.buffer().label() {
-            "" => self.message()?.ordering_key.as_deref(),
-            key => Some(key),
-        }
-    }
-
-    /// What has attributes.
+    /// The ordering key, if it has one.
     #[inline]
-    fn message(&self) -> Option<&Message> {
-        self.buffer().guest()?.message()
+    pub(crate) fn ordering_key(&self) -> Option<&str> {
+        attributes::ordering_key(self.buffer())
     }
 
     /// The message. A slot that a reader is shown always has one.
@@ -270,8 +225,11 @@ impl Record {
     }
 }
 
-fn find<'a>(attributes: &'a [(String, String)], key: &str) -> Option<&'a str> {
-    attributes.iter().find(|(other, _)| other == key).map(|(_, value)| &**value)
+/// Data and attribute bytes.
+#[inline]
+fn size(buffer: &Buffer<Header, Callers>) -> usize {
+    let data = buffer.guest().map_or(buffer.bytes().len(), |callers| callers.0.len());
+    data + attributes::bytes(buffer)
 }
 
 /// A record that has left the ring without being acked: nacked, or its lease expired.

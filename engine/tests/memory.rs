@@ -170,6 +170,15 @@ fn a_steady_stream_allocates_nothing() {
         publisher.publish(Message::new(kept.clone()).ordering_key("key")).unwrap();
     });
     assert_eq!(with_key as u64, MESSAGES, "the same");
+    let attributes = in_place("in place, publish, small Bytes with two attributes", |publisher, _| {
+        let message = Message::new(Bytes::from_static(b"data"));
+        publisher.publish(message.attribute("region", "eu").attribute("tier", "gold")).unwrap();
+    });
+    assert_eq!(
+        attributes as u64,
+        5 * MESSAGES,
+        "the strings that are given, and what the message has them in"
+    );
 
     // Key by key: each message leaves the ring, and its buffer and its key's entry are used again.
     let (_engine, _clock, publisher, first) = single(SLOTS);

@@ -28,6 +28,8 @@ fn every_type_says_whether_it_crosses_threads() {
         DeliveryStream => Send Sync;
         InPlace<'static> => Send Sync;
         Received => Send Sync;
+        Attributes<'static> => Send Sync;
+        AttributesIter<'static> => Send Sync;
         AckId => Send Sync;
         Verdict => Send Sync;
         // What is published, and what becomes of it.

@@ -6,6 +6,8 @@
 //! no reader kept a clone, [`into_unique`](Buffer::into_unique) makes it writable again: nothing is allocated, nothing
 //! freed, and no other thread's allocator is involved.
 //!
+//! Behind the bytes there can be short texts, its *labels*.
+//!
 //! Bytes that stay with somebody else are referred to by a *guest*, a value of any type, which then lives where the
 //! buffer's own bytes would.
 //!
@@ -13,16 +15,17 @@
 //! (measured: docs/decisions/0004).
 
 mod block;
+mod labels;
 mod shelf;
 #[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
 mod tests;
 
 use crate::sync::{Ordering, before_fence, broken, fence, ordering};
-use block::{Block, Head};
+use block::Block;
+pub use labels::Labels;
 pub use shelf::Shelf;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::ptr::NonNull;
 
 /// Bytes and a header with one owner, who may write them.
 ///
@@ -69,21 +72,9 @@ impl<H, G> UniqueBuffer<H, G> {
         drop(self.take_guest());
         // SAFETY: the only handle is borrowed mutably.
         let head = unsafe { self.0.0.as_mut() };
-        (head.len, head.label, head.has_guest) = (0, 0, true);
+        (head.len, head.labels, head.has_guest) = (0, 0, true);
         // SAFETY: every layout has room for a guest there, and nobody else sees it.
         unsafe { self.0.bytes().cast().write(guest) };
-    }
-
-    /// As [`put_guest`](Self::put_guest), with a short text behind the guest, which [`Buffer::label`] gives back.
-    ///
-    /// # Panics
-    /// When guest and label are more than the [`capacity`](Self::capacity), or the label has 64 KiB or more.
-    #[inline]
-    pub fn put_guest_labelled(&mut self, guest: G, label: &str) {
-        self.put_guest(guest);
-        if !label.is_empty() {
-            self.put_label(size_of::<G>(), label);
-        }
     }
 
     /// Takes the guest out.
@@ -111,36 +102,9 @@ impl<H, G> UniqueBuffer<H, G> {
         let used = u32::try_from(len).expect("at most the capacity");
         // SAFETY: the only handle is borrowed mutably.
         let head = unsafe { self.0.0.as_mut() };
-        (head.len, head.label) = (used, 0);
+        (head.len, head.labels) = (used, 0);
         // SAFETY: `len` bytes are inside the allocation, initialised when it was made, and ours alone.
         unsafe { std::slice::from_raw_parts_mut(self.0.bytes().as_ptr(), len) }
-    }
-
-    /// As [`resize`](Self::resize), with a short text behind the bytes, which [`Buffer::label`] gives back.
-    ///
-    /// # Panics
-    /// When bytes and label are more than the [`capacity`](Self::capacity), or the label has 64 KiB or more.
-    #[inline]
-    pub fn resize_labelled(&mut self, len: usize, label: &str) -> &mut [u8] {
-        self.resize(len);
-        if !label.is_empty() {
-            self.put_label(len, label);
-        }
-        // SAFETY: as in `resize`; the label is not among them.
-        unsafe { std::slice::from_raw_parts_mut(self.0.bytes().as_ptr(), len) }
-    }
-
-    /// Behind the first `before` bytes, which are in use, or the guest.
-    fn put_label(&mut self, before: usize, label: &str) {
-        let (len, room) = (label.len(), self.capacity() - before);
-        assert!(len <= room, "a label of {len} bytes does not fit where there is room for {room}");
-        let text = u16::try_from(len).expect("a label has less than 64 KiB");
-        // SAFETY: what is in use is inside the allocation, and nobody else has the buffer.
-        let place = unsafe { self.0.bytes().add(before) };
-        // SAFETY: the label fits there, as was just asserted, and it is the caller's, not of this buffer.
-        unsafe { place.copy_from_nonoverlapping(NonNull::from(label.as_bytes()).cast(), len) };
-        // SAFETY: the only handle is borrowed mutably.
-        unsafe { self.0.0.as_mut() }.label = text;
     }
 
     /// Freezes it.
@@ -225,21 +189,6 @@ impl<H, G> Buffer<H, G> {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: `len` bytes are inside the allocation, initialised, and not written while any `Buffer` lives.
         unsafe { std::slice::from_raw_parts(self.0.bytes().as_ptr(), self.0.head().len as usize) }
-    }
-
-    /// The text behind the bytes, or the guest: empty if there is none.
-    #[inline]
-    #[must_use]
-    pub fn label(&self) -> &str {
-        let Head { len, label, has_guest, .. } = self.0.head();
-        let before = if *has_guest { size_of::<G>() } else { *len as usize };
-        // SAFETY: guest and label, or bytes and label, are inside the allocation.
-        let label_begins = unsafe { self.0.bytes().add(before) };
-        // SAFETY: so many bytes there are initialised, and not written while any `Buffer` lives.
-        let label = unsafe { std::slice::from_raw_parts(label_begins.as_ptr(), usize::from(*label)) };
-        // SAFETY: `put_label` has copied a text there. Whoever gets those bytes to write, by `resize` or for a guest,
-        // has taken the label away before, and so has who took a guest out.
-        unsafe { std::str::from_utf8_unchecked(label) }
     }
 
     /// How many bytes would fit.

@@ -39,6 +39,7 @@ fn every_type_says_whether_it_crosses_threads() {
         // Buffers: clones share the header, and the last one drops it.
         Buffer<u64> => Send Sync;
         UniqueBuffer<u64> => Send Sync;
+        Labels<'static> => Send Sync;
         UniqueBuffer<Cell<u64>> => Send -;
         UniqueBuffer<Rc<u64>> => - -;
         Buffer<u64, Cell<u64>> => - -;

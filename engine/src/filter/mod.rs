@@ -31,6 +31,7 @@ mod scan;
 mod tests;
 
 use crate::error::Invalid;
+use crate::record::Attributes;
 use parse::{Node, Term};
 
 /// Where evaluation ends; every other target is the index of a step.
@@ -82,7 +83,7 @@ impl Filter {
     ///
     /// A test looks through the attributes from the first, so what is often filtered by is best added first.
     #[inline]
-    pub(crate) fn matches(&self, attributes: &[(String, String)]) -> bool {
+    pub(crate) fn matches(&self, attributes: &Attributes<'_>) -> bool {
         let mut at = self.first;
         while let Some(step) = self.steps.get(at) {
             at = if step.test.holds(attributes) { step.yes } else { step.no };
@@ -93,11 +94,11 @@ impl Filter {
 
 impl Test {
     #[inline]
-    fn holds(&self, attributes: &[(String, String)]) -> bool {
-        let Some((_, value)) = attributes.iter().find(|(key, _)| **key == *self.key) else { return false };
+    fn holds(&self, attributes: &Attributes<'_>) -> bool {
+        let Some(value) = attributes.get(&self.key) else { return false };
         match &self.value {
             Value::Any => true,
-            Value::Equal(wanted) => **value == **wanted,
+            Value::Equal(wanted) => *value == **wanted,
             Value::Prefix(prefix) => value.starts_with(&**prefix),
         }
     }

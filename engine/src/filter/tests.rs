@@ -2,6 +2,15 @@
 
 use super::{Filter, rule};
 use crate::error::Invalid;
+use crate::message::Message;
+use crate::record::{Draft, Header, Record};
+
+/// Whether a message with these attributes is wanted.
+pub(super) fn wants(filter: &Filter, attributes: &[(String, String)]) -> bool {
+    let message = Message { attributes: attributes.to_vec(), ..Message::new("data") };
+    let record = Record::copy_of(&message, |len| Draft::for_guests(len, Header::default()), 0);
+    filter.matches(&record.attributes())
+}
 
 /// Attributes from `k=v` pairs, apart by spaces.
 fn attributes(pairs: &str) -> Vec<(String, String)> {
@@ -15,7 +24,7 @@ fn check(filter: &str, matching: &[&str], others: &[&str]) {
     let parsed = Filter::parse(filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
     for (all, wanted) in [(matching, true), (others, false)] {
         for pairs in all {
-            assert_eq!(parsed.matches(&attributes(pairs)), wanted, "{filter} on {pairs:?}");
+            assert_eq!(wants(&parsed, &attributes(pairs)), wanted, "{filter} on {pairs:?}");
         }
     }
 }
@@ -127,7 +136,7 @@ fn the_deepest_nesting_needs_little_stack() {
     let small = std::thread::Builder::new().stack_size(32 << 10);
     let parse = move || {
         let parsed =
-            filters.each_ref().map(|filter| Filter::parse(filter).unwrap().matches(&attributes("k=v")));
+            filters.each_ref().map(|filter| wants(&Filter::parse(filter).unwrap(), &attributes("k=v")));
         assert_eq!(parsed, [true, false, true, true]);
         refused(&"(".repeat(256), 257, rule::TERM);
         refused(&"-".repeat(256), 257, rule::TERM);

@@ -232,7 +232,7 @@ impl Publisher {
     fn publish_message(&self, message: Message, wait: Wait) -> Result<MessageId, PublishError<Message>> {
         let len = message.data.len();
         let as_copy = message.goes_as_copy();
-        if as_copy && len != 0 && message.ordering_key.is_none() {
+        if as_copy && len != 0 && message.ordering_key.is_none() && message.attributes.is_empty() {
             let committed = self.fill(len, wait, |buffer| buffer.copy_from_slice(&message.data));
             return copied(message, committed);
         }
@@ -248,7 +248,7 @@ impl Publisher {
         }
     }
 
-    /// Has `commit` publish a copy of the data, and of the key.
+    /// Has `commit` publish a copy of the message.
     #[inline]
     fn publish_copy(
         &self,
@@ -258,7 +258,7 @@ impl Publisher {
         let committed = self.with_spares(|spares| {
             let time = self.topic.publish_time();
             let mut record = ManuallyDrop::new(spares.copy_of(&message, &self.topic.returned, time));
-            let committed = commit(&mut record, message.data.len(), spares);
+            let committed = commit(&mut record, message.size(), spares);
             if committed.is_err() {
                 spares.put(ManuallyDrop::into_inner(record));
             }

@@ -100,7 +100,7 @@ mod tests {
         assert!(topic.returned.take().is_some());
         let payload = bytes::Bytes::from(vec![1; 100]);
         let draft = Draft::for_guests(0, Header::default());
-        topic.reclaim(Record::from_message(draft, Message::new(payload.clone()), topic, 0));
+        topic.reclaim(Record::from_message(|_| draft, Message::new(payload.clone()), topic, 0));
         assert!(payload.is_unique(), "though its buffer is kept");
         assert!(topic.returned.take().is_some_and(|mut draft| draft.take_guest().is_none()));
     }

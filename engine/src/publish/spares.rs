@@ -71,8 +71,7 @@ impl Spares {
 
     /// A record of `message` to be published on `topic`.
     pub(super) fn record(&mut self, message: Message, topic: &TopicInner, publish_time: u64) -> Record {
-        let draft = self.take(Record::room_for(&message), &topic.returned);
-        Record::from_message(draft, message, topic, publish_time)
+        Record::from_message(|len| self.take(len, &topic.returned), message, topic, publish_time)
     }
 
     /// A record of `message`, or of a [copy](Message::goes_as_copy) of its data; and then the data, to be [let go
@@ -89,14 +88,10 @@ impl Spares {
         (self.record(message, topic, publish_time), None)
     }
 
-    /// A record of a copy of data and key, in a spare or in a buffer that `returned` to the topic.
+    /// A record of a copy of `message`, in a spare or in a buffer that `returned` to the topic.
     #[inline]
     pub(super) fn copy_of(&mut self, message: &Message, returned: &Returned, publish_time: u64) -> Record {
-        let (data, key) = (message.data(), message.key().unwrap_or_default());
-        let mut draft = self.take(data.len() + key.len(), returned);
-        draft.resize_labelled(data.len(), key).copy_from_slice(data);
-        draft.publish_time = publish_time;
-        Record::new(draft)
+        Record::copy_of(message, |len| self.take(len, returned), publish_time)
     }
 
     #[cold]

@@ -1,7 +1,7 @@
 //! A message as an in-place handler sees it.
 
 use super::message_id::MessageId;
-use super::{Received, Record, find};
+use super::{Attributes, Received, Record};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -56,14 +56,14 @@ impl<'a> InPlace<'a> {
 
     /// The attributes, in the order in which they were added.
     #[must_use]
-    pub fn attributes(&self) -> &'a [(String, String)] {
+    pub fn attributes(&self) -> Attributes<'a> {
         self.record.attributes()
     }
 
     /// The value of an attribute.
     #[must_use]
     pub fn attribute(&self, key: &str) -> Option<&'a str> {
-        find(self.attributes(), key)
+        self.attributes().get(key)
     }
 
     /// The ordering key.

@@ -1,6 +1,6 @@
 //! A message as who receives it under lease has it.
 
-use super::{Callers, Header, InPlace, MessageId, Record, find};
+use super::{Attributes, Callers, Header, InPlace, MessageId, Record};
 use crate::message::Message;
 use bytes::Bytes;
 use ringmain_ring::Buffer;
@@ -32,12 +32,12 @@ impl Received {
 
     /// A message to be published elsewhere, with other attributes: the payload by reference.
     pub(crate) fn forwarded(&self, more: &[(&str, String)]) -> Message {
-        let kept =
-            self.attributes().iter().filter(|(key, _)| more.iter().all(|(new, _)| new != key)).cloned();
+        let kept = self.attributes().into_iter().filter(|(key, _)| more.iter().all(|(new, _)| new != key));
         Message {
             data: self.bytes(),
             attributes: kept
-                .chain(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())))
+                .chain(more.iter().map(|(key, value)| (*key, &**value)))
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
             ordering_key: self.ordering_key().map(str::to_owned),
         }
@@ -53,7 +53,7 @@ impl Received {
     #[must_use]
     pub fn bytes(&self) -> Bytes {
         match self.record.buffer().guest() {
-            Some(callers) => callers.data().clone(),
+            Some(callers) => callers.0.clone(),
             None => Bytes::from_owner(Payload(self.record.buffer().clone())),
         }
     }
@@ -72,14 +72,14 @@ impl Received {
 
     /// The attributes, in the order in which they were added.
     #[must_use]
-    pub fn attributes(&self) -> &[(String, String)] {
+    pub fn attributes(&self) -> Attributes<'_> {
         self.record.attributes()
     }
 
     /// The value of an attribute.
     #[must_use]
     pub fn attribute(&self, key: &str) -> Option<&str> {
-        find(self.attributes(), key)
+        self.attributes().get(key)
     }
 
     /// The ordering key.

@@ -85,7 +85,7 @@ impl SubscriptionInner {
             (lossy, Some(filter)) => {
                 // A gap does not count what the filter would not have let through.
                 let filter = filter.clone();
-                shard.channel.receiver_where(name, lossy, move |record| filter.matches(record.attributes()))
+                shard.channel.receiver_where(name, lossy, move |record| filter.matches(&record.attributes()))
             }
         };
         Arc::new(Self {

@@ -237,7 +237,7 @@ impl SubscriptionInner {
     /// Whether the filter, if there is one, lets it through.
     #[inline]
     pub(super) fn matches(&self, record: &Record) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.matches(record.attributes()))
+        self.filter.as_ref().is_none_or(|filter| filter.matches(&record.attributes()))
     }
 
     /// Whether so much is held that nothing more is taken from the rings.

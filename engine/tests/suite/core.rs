@@ -18,7 +18,16 @@ fn what_is_published_is_received_with_everything_on_it() {
         .unwrap();
     let delivery = subscription.recv().unwrap();
     assert_eq!((delivery.data(), &delivery.bytes()[..], delivery.id()), (&b"paid"[..], &b"paid"[..], id));
-    assert_eq!(delivery.attributes(), [("region".into(), "eu".into()), ("lang".into(), "de".into())]);
+    let attributes = delivery.attributes();
+    assert_eq!(attributes, [("region", "eu"), ("lang", "de")]);
+    assert_ne!(attributes, [("lang", "de"), ("region", "eu")]);
+    assert_ne!(attributes, [("region", "eu")]);
+    assert_eq!(attributes, attributes.to_vec());
+    assert_eq!((attributes.len(), attributes.is_empty(), attributes.get("lang")), (2, false, Some("de")));
+    assert_eq!(format!("{attributes:?}"), r#"{"region": "eu", "lang": "de"}"#);
+    let mut pairs = attributes.into_iter();
+    assert_eq!((pairs.len(), pairs.next(), pairs.len()), (2, Some(("region", "eu")), 1));
+    assert_eq!((pairs.next(), pairs.next()), (Some(("lang", "de")), None));
     assert_eq!((delivery.attribute("lang"), delivery.attribute("none")), (Some("de"), None));
     assert_eq!((delivery.ordering_key(), delivery.delivery_attempt()), (Some("u42"), 1));
     let age = delivery.publish_time().duration_since(before).unwrap();

@@ -69,12 +69,16 @@ fn small_data_is_copied_and_let_go_of_when_the_call_returns() {
             let data = Bytes::from(vec![8; len]);
             let place = data.as_ptr().addr();
             let message = Message::new(data);
-            publish(&publisher, if backlog == 0 { message.ordering_key("ключ") } else { message });
+            let labelled = |message: Message| message.attribute("k", "vé").attribute("l", "");
+            let message = if backlog == 0 { message.ordering_key("ключ") } else { labelled(message) };
+            publish(&publisher, message);
             publisher.flush().unwrap();
             let arrived = subscription.pull(64).unwrap();
             let last = arrived.last().unwrap();
             assert_eq!(last.data(), vec![8; len], "by {name}");
             assert_eq!(last.ordering_key(), (backlog == 0).then_some("ключ"), "by {name}");
+            let attributes = [("k", "vé"), ("l", "")];
+            assert_eq!(last.attributes(), attributes[..if backlog == 0 { 0 } else { 2 }], "by {name}");
             assert_eq!(last.data().as_ptr().addr() != place, len <= 4_096, "{len} bytes alone by {name}");
             arrived.into_iter().for_each(|delivery| delivery.ack().unwrap());
         }
@@ -94,7 +98,7 @@ fn small_data_that_is_refused_comes_back() {
     assert!(again(publisher.publish_timeout(Message::new(data.clone()), short).unwrap_err()));
     assert!(data.is_unique());
     engine.close(Close::Now);
-    let all = [1, 100, 512].map(|len| Message::new(vec![7; len]).ordering_key("key"));
+    let all = [1, 100, 512].map(|len| Message::new(vec![7; len]).ordering_key("key").attribute("k", "v"));
     let refused = publisher.publish_batch(all.clone()).unwrap_err();
     let [first, rest @ ..] = all;
     assert_eq!((refused.error, refused.rest), (PublishError::Closed(first), rest.to_vec()));

@@ -44,11 +44,6 @@ impl Alive {
         Message::new(Bytes::from_owner(Payload(vec![7; bytes], self.clone())))
     }
 
-    /// By reference, however small: it has an attribute, which is a byte more.
-    fn tagged(&self, bytes: usize) -> Message {
-        self.payload(bytes).attribute("k", "")
-    }
-
     fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -56,8 +51,12 @@ impl Alive {
 
 /// A topic of 64 slots whose ring holds at most 64 KiB: payloads above 512 bytes are large, and may be 32 KiB together.
 fn bounded() -> (Engine, ManualClock, Topic, Publisher, Subscription) {
+    bounded_by(64 * KIB)
+}
+
+fn bounded_by(ring_bytes: usize) -> (Engine, ManualClock, Topic, Publisher, Subscription) {
     let (engine, clock) = manual();
-    let config = TopicConfig::default().ring_slots(SLOTS).ring_bytes(64 * KIB).batch(16, 20 * KIB);
+    let config = TopicConfig::default().ring_slots(SLOTS).ring_bytes(ring_bytes).batch(16, 20 * KIB);
     let topic = engine.create_topic("topic", config).unwrap();
     let subscription = subscribe(&topic, "sub");
     (engine, clock, topic.clone(), topic.publisher(), subscription)
@@ -308,17 +307,18 @@ fn under_load_the_bound_holds_all_the_time() {
 
 #[test]
 fn trim_drops_what_everybody_has_read_and_nothing_else() {
-    let (_engine, _clock, topic, publisher, subscription) = bounded();
+    // By reference, and not large, is what has 513 to 1,024 bytes.
+    let (_engine, _clock, topic, publisher, subscription) = bounded_by(128 * KIB);
     assert_eq!(topic.trim(), 0);
     let lossy = SubscriptionConfig::default().overflow(Overflow::DropOldest);
     let lossy = topic.create_subscription("lossy", lossy).unwrap();
     let alive = Alive::default();
     for _ in 0..3 {
-        (0..10).for_each(|_| _ = publisher.publish(alive.tagged(300)).unwrap());
+        (0..10).for_each(|_| _ = publisher.publish(alive.payload(600)).unwrap());
         (0..5).for_each(|_| _ = publisher.publish(alive.payload(2 * KIB)).unwrap());
         assert_eq!((receive(&subscription), receive(&lossy)), (15, 15));
         let kept = subscription.pull(1).unwrap().len();
-        assert_eq!((topic.trim(), alive.bytes(), kept), (10 * 301 + 5 * 2 * KIB, 0, 0));
+        assert_eq!((topic.trim(), alive.bytes(), kept), (10 * 600 + 5 * 2 * KIB, 0, 0));
         assert_eq!(topic.trim(), 0);
         // There is room for as much as before, though nobody has polled since.
         assert_eq!(topic.stats().slowest.unwrap().behind, 0);
@@ -334,22 +334,23 @@ fn trim_drops_what_everybody_has_read_and_nothing_else() {
 #[test]
 fn trim_spares_what_is_unread_or_held_and_leaves_room() {
     for overflow in [Overflow::Block, Overflow::DropOldest, Overflow::Detach] {
-        let (_engine, _clock, topic, publisher, subscription) = bounded();
+        // By reference, and not large, is what has 513 to 1,024 bytes.
+        let (_engine, _clock, topic, publisher, subscription) = bounded_by(128 * KIB);
         let other =
             topic.create_subscription("other", SubscriptionConfig::default().overflow(overflow)).unwrap();
         let alive = Alive::default();
-        (0..20).for_each(|_| _ = publisher.publish(alive.tagged(100)).unwrap());
+        (0..20).for_each(|_| _ = publisher.publish(alive.payload(1_000)).unwrap());
         assert_eq!(receive(&subscription), 20);
         let mut held = other.pull(2).unwrap();
         // 46 slots are free, of which 16 stay so: what is trimmed had no payload yet.
-        assert_eq!((topic.trim(), alive.bytes()), (0, 2000));
-        (0..SLOTS / 4).for_each(|_| _ = publisher.try_publish(alive.tagged(1)).unwrap());
+        assert_eq!((topic.trim(), alive.bytes()), (0, 20_000));
+        (0..SLOTS / 4).for_each(|_| _ = publisher.try_publish(alive.payload(600)).unwrap());
         held.extend(other.pull(SLOTS).unwrap());
         assert_eq!(held.len(), 20 + SLOTS / 4, "nothing was lost");
         assert_eq!(receive(&subscription), SLOTS / 4);
-        assert_eq!(topic.trim(), 18 * 101 + SLOTS / 4 * 2, "the slots of two were used again");
-        assert_eq!(alive.bytes(), 2000 + SLOTS / 4, "a delivery keeps its payload");
-        assert_eq!(held[0].data(), [7; 100]);
+        assert_eq!(topic.trim(), 18 * 1_000 + SLOTS / 4 * 600, "the slots of two were used again");
+        assert_eq!(alive.bytes(), 2_000 + 18_000 + SLOTS / 4 * 600, "a delivery keeps its payload");
+        assert_eq!(held[0].data(), [7; 1_000]);
         held.into_iter().for_each(|delivery| delivery.ack().unwrap());
         assert_eq!(alive.bytes(), 0);
         assert_balanced(&other);

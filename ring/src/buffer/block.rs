@@ -22,8 +22,10 @@ pub(super) struct Head<H> {
     pub(super) has_guest: bool,
     /// Written by readers that take the line over, and read by nobody.
     pub(super) taken: AtomicBool,
-    /// How many bytes behind those in use, or behind the guest, are a text.
-    pub(super) label: u16,
+    /// How many texts there are behind the bytes in use, or behind the guest.
+    pub(super) labels: u16,
+    /// How many bytes those have together. Not told where there are none.
+    pub(super) label_bytes: u32,
 }
 
 /// What the bytes are aligned to, and a guest at most.
@@ -65,7 +67,8 @@ impl<H, G> Block<H, G> {
             unsafe { memory.write_bytes(0xA5, layout.size()) };
         }
         let (references, taken) = (AtomicUsize::new(1), AtomicBool::new(false));
-        let made = Head { references, len: 0, capacity, header, has_guest: false, taken, label: 0 };
+        let made =
+            Head { references, len: 0, capacity, header, has_guest: false, taken, labels: 0, label_bytes: 0 };
         // SAFETY: freshly allocated with room and alignment for a head. The bytes behind it are zeroed.
         unsafe { head.write(made) };
         Self(head, PhantomData)
@@ -100,6 +103,13 @@ impl<H, G> Block<H, G> {
         unsafe { self.0.cast::<u8>().add(Self::BYTES) }
     }
 
+    /// How much of the capacity is in use, but for labels.
+    #[inline(always)]
+    pub(super) fn before_labels(&self) -> usize {
+        let head = self.head();
+        if head.has_guest { size_of::<G>() } else { head.len as usize }
+    }
+
     /// The guest, if there is one.
     #[inline(always)]
     pub(super) fn guest(&self) -> Option<NonNull<G>> {
@@ -114,7 +124,7 @@ impl<H, G> Block<H, G> {
         let place = self.guest()?;
         // SAFETY: no other handle, as the caller says.
         let head = unsafe { self.0.as_mut() };
-        (head.has_guest, head.label) = (false, 0);
+        (head.has_guest, head.labels) = (false, 0);
         // SAFETY: it was put there, and is taken once, by what the last line does.
         let guest = unsafe { place.read() };
         // SAFETY: a guest's room is inside the allocation. What it left behind need not be initialised.

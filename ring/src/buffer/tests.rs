@@ -94,43 +94,70 @@ fn the_first_bytes_share_a_line_with_the_header_and_no_line_is_shared_with_a_nei
     }
 }
 
+fn labels<H, G>(buffer: &Buffer<H, G>) -> Vec<&str> {
+    let labels = buffer.labels();
+    assert_eq!(labels.len(), labels.clone().count());
+    assert_eq!(buffer.label_bytes(), labels.clone().map(str::len).sum());
+    labels.collect()
+}
+
 #[test]
-fn a_label_stands_behind_the_bytes_until_something_else_does() {
+fn labels_stand_behind_the_bytes_until_something_else_does() {
     let mut buffer = UniqueBuffer::<u64, [u64; 4]>::for_guests(40, 1);
-    buffer.resize_labelled(3, "key-ü").copy_from_slice(b"abc");
+    buffer.resize(3).copy_from_slice(b"abc");
+    for label in ["key-ü", "", "v"] {
+        buffer.push_label(label);
+    }
     let shared = buffer.share();
-    assert_eq!((shared.bytes(), shared.label()), (&b"abc"[..], "key-ü"));
+    assert_eq!((shared.bytes(), labels(&shared)), (&b"abc"[..], vec!["key-ü", "", "v"]));
     let clone = shared.clone();
     drop(shared);
-    assert_eq!(clone.label(), "key-ü");
+    assert_eq!(labels(&clone), ["key-ü", "", "v"]);
     let mut buffer = clone.into_unique().unwrap();
-    assert_eq!(buffer.resize(9), "abckey-ü".as_bytes());
+    assert_eq!(&buffer.resize(11)[5..], "key-ü".as_bytes());
     let mut buffer = buffer.share().into_unique().unwrap();
-    assert_eq!(buffer.resize_labelled(5, "").len(), 5);
+    assert_eq!(buffer.resize(5).len(), 5);
     let shared = buffer.share();
-    assert_eq!((shared.bytes(), shared.label()), (&b"abcke"[..], ""));
+    assert_eq!((&shared.bytes()[..3], labels(&shared).len()), (&b"abc"[..], 0));
     let mut buffer = shared.into_unique().unwrap();
-    buffer.resize_labelled(0, "gone");
+    buffer.resize(0);
+    buffer.push_label("gone");
     buffer.put_guest([7; 4]);
     let shared = buffer.share();
-    assert_eq!((shared.bytes(), shared.label(), shared.guest()), (&b""[..], "", Some(&[7; 4])));
+    assert_eq!((shared.bytes(), labels(&shared).len(), shared.guest()), (&b""[..], 0, Some(&[7; 4])));
     // Behind a guest, longer than it; and gone with it.
     let long = "ü".repeat(20);
     let mut buffer = shared.into_unique().unwrap();
-    buffer.put_guest_labelled([8; 4], &long);
+    buffer.put_guest([8; 4]);
+    buffer.push_label(&long);
     let shared = buffer.share();
-    assert_eq!((shared.bytes(), shared.label(), shared.guest()), (&b""[..], &*long, Some(&[8; 4])));
+    assert_eq!((shared.bytes(), labels(&shared), shared.guest()), (&b""[..], vec![&*long], Some(&[8; 4])));
     let mut buffer = shared.into_unique().unwrap();
     assert_eq!(buffer.take_guest(), Some([8; 4]));
-    assert_eq!(buffer.share().label(), "");
+    assert_eq!(buffer.share().labels().next(), None);
+}
+
+#[test]
+fn there_is_as_much_room_for_labels_as_is_asked_for() {
+    for len in [0, 1, 61] {
+        let label = "k".repeat(len);
+        let room = UniqueBuffer::<()>::room_for_label(len);
+        let mut buffer = UniqueBuffer::new(7 + 100 * room, ());
+        buffer.resize(7);
+        let count = (buffer.capacity() - 7) / room;
+        (0..count).for_each(|_| buffer.push_label(&label));
+        let shared = buffer.share();
+        assert!(labels(&shared).len() == count && shared.labels().all(|other| other == label));
+    }
 }
 
 #[test]
 #[should_panic(expected = "does not fit")]
 fn a_label_behind_a_guest_is_refused_if_there_is_no_room() {
     let mut buffer = UniqueBuffer::<(), [u64; 4]>::for_guests(0, ());
-    let len = buffer.capacity() - 31;
-    buffer.put_guest_labelled([0; 4], &"k".repeat(len));
+    let len = buffer.capacity() - 33;
+    buffer.put_guest([0; 4]);
+    buffer.push_label(&"k".repeat(len));
 }
 
 #[test]
@@ -138,7 +165,9 @@ fn a_label_behind_a_guest_is_refused_if_there_is_no_room() {
 fn a_label_beyond_the_capacity_is_refused() {
     let mut buffer = UniqueBuffer::new(4, ());
     let len = buffer.capacity();
-    buffer.resize_labelled(len, "k");
+    buffer.resize(len - 2);
+    buffer.push_label("");
+    buffer.push_label("");
 }
 
 #[test]
