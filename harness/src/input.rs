@@ -8,6 +8,8 @@
 //! Payloads that are published by reference work the same way: a few of them, made up front, used in turn.
 
 use bytes::Bytes;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::keys::LineKeys;
@@ -17,6 +19,9 @@ use crate::records;
 
 /// The largest payload that the engine takes.
 pub(crate) const LARGEST: usize = 10 * 1024 * 1024;
+
+/// What a file may have.
+const MOST: u64 = 2 << 30;
 
 /// The lines of an input file.
 #[derive(Debug)]
@@ -42,9 +47,15 @@ impl Lines {
     /// Reads a file. The error is one line that says what is wrong with it and what would be right.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
-        let bytes = std::fs::read(path).map_err(|error| {
-            format!("cannot read --input {shown}: {error}; give a newline-delimited file")
-        })?;
+        // (What has no end, as a device, is not read to it.)
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes));
+        read.map_err(|error| format!("cannot read --input {shown}: {error}; give a newline-delimited file"))?;
+        if num::count(bytes.len()) > MOST {
+            return Err(format!(
+                "--input {shown}: it has more than {MOST} bytes, which are kept in memory; give a part of it"
+            ));
+        }
         Self::new(bytes).map_err(|error| format!("--input {shown}: {error}"))
     }
 

@@ -118,6 +118,13 @@ fn without_a_scenario_it_says_what_is_missing() {
 }
 
 #[test]
+fn a_scenario_without_its_option_is_told_the_option() {
+    let line = refused(&["saturation", "--levels", "50"]);
+    assert!(line.contains("it is a scenario, so give --scenario saturation"), "{line}");
+    assert!(refused(&["run"]).contains("--scenario with one of throughput, firehose"));
+}
+
+#[test]
 fn a_results_directory_that_cannot_be_is_refused_before_anything_runs() {
     let line = refused(&["--scenario", "throughput", "--results", "/dev/null/results"]);
     // A debug build is refused first.

@@ -305,11 +305,28 @@ fn parse_from<T: Into<std::ffi::OsString> + Clone>(
 /// What is wrong, on one line. What is missing from a line with nothing on it is told with what there is.
 fn usage(error: &clap::Error) -> String {
     let line = one_line(&error.to_string());
-    if error.kind() == ErrorKind::MissingRequiredArgument && line.contains("--scenario") {
-        let names = Scenario::EVERY.map(Scenario::name).join(", ");
-        return format!("{line}; there are {names}; or give a sub-command, see --help");
+    let names = || Scenario::EVERY.map(Scenario::name).join(", ");
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument if line.contains("--scenario") => {
+            format!("{line}; there are {}; or give a sub-command, see --help", names())
+        }
+        ErrorKind::InvalidSubcommand => {
+            match Scenario::EVERY.iter().find(|one| line.contains(&quoted(one))) {
+                Some(scenario) => format!("{line}: it is a scenario, so give --scenario {}", scenario.name()),
+                None => {
+                    format!(
+                        "{line}; see --help for those there are, or give --scenario with one of {}",
+                        names()
+                    )
+                }
+            }
+        }
+        _ => line,
     }
-    line
+}
+
+fn quoted(scenario: &Scenario) -> String {
+    format!("'{}'", scenario.name())
 }
 
 /// Clap's message without its epilogue, on one line.

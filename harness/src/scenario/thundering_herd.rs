@@ -83,7 +83,8 @@ fn outcome(threads: HerdForm, tasks: Option<HerdForm>, count: &Count) -> Outcome
     for (name, form) in [("threads", Some(&threads)), ("tasks", tasks.as_ref())] {
         if let Some(first) = form.and_then(|form| form.refusals.first()) {
             let many = form.map_or(0, |form| form.refusals.len());
-            failures.push(format!("{many} publishers as {name} failed, as with: {first}"));
+            let many = num::counted(many, "publisher");
+            failures.push(format!("{many} as {name} failed, as with: {first}"));
         }
     }
     if count.received != count.expected {
@@ -150,7 +151,7 @@ mod tests {
         let ScenarioMetrics::ThunderingHerd(metrics) = fine.metrics else { unreachable!() };
         assert!((metrics.success_rate - 0.9).abs() < 1e-9);
         let refused = outcome(form(vec!["full".to_owned()]), None, &count(20));
-        assert!(refused.failures[0].contains("1 publishers as threads failed, as with: full"));
+        assert!(refused.failures[0].contains("1 publisher as threads failed, as with: full"));
         assert!(outcome(form(vec![]), None, &count(19)).failures[0].contains("19 of 20"));
     }
 }
