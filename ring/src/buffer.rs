@@ -15,6 +15,7 @@
 //! (measured: docs/decisions/0004).
 
 mod block;
+mod handles;
 mod labels;
 mod shelf;
 #[cfg(all(test, not(any(ringmain_loom, ringmain_shuttle))))]
@@ -22,6 +23,7 @@ mod tests;
 
 use crate::sync::{Ordering, before_fence, broken, fence, ordering};
 use block::Block;
+pub use handles::Handles;
 pub use labels::Labels;
 pub use shelf::Shelf;
 use std::fmt;

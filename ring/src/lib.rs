@@ -48,7 +48,7 @@ mod slots;
 mod try_lock;
 mod wait;
 
-pub use buffer::{Buffer, Labels, Shelf, UniqueBuffer};
+pub use buffer::{Buffer, Handles, Labels, Shelf, UniqueBuffer};
 pub use builder::Builder;
 pub use claim::Claim;
 pub use error::{BuildError, ClaimError, Closed, TryPublishError};

@@ -93,6 +93,23 @@ model!(
 );
 
 model!(
+    /// Handles counted at once, of which one is let go of by itself, while the others are at once.
+    buffer_handles, broken by ["buffer.drop.release", "buffer.drop.acquire", "buffer.handles.kept"], {
+        let (buffer, drops) = buffer();
+        let mut handles = buffer.handles(3);
+        drop(buffer);
+        let one = handles.take().unwrap();
+        let two = handles.take().unwrap();
+        let reader = spawn(move || assert_eq!(one.read(), 7));
+        assert_eq!(two.read(), 7);
+        assert!(handles.join(two).is_none());
+        drop(handles);
+        reader.join().unwrap();
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+    }
+);
+
+model!(
     /// Two handles let go of at once, while the third is: whoever is last has it to write, or frees it, after the other's reads.
     buffer_reunited, broken by [
         "buffer.drop.release", "buffer.drop.acquire", "buffer.reunite.unchecked", "buffer.clone.uncounted",

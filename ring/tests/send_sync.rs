@@ -40,6 +40,8 @@ fn every_type_says_whether_it_crosses_threads() {
         Buffer<u64> => Send Sync;
         UniqueBuffer<u64> => Send Sync;
         Labels<'static> => Send Sync;
+        Handles<u64> => Send Sync;
+        Handles<Cell<u64>> => - -;
         UniqueBuffer<Cell<u64>> => Send -;
         UniqueBuffer<Rc<u64>> => - -;
         Buffer<u64, Cell<u64>> => - -;

@@ -1,15 +1,14 @@
 //! A message under lease.
 
-use super::inner::Owner;
+use super::inner::{Owner, SubscriptionInner};
 use crate::error::AckError;
 use crate::external::LetGoLater;
 use crate::record::Received;
-use ringmain_ring::LeaseId;
 use ringmain_ring::sync::MODELLED;
+use ringmain_ring::{Handles, LeaseId};
 use std::fmt;
 use std::mem::take;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Stands for one delivery of one message, for ever: the id of an earlier delivery of the same message has expired.
@@ -25,7 +24,8 @@ pub struct AckId {
 /// Dropped without either, it is nacked. Derefs to the message.
 #[must_use = "a delivery that is dropped is nacked"]
 pub struct Delivery {
-    subscription: Owner,
+    /// None when it was [acked with others](Self::ack_all), which is the end of it.
+    subscription: Option<Owner>,
     message: Received,
     attempt: u32,
     lease: LeaseId,
@@ -37,8 +37,8 @@ const _: () = assert!(MODELLED || size_of::<Delivery>() <= 40);
 
 impl Delivery {
     #[inline]
-    pub(crate) fn new(subscription: Owner, message: Received, attempt: u32, lease: LeaseId) -> Self {
-        Self { subscription, message, attempt, lease, settled: false }
+    pub(crate) fn new(owner: Owner, message: Received, attempt: u32, lease: LeaseId) -> Self {
+        Self { subscription: Some(owner), message, attempt, lease, settled: false }
     }
 
     /// The message is done with: it will not be delivered again.
@@ -48,8 +48,9 @@ impl Delivery {
     #[inline]
     pub fn ack(mut self) -> Result<(), AckError> {
         self.settled = true;
-        let leased = self.subscription.ack(self.lease)?;
-        self.subscription.topic.reclaim_both(take(&mut self.message.record), leased);
+        let leased = self.subscription().ack(self.lease)?;
+        let record = take(&mut self.message.record);
+        self.subscription().topic.reclaim_both(record, leased);
         Ok(())
     }
 
@@ -66,16 +67,18 @@ impl Delivery {
     pub fn ack_all(deliveries: &mut Vec<Self>) -> Result<(), AckError> {
         // The owners of payloads come back to a subscription that has counted.
         let _payloads = LetGoLater::begin();
+        let mut owners = Handles::default();
         let (mut late, mut done) = (0, 0);
-        while let Some(next) = deliveries.get(done) {
-            let subscription = Arc::clone(&next.subscription);
+        while let Some(subscription) = deliveries.get(done).and_then(|next| next.subscription.clone()) {
             let mut acks = subscription.acks();
             while let Some(delivery) = deliveries.get_mut(done)
-                && std::ptr::eq(&**delivery.subscription, &**subscription)
+                && std::ptr::eq(delivery.subscription(), &**subscription)
             {
                 if let Ok(leased) = acks.ack(delivery.lease) {
-                    delivery.settled = true;
                     subscription.topic.reclaim_both(take(&mut delivery.message.record), leased);
+                    // Those are let go of together as well.
+                    delivery.settled = true;
+                    drop(delivery.subscription.take().and_then(|owner| owners.join(owner)));
                 } else {
                     deliveries.swap(late, done); // with one that is done with
                     late += 1;
@@ -93,7 +96,7 @@ impl Delivery {
     /// [`AckError::Expired`] when the deadline has passed: it is or will be anyway.
     pub fn nack(mut self) -> Result<(), AckError> {
         self.settled = true;
-        self.subscription.nack(self.lease)
+        self.subscription().nack(self.lease)
     }
 
     /// Moves the deadline to this long from now, at most 600 s; zero is a nack.
@@ -101,7 +104,12 @@ impl Delivery {
     /// # Errors
     /// [`AckError::Expired`] when the deadline has passed; [`AckError::DeadlineTooLong`] beyond 600 s.
     pub fn modify_ack_deadline(&self, from_now: Duration) -> Result<(), AckError> {
-        self.subscription.modify_ack_deadline(self.lease, from_now)
+        self.subscription().modify_ack_deadline(self.lease, from_now)
+    }
+
+    #[inline]
+    fn subscription(&self) -> &SubscriptionInner {
+        self.subscription.as_deref().expect("a delivery that was acked with others is gone")
     }
 
     /// How often the message has been delivered on this subscription, this time included.
@@ -113,7 +121,7 @@ impl Delivery {
     /// The id by which this delivery can be acked from anywhere; see [`Subscription::ack`](crate::Subscription::ack).
     #[must_use]
     pub fn ack_id(&self) -> AckId {
-        AckId { subscription: self.subscription.serial, lease: self.lease.to_bits() }
+        AckId { subscription: self.subscription().serial, lease: self.lease.to_bits() }
     }
 
     /// The id, for acking later: the delivery goes without being nacked. With
@@ -122,9 +130,10 @@ impl Delivery {
     #[must_use]
     pub fn into_ack_id(mut self) -> AckId {
         self.settled = true;
-        if self.subscription.config.max_lease.is_some() {
+        let subscription = self.subscription();
+        if subscription.config.max_lease.is_some() {
             // Expired already: then so it stays.
-            let _ = self.subscription.extend(self.lease, self.subscription.config.ack_deadline);
+            let _ = subscription.extend(self.lease, subscription.config.ack_deadline);
         }
         self.ack_id()
     }
@@ -141,11 +150,12 @@ impl Deref for Delivery {
 impl Drop for Delivery {
     #[inline]
     fn drop(&mut self) {
+        let Some(subscription) = &self.subscription else { return };
         if !self.settled {
             // Expired: it is redelivered all the same.
-            let _ = self.subscription.nack(self.lease);
+            let _ = subscription.nack(self.lease);
         }
-        self.subscription.topic.reclaim(take(&mut self.message.record));
+        subscription.topic.reclaim(take(&mut self.message.record));
     }
 }
 

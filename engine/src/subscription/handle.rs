@@ -12,7 +12,7 @@ use crate::record::InPlace;
 use crate::stats::SubscriptionStats;
 use crate::topic::Topic;
 use ringmain_ring::sync::{AtomicUsize, Ordering};
-use ringmain_ring::{LeaseId, now};
+use ringmain_ring::{LeaseId, UniqueBuffer, now};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ impl Subscription {
     pub(crate) fn new(inner: Arc<SubscriptionInner>) -> Self {
         let owners = Owners {
             received: AtomicUsize::new(0),
-            owners: std::array::from_fn(|_| Arc::new(Arc::clone(&inner))),
+            owners: std::array::from_fn(|_| UniqueBuffer::new(0, Arc::clone(&inner)).share()),
         };
         Self { inner, owners: Arc::new(owners) }
     }

@@ -14,14 +14,14 @@ use ringmain_fanout::{Overflow, Receiver};
 use ringmain_ring::sync::{
     AtomicBool, AtomicU64, AtomicUsize, MODELLED, Mutex, Ordering, broken, light_fence, ordering,
 };
-use ringmain_ring::{Notify, Slab, WaitStrategy, now, spin_until, wait_any};
+use ringmain_ring::{Buffer, Notify, Slab, WaitStrategy, now, spin_until, wait_any};
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 /// How a delivery keeps its subscription alive: a count of its own, one of several, since the one who receives counts up
 /// while the one who acks counts down, and a single count would travel between them with every message.
-pub(crate) type Owner = Arc<Arc<SubscriptionInner>>;
+pub(crate) type Owner = Buffer<Arc<SubscriptionInner>>;
 
 /// What a lease holds: enough to deliver the message again.
 #[derive(Debug)]

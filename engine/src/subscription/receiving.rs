@@ -8,11 +8,42 @@ use crate::error::RecvError;
 use crate::record::{Held, MessageId, Received, Record, Taken};
 use crate::stats::add;
 use ringmain_fanout::{ReceiveError, Receiver};
+use ringmain_ring::Handles;
 use ringmain_ring::sync::{Ordering, broken};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// For how many messages that are chosen from a ring there is room at first.
 const AT_ONCE: usize = 128;
+
+/// For how many deliveries their owner is counted at once, at most.
+const OWNED_AT_ONCE: u16 = 64;
+
+/// What the deliveries of one call hold on to.
+struct Owners<'a> {
+    owner: &'a Owner,
+    /// How many are counted at once.
+    at_once: u16,
+    /// Those that are counted, and not needed yet.
+    ahead: Handles<Arc<SubscriptionInner>>,
+}
+
+impl<'a> Owners<'a> {
+    #[inline]
+    fn of(owner: &'a Owner, deliveries: usize) -> Self {
+        let at_once = u16::try_from(deliveries).unwrap_or(OWNED_AT_ONCE).clamp(1, OWNED_AT_ONCE);
+        Self { owner, at_once, ahead: Handles::default() }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Owner {
+        if let Some(owner) = self.ahead.take() {
+            return owner;
+        }
+        self.ahead = self.owner.handles(self.at_once);
+        self.ahead.take().expect("one at least")
+    }
+}
 
 impl SubscriptionInner {
     /// Takes up to `max` messages under lease and gives them to `deliver`. Never waits. Returns how many there were.
@@ -28,7 +59,8 @@ impl SubscriptionInner {
         let max = credit.granted;
         let deadline =
             time + nanos(self.config.max_lease.unwrap_or(Duration::ZERO).max(self.config.ack_deadline));
-        let (mut count, mut full) = self.redeliver(owner, max, deadline, &mut deliver);
+        let mut owners = Owners::of(owner, max);
+        let (mut count, mut full) = self.redeliver(&mut owners, max, deadline, &mut deliver);
         if count < max && !full {
             let mut excess = Vec::new();
             let (mut delivered, mut was_wanted) = (0, false);
@@ -36,7 +68,7 @@ impl SubscriptionInner {
                 if excess.is_empty() && self.credit.admit(message.size()) {
                     was_wanted |= self.credit.want_nothing();
                     delivered += 1;
-                    deliver(self.lease(owner, message, 1, deadline));
+                    deliver(self.lease(&mut owners, message, 1, deadline));
                 } else {
                     excess.push(Held { message: message.received(), attempt: 1 });
                 }
@@ -55,7 +87,7 @@ impl SubscriptionInner {
             count += delivered;
             taken?;
             if count == 0 && !full {
-                (count, _) = self.redeliver(owner, max, deadline, &mut deliver);
+                (count, _) = self.redeliver(&mut owners, max, deadline, &mut deliver);
             }
         }
         if count == 0 && self.is_detached() {
@@ -70,7 +102,7 @@ impl SubscriptionInner {
     #[inline]
     fn redeliver(
         &self,
-        owner: &Owner,
+        owners: &mut Owners<'_>,
         max: usize,
         deadline: u64,
         deliver: &mut impl FnMut(Delivery),
@@ -83,19 +115,19 @@ impl SubscriptionInner {
             let Some(Held { message, attempt }) = next else { return (count, true) };
             self.needs_no_credit();
             add(&self.counters.redelivered, u64::from(attempt > 1));
-            deliver(self.lease(owner, Taken::Here(message), attempt, deadline));
+            deliver(self.lease(owners, Taken::Here(message), attempt, deadline));
             count += 1;
         }
         (count, false)
     }
 
     #[inline]
-    fn lease(&self, owner: &Owner, message: Taken<'_>, attempt: u32, deadline: u64) -> Delivery {
+    fn lease(&self, owners: &mut Owners<'_>, message: Taken<'_>, attempt: u32, deadline: u64) -> Delivery {
         let (message, leased) = message.received_twice();
         let published = message.published_at();
         let id = self.leases.insert_marked(Lease { message: leased, attempt }, deadline, published);
         self.is_due_at(deadline);
-        Delivery::new(owner.clone(), message, attempt, id)
+        Delivery::new(owners.next(), message, attempt, id)
     }
 
     /// Takes up to `max` messages from the rings that may be delivered now. A gap is an error if nothing else is

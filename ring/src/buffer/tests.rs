@@ -55,6 +55,37 @@ fn two_handles_are_made_and_let_go_of_at_once() {
 }
 
 #[test]
+fn handles_are_counted_and_let_go_of_together() {
+    let witness = Arc::new(());
+    let [buffer, other] = [1, 2].map(|bytes| {
+        let mut buffer = UniqueBuffer::new(8, Arc::clone(&witness));
+        buffer.resize(bytes);
+        buffer.share()
+    });
+    let lens = |mut handles: Handles<Arc<()>>| {
+        std::iter::from_fn(|| handles.take()).map(|handle| handle.bytes().len()).collect::<Vec<_>>()
+    };
+    assert!(buffer.handles(0).take().is_none());
+    assert_eq!(lens(buffer.handles(3)), [1, 1, 1]);
+    let mut handles = buffer.handles(3);
+    let taken = handles.take().unwrap();
+    assert!(handles.join(taken.clone()).is_none());
+    // Those on another buffer do not mix.
+    let before = handles.join(other.clone()).expect("they are on another buffer");
+    assert_eq!((lens(before), lens(handles)), (vec![1, 1, 1], vec![2]));
+    let buffer = buffer.into_unique().unwrap_err();
+    drop(taken);
+    let buffer = buffer.into_unique().unwrap().share();
+    let mut handles = Handles::default();
+    assert!(handles.join(buffer.clone()).is_none());
+    assert!(handles.join(buffer).is_none());
+    drop(other);
+    assert_eq!(Arc::strong_count(&witness), 2);
+    drop(handles);
+    assert_eq!(Arc::strong_count(&witness), 1);
+}
+
+#[test]
 #[should_panic(expected = "two handles on one buffer")]
 fn handles_on_two_buffers_are_not_reunited() {
     let [one, two] = [1, 2].map(|header| UniqueBuffer::new(0, header).share());
