@@ -94,8 +94,10 @@ pub(crate) struct Case {
     pub(crate) unit: Unit,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) claims: Vec<Claim>,
-    /// Whether the distance between the CPUs matters; if not, samples have no class, and one each is enough.
+    /// Whether the distance between the CPUs matters; if not, samples have no class.
     pub(crate) placed: bool,
+    /// How many samples each are enough, however many are asked for: some take long.
+    pub(crate) most: usize,
     /// By how much longer than others it may go on until its ratios have their samples.
     pub(crate) patience: u32,
 }
@@ -133,7 +135,16 @@ impl Case {
     /// A case whose samples are told apart by where the CPUs were.
     pub(crate) fn new(target: &'static str, name: impl Into<String>, unit: Unit) -> Self {
         let (contenders, claims) = (Vec::new(), Vec::new());
-        Self { target, name: name.into(), unit, contenders, claims, placed: true, patience: 1 }
+        Self {
+            target,
+            name: name.into(),
+            unit,
+            contenders,
+            claims,
+            placed: true,
+            most: usize::MAX,
+            patience: 1,
+        }
     }
 
     /// Adds a contender that is a race.

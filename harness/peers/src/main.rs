@@ -68,7 +68,7 @@ use measure::{Bench, Plan};
 use report::Summary;
 
 /// Ringmain beside other people's crates, in one run.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
@@ -76,20 +76,20 @@ struct Arguments {
     /// Targets to measure, separated by commas: T1 to T14; all when absent.
     #[arg(long, value_delimiter = ',', ignore_case = true, value_parser = targets::TARGETS)]
     only: Vec<String>,
-    /// Samples of each contender in one placement class; 5 when absent, 3 when quick.
+    /// Samples of each contender in one placement class; 5 when absent, 3 when quick. (T13 is one long run.)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     repeats: Option<u16>,
     /// Only cases whose name contains this, such as `u64/1024`.
     #[arg(long)]
     case: Option<String>,
     /// Only contenders whose name contains this, and no ratios: for profiles.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     contender: Option<String>,
     /// How long a sample takes, in milliseconds; 100 when absent, 40 when quick.
     #[arg(long, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     sample_ms: Option<u64>,
     /// How long a case may go on until its ratios have their samples, in seconds; 25 when absent, 4 when quick.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     case_seconds: Option<u64>,
     /// The program `harness`, for T13; built when absent.
     #[arg(long, value_name = "PROGRAM")]
@@ -103,7 +103,7 @@ struct Arguments {
     json: bool,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// The engine alone, as one thing grows: subscriptions, publishers, payload, ring, batch, shards, threads; and by
     /// wait strategy.
@@ -131,11 +131,16 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     if cfg!(debug_assertions) {
         return Err("this is a debug build, whose figures mean nothing; build with --release".into());
     }
+    if let Some(harness) = arguments.harness.as_ref().filter(|harness| !harness.is_file()) {
+        misused(&format!(
+            "--harness {}: there is no such program; give the path to one, or leave it out to have it built",
+            harness.display()
+        ));
+    }
     let bench = bench(arguments)?;
     let cases = chosen(arguments);
     if cases.is_empty() {
-        let none = "no case and contender is called so; leave out --case and --contender to see them all\n";
-        Arguments::command().error(ErrorKind::ValueValidation, none).exit();
+        misused(&no_such_case(arguments));
     }
     if bench.plan.quick && !arguments.json {
         println!("quick: short samples, also of a busy machine; whether it works, not how fast\n");
@@ -150,10 +155,21 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
             case.contenders.len()
         );
         let start = bench.ticker.now();
-        let series = bench.run(case).map_err(|fault| {
-            eprintln!();
-            format!("{} {}: {fault}", case.target, case.name)
-        })?;
+        let series = match bench.run(case) {
+            Ok(series) => series,
+            Err(fault) => {
+                eprintln!("\nringmain-peers: {} {}: {fault}", case.target, case.name);
+                summary.add_fault(case, &fault);
+                if arguments.json {
+                    println!("{}", report::json_fault(case, &fault));
+                }
+                // Threads of a race that failed may be at it for ever, and what was measured beside them would say nothing.
+                if case.placed {
+                    break;
+                }
+                continue;
+            }
+        };
         let seconds = bench.ticker.nanos(start, bench.ticker.now()) / 1_000_000_000;
         let samples: usize = series.iter().map(|series| series.points.len()).sum();
         let discarded: usize = series.iter().map(|series| series.discarded.len()).sum();
@@ -162,7 +178,9 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         let verdicts = case.claims.iter().map(settle).collect::<Result<Vec<_>, _>>()?;
         summary.add(case, &verdicts);
         if arguments.json {
-            verdicts.iter().for_each(|verdict| println!("{}", report::json_line(case, verdict, &bench.plan)));
+            verdicts.iter().for_each(|verdict| {
+                println!("{}", report::json_line(case, verdict, &bench.plan, bench.repeats(case)))
+            });
         } else {
             println!("{}", report::table(case, &series, &verdicts));
         }
@@ -173,6 +191,21 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         print!("{}", summary.text());
     }
     Ok(summary.all_hold())
+}
+
+/// Ends the program, as wrong usage.
+fn misused(what: &str) -> ! {
+    Arguments::command().error(ErrorKind::ValueValidation, format!("{what}\n")).exit()
+}
+
+/// Why nothing was chosen, and what there is.
+fn no_such_case(arguments: &Arguments) -> String {
+    let among = Arguments { case: None, contender: None, ..arguments.clone() };
+    let names: Vec<_> = chosen(&among).iter().map(|case| format!("{} {}", case.target, case.name)).collect();
+    let asked = [("case", &arguments.case), ("contender", &arguments.contender)];
+    let asked: Vec<_> =
+        asked.into_iter().filter_map(|(what, name)| Some(format!("--{what} {}", name.as_ref()?))).collect();
+    format!("nothing is called so: {}; the cases here are {}", asked.join(" and "), names.join(", "))
 }
 
 /// The machine, and the plan that the arguments ask for.

@@ -3,7 +3,7 @@
 //! Contenders of a case take turns (A, B, C, A, B, C, ..; the first of a round moves on by one each time), so
 //! that what the machine does to one it does to all. A sample goes into the placement class in which it ran.
 //! One whose probes disagree about that, during which other processes were busy or a thread that has a CPU to
-//! itself waited for it, or that turned out much too short, is thrown away and counted.
+//! itself waited for it, or that took less than a few milliseconds, is thrown away and counted.
 //!
 //! The rounds go on until every claim has a class in which each of its contenders has enough samples, or the
 //! case's time is up; each has its turn in the first round, however long the finding of sizes before it took. A
@@ -26,6 +26,9 @@ use crate::series::{Discard, Point, Series, best_filled, fewest};
 
 /// How long to wait for the CPUs to move when nobody lacks samples of the class that they are in.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// A sample that takes less says little.
+const SHORTEST: Duration = Duration::from_millis(5);
 
 /// How often, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +93,7 @@ impl Bench {
 
     /// Samples that are enough for a claim.
     pub(crate) fn repeats(&self, case: &Case) -> usize {
-        if case.placed { self.plan.repeats } else { 1 }
+        self.plan.repeats.min(case.most)
     }
 
     /// One contender's turn; whether it took a sample.
@@ -125,7 +128,8 @@ impl Bench {
             }
         };
         let fixed = matches!(contender.work, Work::Whole(_));
-        let short = !fixed && u128::from(sample.nanos) * 3 < self.plan.sample.as_nanos();
+        // (Not in proportion to what was planned: who is faster than before would lose his best samples by that.)
+        let short = !fixed && u128::from(sample.nanos) < SHORTEST.min(self.plan.sample / 3).as_nanos();
         let line = Some(f64::midpoint(before, sample.line));
         // Whether it works shows on a busy machine, too.
         let strict = !self.plan.quick;

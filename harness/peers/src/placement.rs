@@ -2,8 +2,8 @@
 //!
 //! On a virtual machine the same pair of CPUs is 14, 35 or 220 ns apart from one moment to the next, and rates
 //! follow. The three distances are far enough from each other for fixed limits between them: hardware threads
-//! of one core, cores that share a cache, and cores that do not. A sample belongs to a class when the probe
-//! before it and the probe after it say so; figures of different classes are never put into one median.
+//! of one core, cores that share a cache (30 to 90, by the make), and cores that do not (150 and more). A sample belongs
+//! to a class when the probe before it and the probe after it agree; figures of different classes are never put into one median.
 
 /// How far the producer's CPU was from the consumer's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,9 @@ pub(crate) enum Placement {
 /// Nanoseconds for a cache line one way, below which CPUs are siblings.
 const SIBLING_BELOW: f64 = 22.0;
 /// The same, below which they are near.
-const NEAR_BELOW: f64 = 80.0;
+const NEAR_BELOW: f64 = 120.0;
+/// By how much two probes may differ that agree.
+const ALIKE: f64 = 1.5;
 
 impl Placement {
     pub(crate) const ALL: [Self; 4] = [Self::Sibling, Self::Near, Self::Far, Self::Any];
@@ -37,8 +39,8 @@ impl Placement {
 
     /// The class of a sample by the probes around it; none when they disagree.
     pub(crate) fn around(lines: [f64; 2]) -> Option<Self> {
-        let [before, after] = lines.map(Self::of);
-        (before == after).then_some(before)
+        let [less, more] = if lines[0] < lines[1] { lines } else { [lines[1], lines[0]] };
+        (more <= less * ALIKE).then(|| Self::of(f64::midpoint(less, more)))
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -57,7 +59,7 @@ mod tests {
 
     #[test]
     fn distances_fall_into_three_classes() {
-        let classes = [14.0, 21.9, 22.0, 36.0, 79.9, 80.0, 220.0].map(Placement::of);
+        let classes = [14.0, 21.9, 22.0, 36.0, 119.9, 120.0, 220.0].map(Placement::of);
         use Placement::*;
         assert_eq!(classes, [Sibling, Sibling, Near, Near, Near, Far, Far]);
     }
@@ -65,6 +67,8 @@ mod tests {
     #[test]
     fn probes_that_disagree_give_no_class() {
         assert_eq!(Placement::around([30.0, 45.0]), Some(Placement::Near));
+        assert_eq!(Placement::around([30.0, 46.0]), None, "of one class, and yet they have moved");
+        assert_eq!(Placement::around([125.0, 114.0]), Some(Placement::Near), "about the same");
         assert_eq!(Placement::around([14.0, 36.0]), None);
         assert_eq!(Placement::around([220.0, 36.0]), None);
     }

@@ -15,8 +15,9 @@ use crate::machine::{RunDelay, Usage};
 use crate::measure::Bench;
 use crate::roles::{Done, Load, Place, Role};
 
-/// No sample takes this long; one that does has lost a message or a wake-up.
+/// No sample takes this long, or so many times what it was planned to; one that does has lost a message or a wake-up.
 const STUCK: Duration = Duration::from_secs(60);
+const STUCK_TIMES: u32 = 10;
 /// The share of a sample that a thread may wait for its CPU, beyond what waking up takes.
 const DELAY_ALLOWED: f64 = 0.05;
 /// What waking up takes at most, each time.
@@ -141,11 +142,10 @@ impl Bench {
                 finished.send(outcome).ok();
             }));
         }
-        let ends: Result<Vec<_>, String> = (0..handles.len())
-            .map(|_| {
-                ends.recv_timeout(STUCK).map_err(|_| format!("stuck: not all threads ended in {STUCK:?}"))?
-            })
-            .collect();
+        let stuck = STUCK.max(self.plan.sample * STUCK_TIMES);
+        let told = |_| format!("stuck: not all threads ended in {stuck:?}; a message or a wake-up was lost");
+        let ends: Result<Vec<_>, String> =
+            (0..handles.len()).map(|_| ends.recv_timeout(stuck).map_err(told)?).collect();
         // After a failure the others may wait for ever; the process is about to end and takes them with it.
         if ends.is_ok() {
             for handle in handles {

@@ -33,7 +33,7 @@ const WAIT_SAMPLE: Duration = Duration::from_secs(1);
 const WAIT_LIMIT: Duration = Duration::from_secs(150);
 
 /// What is asked for.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Arguments {
     /// Axes to measure, separated by commas; all when absent.
     #[arg(long, value_delimiter = ',', value_parser = axis::NAMES)]

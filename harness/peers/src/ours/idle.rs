@@ -21,7 +21,7 @@ use crate::measure::Bench;
 const WAITING: usize = 50;
 /// Spinning before parking, and whatever else has an end, is over by then.
 const SETTLED: Duration = Duration::from_millis(500);
-const MEASURED: Duration = Duration::from_secs(5);
+const MEASURED: Duration = Duration::from_secs(3);
 const QUICK: Duration = Duration::from_secs(1);
 /// How long a message may be on its way to the last of them.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -79,10 +79,10 @@ impl<T: Message, S: Sequencer> Source for In<T, S> {
     }
 }
 
-/// One producer, one cursor.
-pub(crate) fn one_to_one<T: Message>(load: &Load) -> Roles {
+/// One producer, one cursor, which reads at most so many messages a call.
+pub(crate) fn one_to_one<T: Message>(load: &Load, at_once: usize) -> Roles {
     let (producer, ring) = single::<T>(load);
-    let source = In { cursor: ring.cursor(), tally: Tally::default(), read: load.read, at_once: AT_ONCE };
+    let source = In { cursor: ring.cursor(), tally: Tally::default(), read: load.read, at_once };
     Roles::of::<T>(load).producer(load, One(producer)).consumer(load, 1, source)
 }
 

@@ -124,9 +124,14 @@ fn read(text: &str) -> Result<Vec<Level>, String> {
     let accounts = result["ledger"].as_array().filter(|accounts| !accounts.is_empty());
     for account in accounts.ok_or("the result has no ledger")? {
         for fault in ["lost", "duplicated", "outOfOrder", "corrupt"] {
-            if account[fault].as_u64().is_some_and(|count| count > 0) {
-                return Err(format!("{fault}: {}; messages were lost", account[fault]));
+            let count =
+                account[fault].as_u64().ok_or_else(|| format!("the ledger does not say what is {fault}"))?;
+            if count > 0 {
+                return Err(format!("{fault}: {count}; messages were lost"));
             }
+        }
+        if account["balanced"] != true {
+            return Err(format!("the ledger is not balanced: {account}"));
         }
     }
     let levels = result["metrics"]["levels"]
@@ -195,6 +200,10 @@ fn count_modes(histogram: &[(f64, f64)]) -> usize {
 mod tests {
     use super::*;
 
+    fn ledger(lost: u64) -> Value {
+        serde_json::json!({ "lost": lost, "duplicated": 0, "outOfOrder": 0, "corrupt": 0, "balanced": true })
+    }
+
     fn result(lost: u64) -> String {
         result_of(lost, 0.95, false)
     }
@@ -213,7 +222,7 @@ mod tests {
             level(125, beyond, 9.0),
         ];
         let metrics = serde_json::json!({ "levels": levels, "capacityShare": share });
-        serde_json::json!({ "metrics": metrics, "ledger": [{ "lost": lost }] }).to_string()
+        serde_json::json!({ "metrics": metrics, "ledger": [ledger(lost)] }).to_string()
     }
 
     #[test]
@@ -237,9 +246,15 @@ mod tests {
 
     #[test]
     fn a_result_without_levels_is_a_fault() {
-        let nothing = r#"{"metrics":{},"ledger":[{"lost":0}],"errors":["no capacity"]}"#;
-        assert!(read(nothing).unwrap_err().contains("no capacity"));
+        let nothing = serde_json::json!({ "metrics": {}, "ledger": [ledger(0)], "errors": ["no capacity"] });
+        assert!(read(&nothing.to_string()).unwrap_err().contains("no capacity"));
         assert!(read(r#"{"metrics":{}}"#).unwrap_err().contains("no ledger"));
+        for field in ["lost", "corrupt", "balanced"] {
+            let mut account = ledger(0);
+            account.as_object_mut().unwrap().remove(field);
+            let without = serde_json::json!({ "metrics": {}, "ledger": [account] }).to_string();
+            assert!(read(&without).unwrap_err().contains("ledger"), "{field}");
+        }
     }
 
     #[test]

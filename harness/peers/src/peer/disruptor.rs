@@ -74,13 +74,16 @@ macro_rules! poll_with {
         impl<T: Message> Poll for EventPoller<T, $barrier> {
             #[inline]
             fn poll_into(&mut self, tally: &mut Tally, read: Read, limit: u64) -> u64 {
-                let before = tally.count;
+                // Added up in registers, as ours is.
+                let mut sum = *tally;
                 if let Ok(mut events) = self.take(limit) {
                     for event in &mut events {
-                        tally.add(event.read(read));
+                        sum.add(event.read(read));
                     }
                 }
-                tally.count - before
+                let count = sum.count - tally.count;
+                *tally = sum;
+                count
             }
         }
     };

@@ -43,10 +43,14 @@ struct Chunks<T> {
 impl<T: Message> Source for Chunks<T> {
     #[inline]
     fn turn(&mut self) -> u64 {
-        let ready = self.consumer.slots().min(self.limit);
+        // Where not all of it is wanted, what is known to be there is enough, and costs no look at the producer's line.
+        let known = if self.limit == usize::MAX { 0 } else { self.consumer.cached_slots() };
+        let ready = if known > 0 { known } else { self.consumer.slots() }.min(self.limit);
         let Ok(chunk) = self.consumer.read_chunk(ready) else { return 0 };
         let (first, second) = chunk.as_slices();
-        first.iter().chain(second).for_each(|message| self.tally.add(message.read(self.read)));
+        let mut tally = self.tally;
+        first.iter().chain(second).for_each(|message| tally.add(message.read(self.read)));
+        self.tally = tally;
         chunk.commit_all();
         ready as u64
     }

@@ -7,8 +7,13 @@ use crate::case::Case;
 use crate::measure::Plan;
 use crate::verdict::{Ratio, Verdict};
 
-/// The claim's line, measured by this plan.
-pub(crate) fn json_line(case: &Case, verdict: &Verdict, plan: &Plan) -> String {
+/// A case that could not be measured.
+pub(crate) fn json_fault(case: &Case, fault: &str) -> String {
+    json!({ "target": case.target, "case": case.name, "holds": null, "fault": fault }).to_string()
+}
+
+/// The claim's line, measured by this plan, for so many samples each.
+pub(crate) fn json_line(case: &Case, verdict: &Verdict, plan: &Plan, wanted: usize) -> String {
     let ratio = verdict.ratio.as_ref();
     let ours = ratio.map(|ratio| &ratio.ours.figures);
     let theirs = ratio.map(|ratio| &ratio.theirs.figures);
@@ -36,7 +41,7 @@ pub(crate) fn json_line(case: &Case, verdict: &Verdict, plan: &Plan) -> String {
         "samples": [ours.map_or(0, |figures| figures.0.len()), theirs.map_or(0, |figures| figures.0.len())],
         "enough": verdict.enough,
         "elsewhere": elsewhere,
-        "wanted": plan.repeats,
+        "wanted": wanted,
         "sampleMs": plan.sample.as_millis(),
         "quick": plan.quick,
     })
@@ -65,7 +70,7 @@ mod tests {
         let verdict = settle(&case, &case.claims[0], all, 2).unwrap();
         let sample = Duration::from_millis(100);
         let plan = Plan { repeats: 2, sample, limit: sample, quick: false };
-        let line = json_line(&case, &verdict, &plan);
+        let line = json_line(&case, &verdict, &plan, 2);
         assert!(!line.contains('\n'));
         serde_json::from_str(&line).unwrap()
     }

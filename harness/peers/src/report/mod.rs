@@ -4,7 +4,7 @@ mod json;
 mod summary;
 mod table;
 
-pub(crate) use json::{json_line, round};
+pub(crate) use json::{json_fault, json_line, round};
 pub(crate) use summary::Summary;
 pub(crate) use table::table;
 

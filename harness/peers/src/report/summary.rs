@@ -10,6 +10,8 @@ struct Count {
     all: usize,
     /// Not decided, for want of samples.
     undecided: usize,
+    /// What kept cases from being measured.
+    faults: Vec<String>,
 }
 
 /// Held or not, target by target.
@@ -19,14 +21,25 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Takes down a case. What has no goal does not count.
-    pub(crate) fn add(&mut self, case: &Case, verdicts: &[Verdict]) {
+    fn count(&mut self, case: &Case) -> &mut Count {
         let at = self.targets.iter().position(|(target, _)| *target == case.target);
         let at = at.unwrap_or_else(|| {
             self.targets.push((case.target, Count::default()));
             self.targets.len() - 1
         });
-        let count = &mut self.targets[at].1;
+        &mut self.targets[at].1
+    }
+
+    /// Takes down a case that could not be measured: none of what it claims is known to hold.
+    pub(crate) fn add_fault(&mut self, case: &Case, fault: &str) {
+        let count = self.count(case);
+        count.all += case.claims.iter().filter(|claim| claim.goal.is_some()).count().max(1);
+        count.faults.push(format!("{}: {fault}", case.name));
+    }
+
+    /// Takes down a case. What has no goal does not count.
+    pub(crate) fn add(&mut self, case: &Case, verdicts: &[Verdict]) {
+        let count = self.count(case);
         for verdict in verdicts {
             if verdict.goal.is_some() {
                 count.all += 1;
@@ -43,15 +56,17 @@ impl Summary {
     /// A line a target.
     pub(crate) fn text(&self) -> String {
         let line = |(target, count): &(&str, Count)| {
-            let Count { held, all, undecided } = *count;
+            let Count { held, all, undecided, ref faults } = *count;
             let word = match all - held {
                 0 => "held",
+                _ if !faults.is_empty() => "FAULT",
                 open if open == undecided => "UNDECIDED",
                 _ => "NOT HELD",
             };
             let few =
                 if undecided > 0 { format!(", {undecided} for want of samples") } else { String::new() };
-            format!("{target:<4} {word:<9} {held} of {all}{few}\n")
+            let faults: String = faults.iter().map(|fault| format!("; {fault}")).collect();
+            format!("{target:<4} {word:<9} {held} of {all}{few}{faults}\n")
         };
         self.targets.iter().filter(|(_, count)| count.all > 0).map(line).collect()
     }
@@ -78,6 +93,16 @@ mod tests {
         }
         assert!(!summary.all_hold());
         assert_eq!(summary.text(), "T1   NOT HELD  2 of 3\n");
+    }
+
+    #[test]
+    fn what_could_not_be_measured_does_not_hold() {
+        let mut summary = Summary::default();
+        let mut case = Case::new("T13", "test", Unit::Tail);
+        case.claim("ours", &["peer"], 0.5);
+        summary.add_fault(&case, "no harness");
+        assert!(!summary.all_hold());
+        assert_eq!(summary.text(), "T13  FAULT     0 of 1; test: no harness\n");
     }
 
     #[test]

@@ -66,7 +66,10 @@ fn outcome(case: &Case, verdict: &Verdict) -> String {
         .goal
         .map_or(String::new(), |goal| format!("; goal {} {goal}", sign(case.unit.more_is_better())));
     let Some(ratio) = &verdict.ratio else {
-        return format!("  {mark} {}: no class in which all had a sample{goal}", verdict.ours);
+        return format!(
+            "  {mark} {}: no class in which all had a sample that counts (see what was moved or disturbed){goal}",
+            verdict.ours
+        );
     };
     let few = if verdict.enough { "" } else { ", fewer than wanted" };
     let mut text = format!(

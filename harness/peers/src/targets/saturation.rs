@@ -10,7 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn case(name: &str, unit: Unit) -> Case {
     // The first sample runs the harness, which takes longer than other cases take altogether; the others ask what it found.
-    Case { placed: false, patience: 8, ..Case::new("T13", name, unit) }
+    Case { placed: false, most: 1, patience: 8, ..Case::new("T13", name, unit) }
 }
 
 fn tail() -> Case {
