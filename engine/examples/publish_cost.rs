@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo build --release -p ringmain --example publish_cost
-//! for mode in publish enqueue publish-idle enqueue-idle attributed referred slice written leased acked-at-once; do
+//! for mode in publish enqueue publish-idle enqueue-idle attributed keyed fifty referred slice written leased acked-at-once; do
 //!     for messages in 100000 200000; do
 //!         valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/publish_cost $mode $messages 2>&1 |
 //!             grep -E 'Collected'
@@ -13,7 +13,7 @@
 //! The difference between the two counts of a mode, by the difference in messages, is what one message costs, publish
 //! and in-place delivery together, but without reading a clock. Busy modes let a backlog of 64 messages or more stand; idle
 //! ones deliver each at once. All these publish a few bytes, which are copied; `attributed` with an attribute, by which they are
-//! filtered; `referred` publishes a reference to a KiB, busy. `slice` copies 1 KiB into a buffer of the ring's, as the plain path does; `written` has such a buffer and writes
+//! filtered; `keyed` with one of 64 ordering keys in turn, by which they are handled in order; `fifty` to fifty subscriptions; `referred` publishes a reference to a KiB, busy. `slice` copies 1 KiB into a buffer of the ring's, as the plain path does; `written` has such a buffer and writes
 //! next to nothing into it, since how many instructions a copy takes differs between CPUs; `leased` does as `written`, and
 //! pulls and acks instead of handling in place, one by one, or `acked-at-once`. `.ci/instructions` compares with what they
 //! cost before.
@@ -23,7 +23,7 @@ use ringmain::{
 };
 use std::error::Error;
 
-const MODES: &str = "publish, enqueue, publish-idle, enqueue-idle, attributed, referred, slice, written, leased or acked-at-once";
+const MODES: &str = "publish, enqueue, publish-idle, enqueue-idle, attributed, keyed, fifty, referred, slice, written, leased or acked-at-once";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -35,17 +35,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let topic = engine.create_topic("topic", TopicConfig::default())?;
     let attributed = mode == "attributed";
     let config = SubscriptionConfig::default();
-    let config = if attributed { config.filter(r#"attributes.region = "eu""#) } else { config };
+    let config = match &*mode {
+        "attributed" => config.filter(r#"attributes.region = "eu""#),
+        "keyed" => config.message_ordering(),
+        _ => config,
+    };
     let subscription = topic.create_subscription("subscription", config)?;
     let publisher = topic.publisher();
     let (few, kib) = (Bytes::from_static(b"a payload of a few bytes"), Bytes::from_static(&[7; 1024]));
     let payload = if mode == "referred" { kib } else { few };
     let mut dispatcher = Dispatcher::new().turn_limit(64).add(&subscription, |_| Verdict::Ack);
+    for number in 1..if mode == "fifty" { 50 } else { 1 } {
+        let other =
+            topic.create_subscription(&format!("subscription-{number}"), SubscriptionConfig::default())?;
+        dispatcher = dispatcher.add(&other, |_| Verdict::Ack);
+    }
 
     let (enqueues, idle) = match &*mode {
-        "publish" | "attributed" | "referred" | "slice" | "written" | "leased" | "acked-at-once" => {
-            (false, false)
-        }
+        "publish" | "attributed" | "keyed" | "fifty" | "referred" | "slice" | "written" | "leased"
+        | "acked-at-once" => (false, false),
         "enqueue" => (true, false),
         "publish-idle" => (false, true),
         "enqueue-idle" => (true, true),
@@ -55,12 +63,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let leased = at_once || mode == "leased";
     let written = leased || mode == "written";
     let kilobyte = (mode == "slice").then(|| vec![7; 1024]);
-    let attribute = || Message::new(payload.clone()).attribute("region", "eu");
+    let labelled = attributed || mode == "keyed";
+    let label = |number: u64| {
+        let message = Message::new(payload.clone());
+        if attributed {
+            message.attribute("region", "eu")
+        } else {
+            message.ordering_key(format!("{:02}", number % 64))
+        }
+    };
     let mut deliveries = Vec::new();
     if !idle {
         // A backlog that is never read to its end, so that somebody always has something to read.
-        for _ in 0..200 {
-            publisher.publish(if attributed { attribute() } else { Message::new(payload.clone()) })?;
+        for number in 0..200 {
+            publisher.publish(if labelled { label(number) } else { Message::new(payload.clone()) })?;
         }
         dispatcher.poll();
     }
@@ -71,8 +87,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             publisher.publish_with(1024, |buffer| buffer[0] = 7)?;
         } else if enqueues {
             drop(publisher.enqueue(Message::new(payload.clone()))?);
-        } else if attributed {
-            publisher.publish(attribute())?;
+        } else if labelled {
+            publisher.publish(label(index))?;
         } else {
             publisher.publish(Message::new(payload.clone()))?;
         }
