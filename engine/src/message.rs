@@ -60,8 +60,8 @@ impl Message {
         self
     }
 
-    /// Sets the ordering key ([`key`](Self::key) reads it): messages of one key published by one thread are delivered in that
-    /// order.
+    /// Sets the ordering key ([`key`](Self::key) reads it): messages of one key are delivered in the order in which one publisher
+    /// was given them; by several publishers, in that of calls that returned, and receipts that resolved, one after the other.
     pub fn ordering_key(mut self, key: impl Into<String>) -> Self {
         self.ordering_key = Some(key.into());
         self

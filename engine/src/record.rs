@@ -160,7 +160,13 @@ impl Record {
         size(self.buffer())
     }
 
-    /// Data and attribute bytes, none if there is no message; and the buffer, empty, if nobody else holds it.
+    /// Data and attribute bytes, none if there is no message.
+    #[inline]
+    pub(crate) fn size_if_any(&self) -> usize {
+        self.0.as_ref().map_or(0, size)
+    }
+
+    /// As [`size_if_any`](Self::size_if_any); and the buffer, empty, if nobody else holds it.
     #[inline]
     pub(crate) fn dismantle(self) -> (usize, Option<Draft>) {
         let Some(buffer) = self.0 else { return (0, None) };

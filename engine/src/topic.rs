@@ -223,8 +223,8 @@ impl TopicInner {
     /// Closes the rings, having [refused](Self::refuse). Subscriptions drain what they hold.
     pub(crate) fn close(&self) {
         for shard in self.shards().unwrap_or(&[]) {
-            // What is staged was accepted: it goes first, as far as there is room.
-            shard.lanes.run_dry(shard, self);
+            // What is staged was accepted: it goes first, if there is room for it.
+            shard.lanes.flush(self, Some(ringmain_ring::now()));
             shard.channel.close();
             if !broken("close.staged_forgotten") {
                 shard.lanes.give_up(shard);

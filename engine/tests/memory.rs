@@ -157,6 +157,14 @@ fn a_steady_stream_allocates_nothing() {
         publisher.publish(Message::new(Bytes::from_static(&[7; 512]))).unwrap();
     });
     assert_eq!(copied, 0);
+    // Counted, and where they are is known, until their slots are used again.
+    let large = Bytes::from(vec![1; 9_000]);
+    let counted =
+        in_place_on(4_096, "in place, publish, large for the ring, one of ten", |publisher, number| {
+            let data = if number % 10 == 0 { large.clone() } else { Bytes::from_static(b"small") };
+            publisher.publish(Message::new(data)).unwrap();
+        });
+    assert_eq!(counted, 0);
     let key = in_place("in place, publish, small Bytes with an ordering key", |publisher, _| {
         publisher.publish(Message::new(Bytes::from_static(&[7; 512])).ordering_key("key")).unwrap();
     });

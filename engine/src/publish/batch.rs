@@ -84,15 +84,11 @@ impl Publisher {
                 if let Err(refusal) = self.publish_all(shard, &mut records, large, &mut published, spares) {
                     let mut rest = records.into_iter().map(Record::into_message);
                     let error = refusal.of(rest.next().unwrap_or_default());
-                    let rest = rest.chain(refused.map(PublishError::into_message)).chain(messages).collect();
+                    let rest = pushed(rest.chain(refused.map(PublishError::into_message)).chain(messages));
                     return Err(BatchError { published, error: self.failed(error), rest });
                 }
                 if let Some(error) = refused {
-                    return Err(BatchError {
-                        published,
-                        error: self.failed(error),
-                        rest: messages.collect(),
-                    });
+                    return Err(BatchError { published, error: self.failed(error), rest: pushed(messages) });
                 }
             }
             spares.put_batch(records);
@@ -215,10 +211,9 @@ impl Publisher {
         if let Some(counted) = counted {
             counted.published(places.into_iter().map(|(index, size)| (first.plus(index), size)));
         }
-        // What came back is looked at only now: to drop it may run code of its owner's.
-        for old in records.drain(..count) {
-            shards[shard].left(spares.put(old));
-        }
+        // What came back is let go of only now, and counted out before: to drop it may run code of its owner's.
+        records[..count].iter().for_each(|old| shards[shard].left(old.size_if_any()));
+        records.drain(..count).for_each(|old| _ = spares.put(old));
         Ok(MessageId::new(first, shard, self.topic.config.shards))
     }
 
@@ -248,4 +243,11 @@ impl Publisher {
             }
         }
     }
+}
+
+/// As `collect`, without a look at what a caller's iterator says of its length.
+fn pushed(messages: impl Iterator<Item = Message>) -> Vec<Message> {
+    let mut all = Vec::new();
+    messages.for_each(|message| all.push(message));
+    all
 }

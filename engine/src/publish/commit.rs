@@ -70,7 +70,7 @@ impl Publisher {
         let Some(shards) = self.topic.stored() else {
             return self.commit_unstored(shard, record, size, wait, spares);
         };
-        let sequence = self.exchange(&shards[shard], shard, record, size, wait, spares)?;
+        let sequence = self.exchange(&shards[shard], shard, record, size, wait, spares, |_| ())?;
         Ok(MessageId::new(sequence, shard, self.topic.config.shards))
     }
 
@@ -106,10 +106,13 @@ impl Publisher {
         let here = &shards[shard];
         // (Counted only now, and not before another flush: what is staged may need what is counted for us.)
         let large = size > self.topic.threshold;
-        let counted = if large { Some(self.count(shard, size, wait, 1)?) } else { None };
-        let exchanged = self.exchange(here, shard, record, size, wait, spares);
+        let mut counted = if large { Some(self.count(shard, size, wait, 1)?) } else { None };
+        let exchanged = self.exchange(here, shard, record, size, wait, spares, |sequence| {
+            if let Some(counted) = counted.take() {
+                counted.published(std::iter::once((sequence, size)));
+            }
+        });
         match (counted, exchanged) {
-            (Some(counted), Ok(sequence)) => counted.published(std::iter::once((sequence, size))),
             (Some(counted), Err(Refusal::Full)) => counted.take_back(),
             (counted, _) => drop(counted),
         }
@@ -126,6 +129,7 @@ impl Publisher {
         size: usize,
         wait: Wait,
         spares: &mut Spares,
+        published: impl FnOnce(Sequence),
     ) -> Result<Sequence, Refusal> {
         loop {
             let exchanged = match wait {
@@ -136,8 +140,12 @@ impl Publisher {
                 Ok((sequence, old)) => {
                     if self.topic.is_plain() {
                         spares.put_plain(old, size);
+                        published(sequence);
                     } else {
-                        here.left(spares.put(old));
+                        // In this order: its owner, who may publish here, finds that it is counted out, and where the new one is.
+                        here.left(old.size_if_any());
+                        published(sequence);
+                        spares.put(old);
                     }
                     return Ok(sequence);
                 }

@@ -31,12 +31,12 @@ use std::task::{Context, Poll};
 #[must_use = "a future does nothing until it is polled"]
 pub struct PublishFuture<'a> {
     publisher: &'a Publisher,
-    /// `None` when it is done.
-    message: Option<Message>,
     checked: bool,
     /// (Before the credit: dropped in this order, it no longer waits for room when its credit comes back.)
     bell: Bell<'a>,
     credit: Asked<'a>,
+    /// `None` when it is done. (Last: to drop it may run code of its owner's, who may publish here.)
+    message: Option<Message>,
 }
 
 /// What was asked of the publisher's limits.

@@ -43,6 +43,11 @@ impl Padding {
     /// So many slots from `first` on were published as padding. It is to be [settled](Self::settle).
     pub(super) fn made(&self, first: Sequence, count: u64) {
         self.count.fetch_add(count, Ordering::Relaxed);
+        self.skipped(first, count);
+    }
+
+    /// The same, of slots whose numbers messages have.
+    pub(super) fn skipped(&self, first: Sequence, count: u64) {
         // Release: pairs with the acquire in `pass`; the stamps go with it.
         let release = ordering("padding.end.release", Ordering::Release);
         self.end.fetch_max(first.plus(count).number(), release);
@@ -74,5 +79,36 @@ impl Padding {
         if self.channel.earliest(true).number() >= end {
             self.passed.fetch_max(end, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Close, Engine, Subscription, Topic, TopicConfig};
+    use ringmain_ring::now;
+    use std::time::Duration;
+
+    /// A publisher saw no subscription; one was created; and then its message takes a number, and is kept nowhere.
+    fn published_before_a_subscription() -> (Engine, Topic, Subscription) {
+        let engine = Engine::new();
+        let topic = engine.create_topic("topic", TopicConfig::default().ring_slots(4)).unwrap();
+        let subscription = topic.create_subscription("sub", Default::default()).unwrap();
+        topic.inner().publish_unstored(0, 1).unwrap();
+        assert_eq!((topic.stats().published, subscription.stats().unread), (1, 0));
+        (engine, topic, subscription)
+    }
+
+    #[test]
+    fn nobody_rests_before_a_number_that_nobody_is_to_read() {
+        let (_engine, topic, _subscription) = published_before_a_subscription();
+        (0..4).for_each(|number| _ = topic.publisher().try_publish_slice(&[number]).unwrap());
+    }
+
+    #[test]
+    fn a_drain_does_not_wait_for_a_number_that_nobody_is_to_read() {
+        let (engine, _topic, _subscription) = published_before_a_subscription();
+        let begin = now();
+        engine.close(Close::Drain(Duration::from_secs(60)));
+        assert!(begin.elapsed() < Duration::from_secs(30));
     }
 }

@@ -178,7 +178,11 @@ impl Shard {
     #[cold]
     pub(super) fn keep_places(&self, large: impl Iterator<Item = (Sequence, usize)>) {
         {
+            let (lap, tail) = (self.channel.capacity() as u64, self.channel.tail());
             let mut places = self.payloads.places.lock();
+            while places.front().is_some_and(|(place, _)| place.plus(lap).is_before(tail)) {
+                places.pop_front();
+            }
             for (place, size) in large {
                 // Others, who claimed before, may come after; seldom far.
                 let later = places.iter().rev().take_while(|(other, _)| place.is_before(*other)).count();
@@ -224,6 +228,8 @@ impl Shard {
         drop(padding);
         drop(wakers);
         self.lanes.padding.made(first, count);
+        // Before the payloads go: their owners may publish, and readers are not to rest before padding meanwhile.
+        self.lanes.padding.settle();
         Ok((count, self.let_go_of(old)))
     }
 
@@ -235,6 +241,8 @@ impl Shard {
     /// Takes the next `count` numbers for messages that nobody is to read; returns the first. What their slots held goes.
     pub(crate) fn skip(&self, count: u64) -> Result<Sequence, ClaimError> {
         let (first, old) = self.take_out(count)?;
+        self.lanes.padding.skipped(first, count);
+        self.lanes.padding.settle();
         self.let_go_of(old);
         Ok(first)
     }
@@ -247,14 +255,15 @@ impl Shard {
         Ok((first, old))
     }
 
-    /// Lets go of what came back, which may run code of its owner's. Returns how many payload bytes that were.
+    /// Lets go of what came back, which may run code of its owner's: all of it is counted out by then. Returns how many payload
+    /// bytes that were.
     fn let_go_of(&self, old: Vec<Record>) -> usize {
-        let size = |record: Record| {
-            let (size, _buffer) = record.dismantle();
+        let count_out = |record: &Record| {
+            let size = record.size_if_any();
             self.left(size);
             size
         };
-        old.into_iter().map(size).sum()
+        old.iter().map(count_out).sum()
     }
 }
 

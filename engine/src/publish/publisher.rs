@@ -41,7 +41,8 @@ use std::time::Duration;
 /// | `enqueue` | only when its lane is full as well | as long as it takes | `WouldDeadlock` |
 ///
 /// With [`LimitExceeded::Error`](crate::LimitExceeded::Error) no form waits for credit: all fail with `LimitExceeded`. A panic in
-/// a caller's `write` or iterator comes through, and has published nothing of that message.
+/// a caller's `write` or iterator comes through, and has published nothing of that message, nor of those of a batch that the iterator
+/// gave shortly before: what is not claimed yet.
 ///
 /// # Limits
 /// A publisher made by [`Topic::publisher_with`] limits what it has *outstanding*: the messages, and their bytes, in calls
@@ -363,7 +364,7 @@ impl Clone for Publisher {
 }
 
 impl Drop for Publisher {
-    /// What is staged is published as far as there is room; what is not stays staged until a consumer fetches it.
+    /// What is staged for a shard is published if there is room for all of it now; else it stays staged until a consumer fetches it.
     fn drop(&mut self) {
         for (shard, lane) in self.lanes() {
             lane.drain_if_room(self.topic.shard(shard));

@@ -62,7 +62,7 @@ impl BatchState {
 
 /// Resolves to the id of an enqueued message, when it is readable: by [`wait`](Self::wait), or by awaiting it.
 ///
-/// Dropping it is fine: the message is published all the same. Waiting for it publishes what its publisher has staged. Inside a
+/// Dropping it is fine: the message is published all the same, unless its topic ends before there is room for it. Waiting for it publishes what its publisher has staged. Inside a
 /// handler of the topic either says [`PublishError::WouldDeadlock`] when there is no room for the message yet; it stays staged.
 #[derive(Debug)]
 #[must_use = "drop it if the id is of no interest"]

@@ -64,6 +64,30 @@ fn an_iterator_that_panics_strands_nobody() {
     });
 }
 
+/// What an iterator says of its length is not believed.
+#[test]
+fn an_error_has_the_rest_of_an_iterator_that_lies_about_its_length() {
+    struct Lies<I>(I);
+    impl<I: Iterator> Iterator for Lies<I> {
+        type Item = I::Item;
+
+        fn next(&mut self) -> Option<I::Item> {
+            self.0.next()
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (usize::MAX / 2, None)
+        }
+    }
+    let (engine, _clock, publisher, _subscription) = single(256);
+    let messages = (0..300).map(|number| if number == 150 { Message::new("") } else { message(number) });
+    let error = publisher.publish_batch(Lies(messages)).unwrap_err();
+    assert_eq!((error.published.len(), error.rest.len()), (150, 149));
+    engine.delete_topic("topic").unwrap();
+    let error = publisher.publish_batch(Lies((0..300).map(message))).unwrap_err();
+    assert_eq!((error.published.len(), error.rest.len()), (0, 299));
+}
+
 #[test]
 fn an_error_has_the_ids_so_far_the_failed_message_and_the_rest() {
     let (engine, _clock, publisher, subscription) = single(8);

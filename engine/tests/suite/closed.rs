@@ -7,6 +7,7 @@ use ringmain::{
     AckError, Close, CloseReport, Dispatcher, Engine, Error, PublishError, RecvError, SubscriptionConfig,
     TopicConfig, Verdict, WaitStrategy,
 };
+use ringmain_ring::sync::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -250,4 +251,34 @@ fn what_is_staged_is_refused_by_the_close_itself() {
     assert!(matches!(publisher.flush(), Err(PublishError::Closed(()))), "it was not published");
     assert!(matches!(publisher.flush(), Err(PublishError::Closed(()))), "and will not be");
     publisher.clone().flush().expect("nothing was enqueued there");
+}
+
+/// Though somebody is staging one more just then.
+#[test]
+fn what_is_staged_and_has_room_goes_when_its_topic_is_deleted() {
+    for round in 0..500 {
+        let (engine, _clock) = manual();
+        let config = TopicConfig::default().ring_slots(4_096).batch(2_000, 1 << 20);
+        let topic = engine.create_topic("topic", config).unwrap();
+        let (publisher, subscription) = (topic.publisher(), subscribe(&topic, "sub"));
+        (0..3).for_each(|number| _ = publisher.publish(message(number)).unwrap());
+        subscription.recv().unwrap().ack().unwrap(); // busy: what is enqueued is staged
+        let staged = AtomicUsize::new(0);
+        let (before, receipts) = thread::scope(|scope| {
+            let stages = scope.spawn(|| {
+                let enqueue = |number| {
+                    let receipt = publisher.enqueue(message(number)).ok();
+                    staged.fetch_add(1, Ordering::Relaxed);
+                    receipt
+                };
+                (0..1_900).map_while(enqueue).collect::<Vec<_>>()
+            });
+            until(|| staged.load(Ordering::Relaxed) > 50 + round % 50);
+            let before = staged.load(Ordering::Relaxed).min(1_900) - 1;
+            engine.delete_topic("topic").unwrap();
+            (before, stages.join().unwrap())
+        });
+        let published = receipts.into_iter().take(before).filter_map(|receipt| receipt.wait().ok());
+        assert_eq!(published.count(), before, "round {round}");
+    }
 }
