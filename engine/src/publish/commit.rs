@@ -70,7 +70,7 @@ impl Publisher {
         let Some(shards) = self.topic.stored() else {
             return self.commit_unstored(shard, record, size, wait, spares);
         };
-        let sequence = self.exchange(&shards[shard], shard, record, size, wait, spares, |_| ())?;
+        let sequence = self.exchange((&shards[shard], shard), record, size, wait, spares, |_| ())?;
         Ok(MessageId::new(sequence, shard, self.topic.config.shards))
     }
 
@@ -107,7 +107,7 @@ impl Publisher {
         // (Counted only now, and not before another flush: what is staged may need what is counted for us.)
         let large = size > self.topic.threshold;
         let mut counted = if large { Some(self.count(shard, size, wait, 1)?) } else { None };
-        let exchanged = self.exchange(here, shard, record, size, wait, spares, |sequence| {
+        let exchanged = self.exchange((here, shard), record, size, wait, spares, |sequence| {
             if let Some(counted) = counted.take() {
                 counted.published(std::iter::once((sequence, size)));
             }
@@ -119,12 +119,12 @@ impl Publisher {
         Ok(MessageId::new(exchanged?, shard, self.topic.config.shards))
     }
 
-    /// Publishes one record whose payload, if it is large, is counted.
+    /// Publishes one record whose payload, if it is large, is counted; says where it was `published` before what was there before
+    /// is let go of.
     #[inline(always)]
     fn exchange(
         &self,
-        here: &Shard,
-        shard: usize,
+        (here, shard): (&Shard, usize),
         record: &mut Record,
         size: usize,
         wait: Wait,
