@@ -1,6 +1,8 @@
 //! Owners of payloads (`Bytes::from_owner`) that publish to the same topic when they are dropped: what they held is counted out by
 //! then, and nothing that only their own thread could end is in their way.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
+
 use ringmain::{
     Bytes, Engine, LimitExceeded, Message, Publisher, PublisherConfig, Subscription, Topic, TopicConfig,
 };
