@@ -93,7 +93,8 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
     }
 
     /// One turn: what is ready for each member, at most `limit` slots each, goes to `handle` with the member's number.
-    /// Returns how many slots were read. Never waits.
+    /// Returns how many slots were read (of a lossy receiver, where messages are, only those). Waits for nothing to come; but under a
+    /// lossy policy for a clone that reads just then, or a publisher that is in the way.
     ///
     /// If `handle` panics, the batch it was given counts as read.
     #[inline]
@@ -187,8 +188,11 @@ impl<T: Send + Sync + 'static> Member<T> {
         let position = self.receiver.shared_position();
         let (mut count, mut gaps) = (0, 0);
         while count < limit && gaps < 2 {
+            let before = position.sequence();
             match position.read(limit - count, scratch, |batch| handle(Event::Batch(batch))) {
-                Ok(0) => break,
+                // Nothing, or nothing but padding.
+                Ok(0) if position.sequence() == before => break,
+                Ok(0) => count += usize::try_from(before.until(position.sequence())).unwrap_or(limit),
                 Ok(read) => count += read,
                 Err(ReceiveError::Lagged(lost)) => {
                     gaps += 1;

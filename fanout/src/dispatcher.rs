@@ -53,7 +53,7 @@ impl<T: Send + Sync + 'static> Dispatcher<T> {
         Ok(())
     }
 
-    /// One turn over all receivers; returns how many slots were read. Never waits.
+    /// One turn over all receivers; returns how many slots were read; as [`CursorSet::turn`](crate::CursorSet::turn) does.
     #[inline]
     pub fn poll(&mut self) -> usize {
         let Self { set, handlers, limit, .. } = self;

@@ -24,7 +24,7 @@ impl<T: Send + Sync + 'static> Receiver<T> {
     }
 
     /// Reads at most `limit` slots, in place where the policy allows; returns how many messages there were, which is 0
-    /// also when there was only padding. Never waits.
+    /// also when there was only padding. Waits for no message; but under a lossy policy for a clone that reads just then.
     ///
     /// Publishers wait for an in-place reader to return. If `read` panics, the rest of the batch counts as read.
     ///
@@ -37,7 +37,8 @@ impl<T: Send + Sync + 'static> Receiver<T> {
         Ok(count)
     }
 
-    /// As [`poll`](Self::poll), a batch at a time. Returns how many slots it spanned.
+    /// As [`poll`](Self::poll), a batch at a time. Returns how many slots it spanned; under a lossy policy, how many messages there
+    /// were.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).

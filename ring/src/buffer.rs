@@ -51,7 +51,7 @@ impl<H> UniqueBuffer<H> {
     /// Room for at least `capacity` bytes, none in use.
     ///
     /// # Panics
-    /// When `capacity` is 4 GiB or more.
+    /// When `capacity`, rounded up to whole cache lines, is 4 GiB or more.
     #[must_use]
     pub fn new(capacity: usize, header: H) -> Self {
         Self::for_guests(capacity, header)
@@ -62,7 +62,7 @@ impl<H, G> UniqueBuffer<H, G> {
     /// As [`new`](UniqueBuffer::new), with room for a guest instead.
     ///
     /// # Panics
-    /// When `capacity` is 4 GiB or more.
+    /// When `capacity`, rounded up to whole cache lines, is 4 GiB or more.
     #[must_use]
     pub fn for_guests(capacity: usize, header: H) -> Self {
         Self(Block::new(capacity, header))
@@ -92,8 +92,8 @@ impl<H, G> UniqueBuffer<H, G> {
         self.0.head().capacity as usize
     }
 
-    /// Puts the first `len` bytes in use and returns them, with whatever an earlier use left in them (zeroes in a new
-    /// buffer, and after a guest, which is dropped).
+    /// Puts the first `len` bytes in use and returns them, with whatever an earlier use left in them: zeroes in a new
+    /// buffer, and where a guest was, which is dropped.
     ///
     /// # Panics
     /// When `len` is more than the [`capacity`](Self::capacity).

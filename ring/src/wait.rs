@@ -173,7 +173,10 @@ impl Notify {
 
     fn remove(&self, sleeper: &Arc<Sleeper>) {
         let mut list = lock(&self.list);
-        list.retain(|other| !Arc::ptr_eq(other, sleeper));
+        // One: the same sleeper may have another place.
+        if let Some(place) = list.iter().position(|other| Arc::ptr_eq(other, sleeper)) {
+            list.remove(place);
+        }
         self.count(&list);
     }
 

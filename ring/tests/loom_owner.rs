@@ -26,6 +26,39 @@ model!(
 );
 
 model!(
+    /// A claim of nothing, by the first producer, moves nothing, which the second would not see.
+    bias_revoked_beside_a_claim_of_nothing, broken by ["multi.nothing.stored", "bias.revoke.no_fence"], {
+        let ring = spinning(4);
+        let mut cursor = ring.cursor();
+        ring.try_publish(1).unwrap();
+        let second = ring.clone();
+        let revokes = spawn(move || second.try_publish(2).unwrap());
+        drop(ring.try_claim(0).unwrap());
+        let mine = ring.try_publish(3).unwrap();
+        assert_ne!(revokes.join().unwrap(), mine);
+        let mut seen = rest(&mut cursor);
+        seen.sort_unstable();
+        assert_eq!(seen, [1, 2, 3]);
+    }
+);
+
+model!(
+    /// The same beside a close: what is published afterwards is refused.
+    closed_beside_a_claim_of_nothing, broken by ["multi.nothing.stored"], {
+        let ring = spinning(4);
+        let mut cursor = ring.cursor();
+        ring.try_publish(1).unwrap();
+        let second = ring.clone();
+        let closes = spawn(move || second.close());
+        drop(ring.try_claim(0));
+        let before = ring.try_publish(2).is_ok();
+        closes.join().unwrap();
+        assert!(ring.try_publish(3).is_err());
+        assert_eq!(rest(&mut cursor), if before { vec![1, 2] } else { vec![1] });
+    }
+);
+
+model!(
     /// Two more come at once: one revokes, the other waits until it has.
     bias_revoked_by_one_of_two, broken by ["bias.revoke.no_fence", "bias.store.no_fence", "bias.no_wait"], {
         let ring = spinning(4);

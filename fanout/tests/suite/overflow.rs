@@ -269,3 +269,28 @@ fn a_lossy_member_that_fell_behind_reads_as_much_a_turn_as_a_lossless_one() {
     (0..turns).for_each(|_| turn(TURN));
     assert_eq!((read, lost), ([turns * TURN; 2], 0));
 }
+
+/// As many as a lossy receiver's turn takes in one hold, or fewer.
+#[test]
+fn messages_behind_padding_are_read_in_the_same_turn() {
+    for overflow in [Overflow::Block, Overflow::DropOldest, Overflow::Detach] {
+        for padding in [1, 63, 64, 65, 200] {
+            let channel = Channel::new(256, || 0u64).unwrap();
+            let mut set = CursorSet::new(&channel);
+            set.add(channel.receiver_with("", overflow)).unwrap();
+            drop(channel.claim(padding).unwrap());
+            channel.publish(7).unwrap();
+            let mut read = 0;
+            let count = set.turn(256, |_, event| {
+                if let Event::Batch(batch) = event {
+                    batch.for_each(|_, _| read += 1);
+                }
+            });
+            assert_eq!(read, 1, "{overflow:?} behind {padding}");
+            assert!(count > 0);
+            drop(channel.claim(padding).unwrap());
+            assert!(set.turn(256, |_, _| ()) > 0, "{overflow:?}: it has moved on");
+            assert_eq!(set.turn(256, |_, _| ()), 0);
+        }
+    }
+}

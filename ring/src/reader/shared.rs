@@ -84,7 +84,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
         position.map_or(0, |position| core.sequencer.count_values(&core.slots, position))
     }
 
-    /// Takes at most `limit` slots for the caller alone, if any is ready. Never waits; lock-free.
+    /// Takes at most `limit` slots for the caller alone, if any is ready. Never waits; lock-free, but when more threads hold
+    /// slots of the ring than ever before.
     #[inline]
     #[must_use]
     pub fn claim(&self, limit: usize) -> Option<PinnedBatch<'_, T, S>> {
@@ -121,7 +122,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
     }
 
     /// Shows the next unread value to `show`, if there is one, without moving the cursor: others may take it meanwhile.
-    /// Producers wait for `show` if they come round to it. Never waits; lock-free.
+    /// Producers wait for `show` if they come round to it. Never waits; lock-free, but when more threads hold
+    /// slots of the ring than ever before.
     pub fn peek<R>(&self, show: impl FnOnce(Sequence, &T) -> R) -> Option<R> {
         let pinned = self.pin(self.ready()?)?;
         show_first(pinned.core, pinned.from, show)

@@ -230,7 +230,7 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
         }
     }
 
-    /// Claims `count` slots to be written in order and published together, waiting for room for all of them.
+    /// Claims `count` slots, or none, to be written in order and published together, waiting for room for all of them.
     ///
     /// # Errors
     /// [`ClaimError::Closed`], or [`ClaimError::TooLarge`] for more than the ring has.
@@ -293,11 +293,12 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
         if !bias.is_mine_already() {
             return None;
         }
-        // Relaxed: as in `claim_range`. (A tag need not be looked for: before a ring is closed, the bias is ended.)
+        // Relaxed: as in `claim_range`. (Before a ring is closed, the bias is ended: there is no tag to look for.)
         let start = Sequence::from_raw(cursor.claimed.load(Ordering::Relaxed));
-        let (end, capacity) = (start.plus(count), self.core.capacity());
-        // (More than the ring has, by far, may come round to where there seems to be room.)
-        let has_room = count <= capacity && end.minus(capacity).distance_from(self.core.cached_gate()) <= 0;
+        let (end, most) = (start.plus(count), self.core.capacity());
+        // (More than the ring has, by far, may come round to where there seems to be room. Nothing: as in `claim_range`.)
+        let fits = count.wrapping_sub(1) < most;
+        let has_room = fits && end.minus(most).distance_from(self.core.cached_gate()) <= 0;
         ((has_room || broken("alone.gate.ignored")) && bias.store(cursor, end.raw())).then_some(start)
     }
 
@@ -307,12 +308,12 @@ impl<T: Send + Sync + 'static> Ring<T, Multi> {
         let capacity = self.core.slots.0.capacity();
         let Multi { cursor, bias } = &self.core.sequencer;
         let claimed = &cursor.claimed;
-        let mut alone = bias.is_mine(cursor);
+        // (A claim of nothing as one of many: who ends the bias could not see a move to where the cursor is.)
+        let mut alone = (count > 0 || broken("multi.nothing.stored")) && bias.is_mine(cursor);
         if count > capacity {
             return Err(ClaimError::TooLarge { count, capacity });
         }
-        // Relaxed: the claim itself orders nothing. What the claimant may overwrite is ordered by the gate, what
-        // readers may read by the stamps, and attaching by the fences in `Gates`.
+        // Relaxed: the gate orders what may be overwritten, stamps what is read, and the fences in `Gates` attaching.
         let mut seen = claimed.load(Ordering::Relaxed);
         loop {
             if seen & TAG != 0 {

@@ -181,7 +181,8 @@ impl<T: Send> Slab<T> {
         self.begun.count.load(Ordering::Relaxed).wrapping_sub(ended)
     }
 
-    /// Begins a lease of `value` until `deadline` (nanoseconds since the caller's epoch). Grows the table, under a
+    /// Begins a lease of `value` until `deadline` (nanoseconds since the caller's epoch, and within 26 days of now: one that is
+    /// further ahead counts as past). Grows the table, under a
     /// mutex, when more than half of it is in use.
     pub fn insert(&self, value: T, deadline: u64) -> LeaseId {
         self.insert_marked(value, deadline, 0)
@@ -262,7 +263,7 @@ impl<T: Send> Slab<T> {
         self.ending().take(id, now)
     }
 
-    /// Moves the deadline of a lease that is not late at `now`.
+    /// Moves the deadline of a lease that is not late at `now`, to within 26 days of that.
     ///
     /// # Errors
     /// [`StaleLease`] when somebody ended it before, or it is too late.

@@ -58,6 +58,17 @@ fn a_sleeper_is_in_the_list_until_it_is_taken_out_or_woken() {
     assert_eq!(count.0.load(Ordering::Relaxed), 2, "once");
 }
 
+/// With two places on one list, it has the other until that goes, too.
+#[test]
+fn one_of_two_places_of_a_sleeper_goes_alone() {
+    let (list, sleeper) = (Notify::new(), Sleeper::thread());
+    let [one, two] = [(); 2].map(|()| list.register(&sleeper));
+    drop(one);
+    list.notify();
+    assert!(sleeper.is_woken());
+    drop(two);
+}
+
 #[test]
 fn who_is_woken_later_is_woken_at_the_end_of_the_outermost() {
     let (notify, (count, waker)) = (Notify::new(), waker());
