@@ -40,14 +40,13 @@ impl Padding {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// So many slots from `first` on were published as padding. It is to be [settled](Self::settle).
-    pub(super) fn made(&self, first: Sequence, count: u64) {
+    /// So many numbers are no messages'.
+    pub(super) fn uses_up(&self, count: u64) {
         self.count.fetch_add(count, Ordering::Relaxed);
-        self.skipped(first, count);
     }
 
-    /// The same, of slots whose numbers messages have.
-    pub(super) fn skipped(&self, first: Sequence, count: u64) {
+    /// So many slots from `first` on were published as padding, whoever has their numbers. It is to be [settled](Self::settle).
+    pub(super) fn made(&self, first: Sequence, count: u64) {
         // Release: pairs with the acquire in `pass`; the stamps go with it.
         let release = ordering("padding.end.release", Ordering::Release);
         self.end.fetch_max(first.plus(count).number(), release);

@@ -227,6 +227,7 @@ impl Shard {
         let (first, old) = self.take_out(count)?;
         drop(padding);
         drop(wakers);
+        self.lanes.padding.uses_up(count);
         self.lanes.padding.made(first, count);
         // Before the payloads go: their owners may publish, and readers are not to rest before padding meanwhile.
         self.lanes.padding.settle();
@@ -241,7 +242,7 @@ impl Shard {
     /// Takes the next `count` numbers for messages that nobody is to read; returns the first. What their slots held goes.
     pub(crate) fn skip(&self, count: u64) -> Result<Sequence, ClaimError> {
         let (first, old) = self.take_out(count)?;
-        self.lanes.padding.skipped(first, count);
+        self.lanes.padding.made(first, count);
         self.lanes.padding.settle();
         self.let_go_of(old);
         Ok(first)
