@@ -52,6 +52,16 @@ impl Padding {
         self.end.fetch_max(first.plus(count).number(), release);
     }
 
+    /// The same, of slots that nobody is to read, since nobody seemed to subscribe: settled, if somebody does after all. (Who comes
+    /// just now [settles](Self::settle) as well, and so this need not fence heavily for nobody.)
+    pub(super) fn skipped(&self, first: Sequence, count: u64) {
+        self.made(first, count);
+        light_fence("padding.moved.no_fence");
+        if self.channel.earliest(true).is_before(first.plus(count)) {
+            self.settle();
+        }
+    }
+
     /// Moves the readers past the padding that stand before it.
     pub(super) fn settle(&self) {
         heavy_fence("padding.made.no_fence");

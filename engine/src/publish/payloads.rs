@@ -139,33 +139,27 @@ impl Shard {
     pub(super) fn count(&self, bytes: usize, slots: u64) -> Result<(), ClaimError> {
         let lap = self.channel.capacity() as u64;
         let mut padded = 0;
-        let counted = loop {
-            let Err(too_many) = self.payloads.try_count(bytes) else { break Ok(()) };
+        loop {
+            let Err(too_many) = self.payloads.try_count(bytes) else { return Ok(()) };
             if self.channel.is_closed() {
-                break Err(ClaimError::Closed);
+                return Err(ClaimError::Closed);
             }
             let tail = self.channel.tail();
             // Used again: what it held is gone, or is just going.
             let gone = |place: Sequence| place.plus(lap).is_before(tail);
-            let Some(end) = self.payloads.end_of_oldest(too_many, gone) else { break Err(ClaimError::Full) };
+            let Some(end) = self.payloads.end_of_oldest(too_many, gone) else { return Err(ClaimError::Full) };
             // Whatever it takes, or nothing: padding that does not get there would only take room from others. (A whole
             // lap is there, and comes again, when everything is read.)
             let distance = tail.until(end.plus(lap));
             self.channel.pass_padding();
             if padded > lap || self.room(false) < lap.min(distance + slots) {
-                break Err(ClaimError::Full);
+                return Err(ClaimError::Full);
             }
             // Further than a lap, if it was published after we had looked at the tail: no more than a ring has can be claimed.
             let chunk = distance.min(lap).min(CHUNK);
-            if let Err(error) = self.pad(|| chunk) {
-                break Err(error);
-            }
+            self.pad(|| chunk)?;
             padded += chunk;
-        };
-        if padded > 0 {
-            self.lanes.padding.settle();
         }
-        counted
     }
 
     /// How many slots can be claimed now, about; with `spare_lossy`, those only that no reader still has to read.
@@ -208,9 +202,6 @@ impl Shard {
             padded += chunk;
             bytes += taken;
         }
-        if padded > 0 {
-            self.lanes.padding.settle();
-        }
         bytes
     }
 
@@ -234,6 +225,11 @@ impl Shard {
         Ok((count, self.let_go_of(old)))
     }
 
+    /// A reader has come, whom publishers may have taken for nobody: it is not to rest before what they have skipped.
+    pub(crate) fn is_joined(&self) {
+        self.lanes.padding.settle();
+    }
+
     /// While this is kept nobody makes padding, and what is claimed is messages.
     pub(crate) fn no_padding(&self) -> TryLockGuard<'_, ()> {
         self.payloads.padding.lock()
@@ -242,8 +238,7 @@ impl Shard {
     /// Takes the next `count` numbers for messages that nobody is to read; returns the first. What their slots held goes.
     pub(crate) fn skip(&self, count: u64) -> Result<Sequence, ClaimError> {
         let (first, old) = self.take_out(count)?;
-        self.lanes.padding.made(first, count);
-        self.lanes.padding.settle();
+        self.lanes.padding.skipped(first, count);
         self.let_go_of(old);
         Ok(first)
     }

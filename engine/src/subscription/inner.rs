@@ -88,12 +88,14 @@ impl SubscriptionInner {
                 shard.channel.receiver_where(name, lossy, move |record| filter.matches(&record.attributes()))
             }
         };
+        let receivers = shards.iter().map(receiver).collect();
+        shards.iter().for_each(Shard::is_joined);
         Arc::new(Self {
             name: name.to_owned(),
             // Each of these is seeded at random.
             serial: foldhash::quality::RandomState::default().hash_one(name),
             topic: Arc::clone(topic),
-            receivers: shards.iter().map(receiver).collect(),
+            receivers,
             filter,
             dead_letter: config.dead_letter.as_ref().map(DeadLetters::new),
             credit: ByteCredit::new(config.max_outstanding_bytes, config.allow_excess),
