@@ -101,16 +101,19 @@ const LAST: u64 = u64::MAX / 2;
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     now: Arc<AtomicU64>,
+    /// The wall clock at zero.
+    wall: u64,
 }
 
 impl ManualClock {
-    /// A clock at zero.
+    /// A clock at zero, which is now by the wall clock: publish times go on from there.
     #[must_use]
     pub fn new() -> Self {
-        Self { now: Arc::new(AtomicU64::new(0)) }
+        Self { now: Arc::new(AtomicU64::new(0)), wall: wall() }
     }
 
-    /// Moves time forward. What is due by then happens at the next poll, or on [`Engine::tick`](crate::Engine::tick).
+    /// Moves time forward. What is due by then happens at the next poll, or on [`Engine::tick`](crate::Engine::tick). It wakes
+    /// nobody: a call or a stream that waits already goes on after that tick.
     /// After 292 years in all, time stands still.
     pub fn advance(&self, by: Duration) {
         let later = |now: u64| Some(now.saturating_add(nanos(by)).min(LAST));
@@ -120,7 +123,7 @@ impl ManualClock {
     /// The clock to give to an engine.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        Clock { source: Source::Manual(Arc::clone(&self.now)), wall: wall() }
+        Clock { source: Source::Manual(Arc::clone(&self.now)), wall: self.wall }
     }
 }
 

@@ -155,6 +155,13 @@ pub enum Close {
     /// for room or credit already are refused when some comes, or at the end.) Inside a handler the subscriptions of the
     /// topics that its dispatcher serves are not waited for, since that would be for the handler itself; and if the engine
     /// is being closed already, it returns at once, and the report is the other call's.
+    ///
+    /// It blocks the calling thread. In a task, hand it to a thread that may block (tokio's `spawn_blocking`) and go on polling the
+    /// streams: a drain on the executor's only thread waits in vain.
+    ///
+    /// Dead-letter topics refuse as well: a message that fails for the last time during the drain is not forwarded, and counts
+    /// as `unacked`. To lose none, first delete the topics that messages fail on, go on receiving, and close when the
+    /// [stats](crate::Subscription::stats) of each of their subscriptions say that `unread`, `held` and `outstanding` are 0.
     Drain(Duration),
     /// Refuse new messages, nack what is outstanding, and give up what is left.
     Now,

@@ -101,7 +101,7 @@ pub enum Error {
     #[error("{0} already exists; use that one, delete it first, or choose another name")]
     AlreadyExists(Resource),
     /// There is none of that name.
-    #[error("{0} does not exist, or was deleted; create it first")]
+    #[error("{0} does not exist in this engine, or was deleted; create it first")]
     NotFound(Resource),
     /// The engine was closed.
     #[error("the engine is closed; build another")]
@@ -131,17 +131,20 @@ pub enum PublishError<M> {
         /// The message.
         message: M,
         /// The rule.
+        #[source]
         reason: Invalid,
     },
     /// There is no room: the slowest subscription is a whole ring behind, or large payloads that it has not read use up
     /// [`ring_bytes`](crate::TopicConfig::ring_bytes), or a publisher that claimed before has not published yet
     /// ([`Topic::stalled`](crate::Topic::stalled)).
     #[error(
-        "the topic is full: its slowest subscription is a whole ring behind, or its unread payloads use up ring_bytes; wait, or give that subscription another overflow policy"
+        "the topic is full: its slowest subscription is a whole ring behind, or its unread payloads use up ring_bytes; wait, read or detach the subscription that Topic::stats names as the slowest, or give it another overflow policy"
     )]
     Full(M),
     /// The engine, or the topic, was closed or deleted.
-    #[error("the topic was deleted, or its engine closed; nothing more can be published to it")]
+    #[error(
+        "the topic was deleted, or its engine closed, as it is when its last handle is dropped; nothing more can be published to it"
+    )]
     Closed(M),
     /// The topic is full, or the publisher's credit waits for room there, and the caller is inside a handler of one of the
     /// topic's subscriptions. It is told so at once, instead of waiting, whichever subscription has to make the room: that
@@ -224,7 +227,9 @@ pub enum RecvError {
     Lagged(u64),
     /// The subscription was detached, by a call or by [`Overflow::Detach`](crate::Overflow::Detach), or its engine was
     /// closed and a drain is over: its backlog is gone and nothing new comes.
-    #[error("the subscription was detached; delete it, and create another")]
+    #[error(
+        "the subscription was detached, or its engine closed; delete it and create another, of an engine that is open"
+    )]
     Detached,
     /// The engine is closed, or the topic deleted, and everything that was there has been received.
     #[error("the topic is closed and the subscription is drained")]
@@ -238,8 +243,11 @@ pub enum RecvError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {
-    /// This delivery has ended before: its deadline passed, or it was acked or nacked. What ended it stands.
-    #[error("this delivery has ended before: its deadline passed, or it was acked or nacked already")]
+    /// This delivery has ended before: its deadline passed, or it was acked or nacked. What ended it stands. Or its id is of
+    /// another subscription.
+    #[error(
+        "this delivery has ended before (its deadline passed, or it was acked or nacked), or its id is another subscription's"
+    )]
     Expired,
     /// A deadline may be moved to 600 s from now at most, as often as wanted. Nothing has changed.
     #[error(

@@ -255,7 +255,7 @@ impl TopicInner {
     }
 }
 
-/// A topic. Cheap to clone.
+/// A topic of an engine, whose handles have to live on. Cheap to clone.
 #[derive(Clone)]
 pub struct Topic {
     inner: Arc<TopicInner>,

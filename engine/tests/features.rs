@@ -22,6 +22,13 @@ mod serde {
         assert_eq!(subscription.max_outstanding_messages, 1_000);
         let publisher: PublisherConfig = serde_json::from_str(r#"{"limit_exceeded": "Block"}"#).unwrap();
         assert_eq!(publisher.limit_exceeded, LimitExceeded::Block);
+        // A name that there is not is told, with those there are.
+        let misspelt =
+            serde_json::from_str::<SubscriptionConfig>(r#"{"ack_deadlin": {"secs": 30, "nanos": 0}}"#);
+        let told = misspelt.unwrap_err().to_string();
+        assert!(told.contains("ack_deadlin") && told.contains("`ack_deadline`"), "{told}");
+        assert!(serde_json::from_str::<TopicConfig>(r#"{"ring_slot": 64}"#).is_err());
+        assert!(serde_json::from_str::<PublisherConfig>(r#"{"limit": "Block"}"#).is_err());
         // A value that breaks a rule is found when it is used, with the rule.
         let wrong: TopicConfig = serde_json::from_str(r#"{"ring_slots": 63}"#).unwrap();
         let refused = Engine::new().create_topic("topic", wrong).unwrap_err();

@@ -28,7 +28,9 @@ impl<T: Send + Sync + 'static> Channel<T> {
         ChannelBuilder::new(capacity).build(value)
     }
 
-    /// Publishes `value`, waiting for room. It is readable when this returns.
+    /// Publishes `value`, waiting for room. It is readable when this returns; behind another publisher's open claim, once that one
+    /// goes on. Not from a handler of the same channel, which on a full ring would wait for itself: see
+    /// [`try_publish`](Self::try_publish).
     ///
     /// # Errors
     /// [`Closed`] with the value.

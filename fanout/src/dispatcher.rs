@@ -39,7 +39,8 @@ impl<T: Send + Sync + 'static> Dispatcher<T> {
         self
     }
 
-    /// Serves `receiver` by `handler`, which is called a batch at a time.
+    /// Serves `receiver` by `handler`, which is called a batch at a time, and may publish to the same channel only by
+    /// `try_publish`.
     ///
     /// # Errors
     /// [`Foreign`] with the receiver when it reads another channel.

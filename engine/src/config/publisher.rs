@@ -17,14 +17,19 @@ pub enum LimitExceeded {
     Error,
 }
 
-/// Settings of a publisher.
+/// Settings of a publisher. Its limits count for nothing until [`limit_exceeded`](Self::limit_exceeded) says what happens beyond
+/// them.
 ///
 /// ```
 /// use ringmain::{LimitExceeded, PublisherConfig};
 /// let config = PublisherConfig::default().max_outstanding_messages(100).limit_exceeded(LimitExceeded::Block);
 /// ```
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 #[must_use]
 pub struct PublisherConfig {
@@ -48,13 +53,13 @@ impl Default for PublisherConfig {
 }
 
 impl PublisherConfig {
-    /// Sets how many messages may be outstanding.
+    /// Sets how many messages may be outstanding. Without effect under [`LimitExceeded::Ignore`], the default.
     pub fn max_outstanding_messages(mut self, messages: usize) -> Self {
         self.max_outstanding_messages = messages;
         self
     }
 
-    /// Sets how many bytes may be outstanding.
+    /// Sets how many bytes may be outstanding. Without effect under [`LimitExceeded::Ignore`], the default.
     pub fn max_outstanding_bytes(mut self, bytes: usize) -> Self {
         self.max_outstanding_bytes = bytes;
         self

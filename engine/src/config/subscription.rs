@@ -8,7 +8,11 @@ use std::time::Duration;
 
 /// How long a nacked or expired message waits before it is delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// After the first failed delivery; doubled after each further one.
@@ -49,7 +53,11 @@ pub(crate) struct DeadLetterPolicy {
 /// let config = SubscriptionConfig::default().ack_deadline(Duration::from_secs(30)).overflow(Overflow::DropOldest);
 /// ```
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 #[must_use]
 pub struct SubscriptionConfig {
@@ -126,7 +134,8 @@ impl SubscriptionConfig {
     }
 
     /// Forwards a message to `topic` after exactly this many failed deliveries, 5-100, and then forgets it here. The
-    /// topic must exist, and no chain of dead-letter topics may lead back.
+    /// topic must exist, and no chain of dead-letter topics may lead back. It should have a subscription: a topic that nobody
+    /// subscribes to keeps nothing, and dead letters are no exception.
     ///
     /// The dead letter has the message's data, attributes and ordering key, and, as with the service, the attributes
     /// `CloudPubSubDeadLetterSourceSubscription`, `CloudPubSubDeadLetterSourceDeliveryCount` and
@@ -202,11 +211,17 @@ impl SubscriptionConfig {
             600,
         )?;
         if let Some(most) = self.max_lease {
-            between("max_lease", "the ack deadline to 7 days", most, self.ack_deadline, 7 * 86_400)?;
+            between(
+                "max_lease",
+                "the ack_deadline that is set (10 s unless it is) to 7 days",
+                most,
+                self.ack_deadline,
+                7 * 86_400,
+            )?;
         }
         if let Some(retry) = self.retry {
             between("minimum_backoff", "0 to 600 s", retry.minimum_backoff, Duration::ZERO, 600)?;
-            let rule = "the minimum backoff to 600 s";
+            let rule = "no less than the minimum_backoff that is set, and at most 600 s";
             between("maximum_backoff", rule, retry.maximum_backoff, retry.minimum_backoff, 600)?;
         }
         if let Some(policy) = &self.dead_letter {

@@ -11,7 +11,11 @@ use ringmain_fanout::WaitStrategy;
 /// let config = TopicConfig::default().ring_slots(1 << 14).shards(2).wait(WaitStrategy::Spin);
 /// ```
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 #[non_exhaustive]
 #[must_use]
 pub struct TopicConfig {

@@ -112,7 +112,8 @@ impl Publisher {
         self.publish_message(message, Wait::Forever)
     }
 
-    /// Publishes `message` if there is room now. Never waits.
+    /// Publishes `message` if there is room now. Never waits. Of a message with an ordering key any refusal, also for want of
+    /// room, pauses the key: call [`resume_publishing`](Self::resume_publishing) before trying again.
     ///
     /// # Errors
     /// [`PublishError`], with the message; which, says [the table](Self#errors).

@@ -103,7 +103,9 @@ impl Dispatcher {
 
     /// Serves `subscription` by `handler`. Under [`Overflow::Block`](crate::Overflow::Block) the message is read in the
     /// ring, and publishers wait for the handler; under the other policies the handler gets a counted reference, and
-    /// nobody waits. A panic counts as a nack, is counted, and stops nothing.
+    /// nobody waits. A panic counts as a nack, is counted, and stops nothing. A gap of
+    /// [`Overflow::DropOldest`](crate::Overflow::DropOldest) is counted in [`dropped`](crate::SubscriptionStats::dropped) and told to nobody:
+    /// for that there is [`add_lossy`](Self::add_lossy).
     #[must_use]
     pub fn add(
         self,

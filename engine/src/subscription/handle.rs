@@ -69,7 +69,8 @@ impl Subscription {
         Topic::from_inner(&self.inner.topic)
     }
 
-    /// The next message, waiting for it.
+    /// The next message, waiting for it. (A thread that must be stopped by itself, before the subscription ends, waits by
+    /// [`recv_timeout`](Self::recv_timeout) in a loop.)
     ///
     /// # Errors
     /// [`RecvError::Lagged`], [`RecvError::Detached`], or [`RecvError::Closed`] when nothing is left and nothing comes.
@@ -160,7 +161,7 @@ impl Subscription {
     }
 
     /// Handles messages in place, on this thread, until the topic is closed and everything handled, or the subscription is
-    /// detached: a [`Dispatcher`] with this one subscription. Several threads may do so and compete.
+    /// detached: a [`Dispatcher`] with this one subscription ([`Dispatcher::add`] tells how). Several threads may do so and compete.
     pub fn process(&self, handler: impl FnMut(InPlace<'_>) -> Verdict + Send + 'static) {
         Dispatcher::new().add(self, handler).run();
     }

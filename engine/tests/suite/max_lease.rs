@@ -155,7 +155,9 @@ fn max_lease_is_the_ack_deadline_to_7_days() {
         assert!(matches!(error, ringmain::Error::InvalidArgument(_)), "{error:?}");
         let error = error.to_string();
         assert!(
-            ["max_lease", "the ack deadline to 7 days", value].iter().all(|part| error.contains(part)),
+            ["max_lease", "the ack_deadline that is set", "to 7 days", value]
+                .iter()
+                .all(|part| error.contains(part)),
             "{error}"
         );
     }

@@ -272,8 +272,11 @@ fn settings_out_of_their_limits_are_refused_by_rule_and_value() {
     let over = seconds(600) + NANO;
     for (retry, names) in [
         (config().retry(over, over), ["minimum_backoff", "0 to 600 s", "600.000000001s"]),
-        (config().retry(seconds(1), over), ["maximum_backoff", "to 600 s", "600.000000001s"]),
-        (config().retry(seconds(10), seconds(10) - NANO), ["maximum_backoff", "the minimum", "9.999999999s"]),
+        (config().retry(seconds(1), over), ["maximum_backoff", "at most 600 s", "600.000000001s"]),
+        (
+            config().retry(seconds(10), seconds(10) - NANO),
+            ["maximum_backoff", "the minimum_backoff", "9.999999999s"],
+        ),
         (config().retry(Duration::MAX, Duration::MAX), ["minimum_backoff", "0 to 600 s", "s"]),
     ] {
         let error = topic.create_subscription("sub", retry).unwrap_err();
