@@ -291,3 +291,20 @@ fn ids_are_unique_across_shards_and_rise_in_each() {
     }
     assert!(last.values().all(|(round, _)| *round == 19));
 }
+
+/// However often its clock is handed out.
+#[test]
+fn engines_on_one_manual_clock_have_one_wall_time() {
+    let clock = ringmain::ManualClock::new();
+    let published = || {
+        let engine = ringmain::Engine::builder().clock(clock.clock()).build();
+        let topic = crate::common::topic(&engine, 4);
+        let subscription = crate::common::subscribe(&topic, "sub");
+        topic.publisher().publish(crate::common::message(1)).unwrap();
+        let delivery = subscription.recv().unwrap();
+        let time = delivery.publish_time();
+        delivery.ack().unwrap();
+        time
+    };
+    assert_eq!(published(), published());
+}
