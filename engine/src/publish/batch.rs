@@ -12,6 +12,10 @@ use crate::topic::Shard;
 use ringmain_fanout::{ClaimError, Sequence};
 use std::iter::Peekable;
 
+/// In a batch of so many, each buffer that comes back is waited for as in single publishes. In larger ones so many are looked at in
+/// a row that the core waits for several at once (measured: docs/decisions/0013).
+const FEW: usize = 64;
+
 impl Publisher {
     /// Publishes `count` messages of `len` bytes each, claimed and published together; `write` is given each one's
     /// number and buffer, before anything is claimed. Waits for room. Returns the id of the first; the others' follow at
@@ -207,12 +211,20 @@ impl Publisher {
             bytes => Some(self.count(shard, bytes, Wait::Forever, count as u64)?),
         };
         let places = shards[shard].payloads.places_of(&records[..count], counted.is_some());
+        let len = records.first().map_or(0, Record::size);
         let first = self.swap_in(&shards[shard], shard, &mut records[..count])?;
         if let Some(counted) = counted {
             counted.published(places.into_iter().map(|(index, size)| (first.plus(index), size)));
         }
         // What came back is let go of only now, and counted out before: to drop it may run code of its owner's.
-        records[..count].iter().for_each(|old| shards[shard].left(old.size_if_any()));
+        let plain = self.topic.is_plain();
+        if plain && count <= FEW {
+            records.drain(..count).for_each(|old| spares.put_plain(old, len));
+            return Ok(MessageId::new(first, shard, self.topic.config.shards));
+        }
+        if !plain {
+            records[..count].iter().for_each(|old| shards[shard].left(old.size_if_any()));
+        }
         records.drain(..count).for_each(|old| _ = spares.put(old));
         Ok(MessageId::new(first, shard, self.topic.config.shards))
     }

@@ -2,7 +2,8 @@
 
 use crate::common::{manual, message, number, receive_all, single, subscribe, topic, until};
 use ringmain::{
-    Bytes, Dispatcher, Message, MessageId, PublishError, RecvError, SubscriptionConfig, TopicConfig, Verdict,
+    Bytes, Dispatcher, Engine, ManualClock, Message, MessageId, PublishError, RecvError, SubscriptionConfig,
+    TopicConfig, Verdict,
 };
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -295,12 +296,12 @@ fn ids_are_unique_across_shards_and_rise_in_each() {
 /// However often its clock is handed out.
 #[test]
 fn engines_on_one_manual_clock_have_one_wall_time() {
-    let clock = ringmain::ManualClock::new();
+    let clock = ManualClock::new();
     let published = || {
-        let engine = ringmain::Engine::builder().clock(clock.clock()).build();
-        let topic = crate::common::topic(&engine, 4);
-        let subscription = crate::common::subscribe(&topic, "sub");
-        topic.publisher().publish(crate::common::message(1)).unwrap();
+        let engine = Engine::builder().clock(clock.clock()).build();
+        let topic = topic(&engine, 4);
+        let subscription = subscribe(&topic, "sub");
+        topic.publisher().publish(message(1)).unwrap();
         let delivery = subscription.recv().unwrap();
         let time = delivery.publish_time();
         delivery.ack().unwrap();
