@@ -113,7 +113,7 @@ impl<'a> Attributes<'a> {
         AttributesIter(self.0.clone())
     }
 
-    /// A copy that outlives the message, as [`Message::attributes`] has them.
+    /// A copy that outlives the message, as [`Message::attributes`](crate::Message::attributes) has them.
     #[must_use]
     pub fn to_vec(&self) -> Vec<(String, String)> {
         self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
