@@ -56,8 +56,7 @@ impl Padding {
     /// just now [settles](Self::settle) as well, and so this need not fence heavily for nobody.)
     pub(super) fn skipped(&self, first: Sequence, count: u64) {
         self.made(first, count);
-        light_fence("padding.moved.no_fence");
-        if self.channel.earliest(true).is_before(first.plus(count)) {
+        if self.is_unpassed() && self.channel.earliest(true).is_before(first.plus(count)) {
             self.settle();
         }
     }
@@ -71,13 +70,17 @@ impl Padding {
     /// A reader has moved, and may stand before padding now.
     #[inline]
     pub(super) fn moved(&self) {
-        light_fence("padding.moved.no_fence");
-        // Relaxed: the fence orders them.
-        if self.end.load(Ordering::Relaxed) > self.passed.load(Ordering::Relaxed)
-            && !broken("padding.not_passed")
-        {
+        if self.is_unpassed() && !broken("padding.not_passed") {
             self.pass();
         }
+    }
+
+    /// Whether a reader may stand before padding, as of now.
+    #[inline]
+    fn is_unpassed(&self) -> bool {
+        light_fence("padding.moved.no_fence");
+        // Relaxed: the fence orders them.
+        self.end.load(Ordering::Relaxed) > self.passed.load(Ordering::Relaxed)
     }
 
     #[cold]
