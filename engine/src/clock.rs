@@ -113,7 +113,7 @@ impl ManualClock {
     }
 
     /// Moves time forward. What is due by then happens at the next poll, or on [`Engine::tick`](crate::Engine::tick). It wakes
-    /// nobody: a call or a stream that waits already goes on after that tick.
+    /// nobody: a call or a stream that waits already goes on after a tick.
     /// After 292 years in all, time stands still.
     pub fn advance(&self, by: Duration) {
         let later = |now: u64| Some(now.saturating_add(nanos(by)).min(LAST));

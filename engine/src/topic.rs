@@ -176,7 +176,7 @@ impl TopicInner {
 
     /// Takes the next numbers of a ring, as padding. What their slots held goes.
     fn skip(&self, shard: &Shard, index: usize, count: u64) -> Result<Option<MessageId>, PublishError<()>> {
-        match shard.skip(count) {
+        match shard.skip(count, || self.stored().is_some()) {
             Ok(first) => Ok(Some(MessageId::new(first, index, self.config.shards))),
             Err(ClaimError::Closed) => Err(PublishError::Closed(())),
             Err(_) => Ok(None),
@@ -224,7 +224,7 @@ impl TopicInner {
     pub(crate) fn close(&self) {
         for shard in self.shards().unwrap_or(&[]) {
             // What is staged was accepted: it goes first, if there is room for it.
-            shard.lanes.flush(self, Some(ringmain_ring::now()));
+            shard.lanes.drain_staged(self);
             shard.channel.close();
             if !broken("close.staged_forgotten") {
                 shard.lanes.give_up(shard);
@@ -255,7 +255,7 @@ impl TopicInner {
     }
 }
 
-/// A topic of an engine, whose handles have to live on. Cheap to clone.
+/// A topic. It works as long as a handle of its engine lives. Cheap to clone.
 #[derive(Clone)]
 pub struct Topic {
     inner: Arc<TopicInner>,

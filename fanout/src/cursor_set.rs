@@ -93,8 +93,8 @@ impl<T: Send + Sync + 'static> CursorSet<T> {
     }
 
     /// One turn: what is ready for each member, at most `limit` slots each, goes to `handle` with the member's number.
-    /// Returns how many slots were read (of a lossy receiver, where messages are, only those). Waits for nothing to come; but under a
-    /// lossy policy for a clone that reads just then, or a publisher that is in the way.
+    /// Returns how many slots were read; of a lossy receiver, how many messages, or slots where there was nothing but padding. Waits for
+    /// no message; but under a lossy policy for a clone that reads just then, or a publisher that is in the way.
     ///
     /// If `handle` panics, the batch it was given counts as read.
     #[inline]

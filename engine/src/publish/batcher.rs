@@ -76,6 +76,17 @@ impl Lanes {
         drained
     }
 
+    /// Publishes what is staged in each lane, if there is room for all of that now. Waits for whoever is at a lane, which takes a
+    /// moment, and for nothing else.
+    pub(crate) fn drain_staged(&self, topic: &TopicInner) {
+        for lane in &**self.lanes.load() {
+            if lane.has_staged() || topic.is_closed() {
+                // Full: it is too late. Closed: its receipts say so.
+                let _ = lane.try_drain(topic);
+            }
+        }
+    }
+
     /// Publishes what is staged, waiting for room no longer than to `deadline`.
     pub(crate) fn flush(&self, topic: &TopicInner, deadline: Option<Instant>) {
         for lane in &**self.lanes.load() {

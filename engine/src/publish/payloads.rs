@@ -139,27 +139,33 @@ impl Shard {
     pub(super) fn count(&self, bytes: usize, slots: u64) -> Result<(), ClaimError> {
         let lap = self.channel.capacity() as u64;
         let mut padded = 0;
-        loop {
-            let Err(too_many) = self.payloads.try_count(bytes) else { return Ok(()) };
+        let counted = loop {
+            let Err(too_many) = self.payloads.try_count(bytes) else { break Ok(()) };
             if self.channel.is_closed() {
-                return Err(ClaimError::Closed);
+                break Err(ClaimError::Closed);
             }
             let tail = self.channel.tail();
             // Used again: what it held is gone, or is just going.
             let gone = |place: Sequence| place.plus(lap).is_before(tail);
-            let Some(end) = self.payloads.end_of_oldest(too_many, gone) else { return Err(ClaimError::Full) };
+            let Some(end) = self.payloads.end_of_oldest(too_many, gone) else { break Err(ClaimError::Full) };
             // Whatever it takes, or nothing: padding that does not get there would only take room from others. (A whole
             // lap is there, and comes again, when everything is read.)
             let distance = tail.until(end.plus(lap));
             self.channel.pass_padding();
             if padded > lap || self.room(false) < lap.min(distance + slots) {
-                return Err(ClaimError::Full);
+                break Err(ClaimError::Full);
             }
             // Further than a lap, if it was published after we had looked at the tail: no more than a ring has can be claimed.
             let chunk = distance.min(lap).min(CHUNK);
-            self.pad(|| chunk)?;
+            if let Err(error) = self.pad(|| chunk) {
+                break Err(error);
+            }
             padded += chunk;
+        };
+        if padded > 0 {
+            self.lanes.padding.settle();
         }
+        counted
     }
 
     /// How many slots can be claimed now, about; with `spare_lossy`, those only that no reader still has to read.
@@ -202,6 +208,9 @@ impl Shard {
             padded += chunk;
             bytes += taken;
         }
+        if padded > 0 {
+            self.lanes.padding.settle();
+        }
         bytes
     }
 
@@ -217,11 +226,13 @@ impl Shard {
         }
         let (first, old) = self.take_out(count)?;
         drop(padding);
-        drop(wakers);
         self.lanes.padding.uses_up(count);
         self.lanes.padding.made(first, count);
-        // Before the payloads go: their owners may publish, and readers are not to rest before padding meanwhile.
-        self.lanes.padding.settle();
+        // Their owners may publish when payloads go, and readers are not to rest before padding then. (Else once, in the end.)
+        if !old.iter().all(Record::is_plain) {
+            self.lanes.padding.settle();
+        }
+        drop(wakers);
         Ok((count, self.let_go_of(old)))
     }
 
@@ -236,9 +247,12 @@ impl Shard {
     }
 
     /// Takes the next `count` numbers for messages that nobody is to read; returns the first. What their slots held goes.
-    pub(crate) fn skip(&self, count: u64) -> Result<Sequence, ClaimError> {
+    /// Their numbers count as published. `read` says whether somebody subscribes after all.
+    pub(crate) fn skip(&self, count: u64, read: impl Fn() -> bool) -> Result<Sequence, ClaimError> {
+        let wakers = WakeLater::begin();
         let (first, old) = self.take_out(count)?;
-        self.lanes.padding.skipped(first, count);
+        self.lanes.padding.skipped(first, count, read);
+        drop(wakers);
         self.let_go_of(old);
         Ok(first)
     }

@@ -9,6 +9,7 @@ use ringmain_ring::{Handles, LeaseId};
 use std::fmt;
 use std::mem::take;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Stands for one delivery of one message, for ever: the id of an earlier delivery of the same message has expired.
@@ -69,10 +70,14 @@ impl Delivery {
         let _payloads = LetGoLater::begin();
         let mut owners = Handles::default();
         let (mut late, mut done) = (0, 0);
-        while let Some(subscription) = deliveries.get(done).and_then(|next| next.subscription.clone()) {
+        while let Some(next) = deliveries.get(done) {
+            let Some(subscription) = next.subscription.clone() else {
+                done += 1;
+                continue;
+            };
             let mut acks = subscription.acks();
             while let Some(delivery) = deliveries.get_mut(done)
-                && std::ptr::eq(delivery.subscription(), &**subscription)
+                && delivery.subscription.as_ref().is_some_and(|next| Arc::ptr_eq(next, &subscription))
             {
                 if let Ok(leased) = acks.ack(delivery.lease) {
                     subscription.topic.reclaim_both(take(&mut delivery.message.record), leased);
