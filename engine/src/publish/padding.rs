@@ -64,7 +64,10 @@ impl Padding {
     /// Moves the readers past the padding that stand before it.
     pub(super) fn settle(&self) {
         heavy_fence("padding.made.no_fence");
-        self.pass();
+        // Relaxed: as in `is_unpassed`. To pass is a look at every reader.
+        if self.end.load(Ordering::Relaxed) > self.passed.load(Ordering::Relaxed) {
+            self.pass();
+        }
     }
 
     /// A reader has moved, and may stand before padding now.

@@ -32,7 +32,7 @@ pub struct Subscription {
 struct Owners {
     /// Messages received so far, about.
     received: AtomicUsize,
-    owners: [Owner; 16],
+    owners: [Owner; 8],
 }
 
 impl Owners {
