@@ -13,7 +13,8 @@
 //! The difference between the two counts of a mode, by the difference in messages, is what one message costs, publish
 //! and in-place delivery together, but without reading a clock. Busy modes let a backlog of 64 messages or more stand; idle
 //! ones deliver each at once. All these publish a few bytes, which are copied; `attributed` with an attribute, by which they are
-//! filtered; `keyed` with one of 64 ordering keys in turn, by which they are handled in order; `fifty` to fifty subscriptions; `referred` publishes a reference to a KiB, busy. `slice` copies 1 KiB into a buffer of the ring's, as the plain path does; `written` has such a buffer and writes
+//! filtered; `keyed` with one of 64 ordering keys in turn, by which they are handled in order; `fifty` to fifty subscriptions;
+//! `referred` publishes a reference to a KiB, busy. `slice` copies 1 KiB into a buffer of the ring's, as the plain path does; `written` has such a buffer and writes
 //! next to nothing into it, since how many instructions a copy takes differs between CPUs; `leased` does as `written`, and
 //! pulls and acks instead of handling in place, one by one, or `acked-at-once`. `.ci/instructions` compares with what they
 //! cost before.

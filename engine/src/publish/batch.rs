@@ -220,12 +220,12 @@ impl Publisher {
         let plain = self.topic.is_plain();
         if plain && count <= FEW {
             records.drain(..count).for_each(|old| spares.put_plain(old, len));
-            return Ok(MessageId::new(first, shard, self.topic.config.shards));
+        } else {
+            if !plain {
+                records[..count].iter().for_each(|old| shards[shard].left(old.size_if_any()));
+            }
+            records.drain(..count).for_each(|old| _ = spares.put(old));
         }
-        if !plain {
-            records[..count].iter().for_each(|old| shards[shard].left(old.size_if_any()));
-        }
-        records.drain(..count).for_each(|old| _ = spares.put(old));
         Ok(MessageId::new(first, shard, self.topic.config.shards))
     }
 

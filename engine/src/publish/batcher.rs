@@ -17,6 +17,7 @@
 
 use super::lane::Lane;
 use super::padding::Padding;
+use super::refusal::Refusal;
 use crate::external::LetGoLater;
 use crate::record::Record;
 use crate::subscription::serving::Serving;
@@ -79,21 +80,20 @@ impl Lanes {
     /// Publishes what is staged in each lane, if there is room for all of that now. Waits for whoever is at a lane, which takes a
     /// moment, and for nothing else.
     pub(crate) fn drain_staged(&self, topic: &TopicInner) {
-        for lane in &**self.lanes.load() {
-            if lane.has_staged() || topic.is_closed() {
-                // Full: it is too late. Closed: its receipts say so.
-                let _ = lane.try_drain(topic);
-            }
-        }
+        self.drain_each(topic, |lane| lane.try_drain(topic));
     }
 
     /// Publishes what is staged, waiting for room no longer than to `deadline`.
     pub(crate) fn flush(&self, topic: &TopicInner, deadline: Option<Instant>) {
+        self.drain_each(topic, |lane| lane.drain_until(topic, deadline, 0));
+    }
+
+    fn drain_each(&self, topic: &TopicInner, drain: impl Fn(&Lane) -> Result<(), Refusal>) {
         for lane in &**self.lanes.load() {
             // (When new messages are refused, under each lane's lock: one that was not may be being staged there just now.)
             if lane.has_staged() || topic.is_closed() {
                 // Full: it is too late. Closed: its receipts say so.
-                let _ = lane.drain_until(topic, deadline, 0);
+                let _ = drain(lane);
             }
         }
     }

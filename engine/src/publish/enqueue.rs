@@ -14,8 +14,8 @@ impl Publisher {
     /// are claimed together; see [`flush`](Self::flush).
     ///
     /// It waits in two cases: for room, when the ring is full and so is the batch that the publisher gathers for it
-    /// (by [`batch_messages`](crate::TopicConfig::batch_messages), at most half of the ring, or by its bytes); and for credit, when the publisher has a limit
-    /// and [`LimitExceeded::Block`](crate::LimitExceeded::Block). In a task, use [`publish_async`](Self::publish_async), which
+    /// (by [`batch_messages`](crate::TopicConfig::batch_messages), at most half of the ring, or by its bytes); and for credit, when
+    /// the publisher has a limit and [`LimitExceeded::Block`](crate::LimitExceeded::Block). In a task, use [`publish_async`](Self::publish_async), which
     /// waits for either without a thread.
     ///
     /// # Errors

@@ -64,8 +64,8 @@ impl Padding {
     /// Moves the readers past the padding that stand before it.
     pub(super) fn settle(&self) {
         heavy_fence("padding.made.no_fence");
-        // Relaxed: as in `is_unpassed`. To pass is a look at every reader.
-        if self.end.load(Ordering::Relaxed) > self.passed.load(Ordering::Relaxed) {
+        // To pass is a look at every reader.
+        if self.is_ahead() {
             self.pass();
         }
     }
@@ -82,6 +82,12 @@ impl Padding {
     #[inline]
     fn is_unpassed(&self) -> bool {
         light_fence("padding.moved.no_fence");
+        self.is_ahead()
+    }
+
+    /// Whether a reader may stand before padding, as of the fence before.
+    #[inline]
+    fn is_ahead(&self) -> bool {
         // Relaxed: the fence orders them.
         self.end.load(Ordering::Relaxed) > self.passed.load(Ordering::Relaxed)
     }

@@ -104,15 +104,18 @@ impl Payloads {
     /// The end of the slots that hold the oldest `bytes` of large payloads. `None` when they are not there, or not yet.
     fn end_of_oldest(&self, bytes: usize, gone: impl Fn(Sequence) -> bool) -> Option<Sequence> {
         let mut places = self.places.lock();
-        while places.front().is_some_and(|(place, _)| gone(*place)) {
-            places.pop_front();
-        }
+        forget(&mut places, gone);
         let mut sum = 0;
         places.iter().find_map(|(place, size)| {
             sum += size;
             (sum >= bytes).then_some(place.plus(1))
         })
     }
+}
+
+/// Takes the places out that are gone; they are in order.
+fn forget(places: &mut VecDeque<(Sequence, usize)>, gone: impl Fn(Sequence) -> bool) {
+    while places.pop_front_if(|(place, _)| gone(*place)).is_some() {}
 }
 
 impl Shard {
@@ -145,9 +148,9 @@ impl Shard {
                 break Err(ClaimError::Closed);
             }
             let tail = self.channel.tail();
-            // Used again: what it held is gone, or is just going.
-            let gone = |place: Sequence| place.plus(lap).is_before(tail);
-            let Some(end) = self.payloads.end_of_oldest(too_many, gone) else { break Err(ClaimError::Full) };
+            let Some(end) = self.payloads.end_of_oldest(too_many, self.gone(tail)) else {
+                break Err(ClaimError::Full);
+            };
             // Whatever it takes, or nothing: padding that does not get there would only take room from others. (A whole
             // lap is there, and comes again, when everything is read.)
             let distance = tail.until(end.plus(lap));
@@ -168,6 +171,12 @@ impl Shard {
         counted
     }
 
+    /// Which slots are used again, as of this tail: what they held is gone, or is just going.
+    fn gone(&self, tail: Sequence) -> impl Fn(Sequence) -> bool + use<> {
+        let lap = self.channel.capacity() as u64;
+        move |place| place.plus(lap).is_before(tail)
+    }
+
     /// How many slots can be claimed now, about; with `spare_lossy`, those only that no reader still has to read.
     pub(super) fn room(&self, spare_lossy: bool) -> u64 {
         let taken = self.channel.earliest(spare_lossy).until(self.channel.tail());
@@ -178,11 +187,9 @@ impl Shard {
     #[cold]
     pub(super) fn keep_places(&self, large: impl Iterator<Item = (Sequence, usize)>) {
         {
-            let (lap, tail) = (self.channel.capacity() as u64, self.channel.tail());
+            let gone = self.gone(self.channel.tail());
             let mut places = self.payloads.places.lock();
-            while places.front().is_some_and(|(place, _)| place.plus(lap).is_before(tail)) {
-                places.pop_front();
-            }
+            forget(&mut places, gone);
             for (place, size) in large {
                 // Others, who claimed before, may come after; seldom far.
                 let later = places.iter().rev().take_while(|(other, _)| place.is_before(*other)).count();

@@ -82,7 +82,6 @@ impl Delivery {
                 if let Ok(leased) = acks.ack(delivery.lease) {
                     subscription.topic.reclaim_both(take(&mut delivery.message.record), leased);
                     // Those are let go of together as well.
-                    delivery.settled = true;
                     drop(delivery.subscription.take().and_then(|owner| owners.join(owner)));
                 } else {
                     deliveries.swap(late, done); // with one that is done with

@@ -3,8 +3,8 @@
 //! docs/RELIABILITY.md has a row for each fault and names the tests; many are shown elsewhere, where the feature is tested.
 //! Here is what belongs to no feature: [`reentrant`] about handlers that call back into the engine, [`handlers`] about
 //! those that panic while something else goes wrong, [`payloads`] about payloads whose `Drop` panics, [`small_payloads`]
-//! about those that are copied, [`owners`] about owners that publish, [`wakers`] about wakers that panic, [`forgotten`] about what is never dropped, and
-//! [`clocks`] about time that jumps and threads that get none.
+//! about those that are copied, [`owners`] about owners that publish, [`wakers`] about wakers that panic, [`forgotten`]
+//! about what is never dropped, and [`clocks`] about time that jumps and threads that get none.
 #![cfg(not(any(ringmain_loom, ringmain_shuttle, miri)))]
 
 mod clocks;
