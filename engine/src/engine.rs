@@ -1,20 +1,22 @@
 //! The engine: a directory of topics and subscriptions, a clock, and one thread for what nobody polls.
 
+mod closing;
+
+pub use self::closing::{Close, CloseReport};
 use crate::clock::Clock;
 use crate::config::TopicConfig;
 use crate::error::{Error, Resource};
 use crate::name;
 use crate::observe::event;
-use crate::subscription::{Housekeeper, Subscription, SubscriptionInner, serving};
+use crate::subscription::{End, Housekeeper, Subscription, SubscriptionInner};
 use crate::topic::Topic;
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
+use ringmain_ring::WakeLater;
 use ringmain_ring::sync::{AtomicBool, Mutex, Ordering, lock};
-use ringmain_ring::{WakeLater, now};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// By name. In what order it is gone through, for a tick or a close, is random, unless the engine has a
 /// [seed](EngineBuilder::seed).
@@ -73,109 +75,6 @@ impl EngineInner {
             subscription.expire_due();
         }
     }
-
-    /// Closes `topic`, whose first subscription somebody may be making just now.
-    fn close_topic(&self, topic: &Topic) {
-        // Under the lock that subscriptions are made under: each is made before, with rings that `close` finds, or not
-        // at all.
-        let subscriptions = lock(&self.subscriptions);
-        topic.inner().refuse();
-        drop(subscriptions);
-        topic.inner().close();
-    }
-
-    /// Closes each of `topics` as soon as what is staged on it, which was accepted, is published; those that are left at the
-    /// deadline then. None waits for another's room.
-    fn close_as_flushed(&self, mut topics: Vec<Topic>, deadline: Option<Instant>) {
-        while !topics.is_empty() {
-            let late = deadline.is_some_and(|deadline| now() >= deadline);
-            topics.retain(|topic| {
-                let flushed = topic.inner().flush(Some(now()));
-                let waits = !flushed && !late && !serving::is(topic.inner());
-                if !waits {
-                    self.close_topic(topic);
-                }
-                waits
-            });
-            // For a moment, since there is no telling which of several comes next; one by itself is waited for.
-            let soon = now() + Duration::from_millis(1);
-            if let Some(first) = topics.first() {
-                let _ = first.inner().flush(if topics.len() == 1 { deadline } else { Some(soon) });
-            }
-        }
-    }
-
-    fn close(&self, how: Close) -> CloseReport {
-        let (again, topics): (bool, Vec<_>) = {
-            let topics = lock(&self.topics);
-            let _subscriptions = lock(&self.subscriptions);
-            (self.closed.swap(true, Ordering::Relaxed), topics.values().cloned().collect())
-        };
-        let deadline = match how {
-            // Of two handlers that close, each would wait for what the other one has to handle.
-            Close::Drain(_) if again && serving::any() => return CloseReport::default(),
-            Close::Drain(timeout) => {
-                let deadline = now().checked_add(timeout);
-                // All at once, and not when their turn comes to be closed.
-                topics.iter().for_each(|topic| topic.inner().refuse());
-                self.close_as_flushed(topics, deadline);
-                deadline
-            }
-            Close::Now => {
-                topics.iter().for_each(|topic| self.close_topic(topic));
-                None
-            }
-        };
-        let subscriptions: Vec<_> = lock(&self.subscriptions).values().cloned().collect();
-        if matches!(how, Close::Drain(_)) {
-            // A handler that closes would wait for itself: for its own batch, and for what only it may handle.
-            for subscription in subscriptions.iter().filter(|one| !serving::is(&one.topic)) {
-                subscription.wait_until_settled(deadline);
-            }
-        }
-        let mut report = CloseReport::default();
-        for subscription in &subscriptions {
-            let (unread, unacked) = subscription.shut();
-            report.unread += unread;
-            report.unacked += unacked;
-        }
-        self.housekeeper.stop();
-        if !again {
-            event!(info, "engine closed", unread = report.unread, unacked = report.unacked);
-        }
-        report
-    }
-}
-
-/// How to close an [`Engine`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Close {
-    /// Refuse new messages, and wait, at most this long, until everything accepted is delivered and acked. (Calls that wait
-    /// for room or credit already are refused when some comes, or at the end.) Inside a handler the subscriptions of the
-    /// topics that its dispatcher serves are not waited for, since that would be for the handler itself; and if the engine
-    /// is being closed already, it returns at once, and the report is the other call's.
-    ///
-    /// It blocks the calling thread. In a task, hand it to a thread that may block (tokio's `spawn_blocking`) and go on polling the
-    /// streams: a drain on the executor's only thread waits in vain.
-    ///
-    /// Dead-letter topics refuse as well: a message that fails for the last time during the drain is not forwarded, and counts
-    /// as `unacked`. To lose none, first delete the topics that messages fail on, go on receiving, and close when the
-    /// [stats](crate::Subscription::stats) of each of their subscriptions say that `unread`, `held` and `outstanding` are 0.
-    Drain(Duration),
-    /// Refuse new messages, nack what is outstanding, and give up what is left.
-    Now,
-}
-
-/// What was left when an engine was closed, over all subscriptions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct CloseReport {
-    /// Messages that no subscription had taken from its topic yet.
-    pub unread: u64,
-    /// Messages that were taken, and neither acked nor dropped by policy: delivered, or held since an earlier one of their
-    /// ordering key was out, or there was no credit for them. (Not those that an in-place handler has in its hands: they are handled.)
-    pub unacked: u64,
 }
 
 /// Topics, subscriptions and what they share. Cheap to clone; the last clone dropped closes it ([`Close::Now`]).
@@ -280,7 +179,9 @@ impl Engine {
     /// [`Error::NotFound`].
     pub fn delete_subscription(&self, name: &str) -> Result<(), Error> {
         let subscription = lock(&self.handle.0.subscriptions).remove(name);
-        subscription.ok_or_else(|| Error::NotFound(Resource::Subscription(name.to_owned())))?.shut();
+        subscription
+            .ok_or_else(|| Error::NotFound(Resource::Subscription(name.to_owned())))?
+            .shut(End::Detached);
         Ok(())
     }
 

@@ -225,14 +225,13 @@ pub enum RecvError {
     /// The subscription was too slow and lost this many messages, exactly. The next call goes on after them.
     #[error("the subscription was too slow and lost {0} messages; receiving goes on after them")]
     Lagged(u64),
-    /// The subscription was detached, by a call or by [`Overflow::Detach`](crate::Overflow::Detach), or its engine was
-    /// closed and a drain is over: its backlog is gone and nothing new comes.
-    #[error(
-        "the subscription was detached, or its engine closed; delete it and create another, of an engine that is open"
-    )]
+    /// The subscription was detached, or deleted, by a call or by [`Overflow::Detach`](crate::Overflow::Detach): its backlog is
+    /// gone and nothing new comes.
+    #[error("the subscription was detached; delete it and create another")]
     Detached,
-    /// The engine is closed, or the topic deleted, and everything that was there has been received.
-    #[error("the topic is closed and the subscription is drained")]
+    /// The engine is closed, or the topic deleted, and everything that was there has been received, or was given up by the close
+    /// (what that was, [`CloseReport`](crate::CloseReport) counts).
+    #[error("the topic is deleted, or its engine closed, and nothing is left to receive")]
     Closed,
     /// Nothing came in the time given.
     #[error("no message came in time")]

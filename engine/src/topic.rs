@@ -3,43 +3,29 @@
 //! The rings are allocated with the first subscription. Until then, and whenever no subscription is left, a publish
 //! takes a number and keeps nothing.
 
+mod active;
+mod shard;
+
+use self::active::Active;
+pub(crate) use self::shard::Shard;
 use crate::clock::Clock;
 use crate::config::{PublisherConfig, SubscriptionConfig, TopicConfig};
 use crate::engine::EngineInner;
 use crate::error::{Error, PublishError, Resource};
 use crate::filter::Filter;
 use crate::name;
-use crate::publish::{Lanes, Payloads, Publisher, Returned, threshold};
-use crate::record::{MessageId, Record};
-use crate::stall::Stall;
+use crate::publish::{Publisher, Returned, threshold};
+use crate::record::MessageId;
 use crate::stats::TopicStats;
 use crate::subscription::{Subscription, SubscriptionInner, dead_letter};
 use foldhash::fast::FixedState;
-use ringmain_fanout::{Channel, ChannelBuilder, ClaimError, Sequence};
+use ringmain_fanout::{ClaimError, Sequence};
 use ringmain_ring::Notify;
 use ringmain_ring::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, broken, light_fence, ordering};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
-
-/// One ring of a topic.
-#[derive(Debug)]
-pub(crate) struct Shard {
-    pub(crate) channel: Channel<Record>,
-    pub(crate) lanes: Lanes,
-    pub(crate) payloads: Payloads,
-    pub(crate) stall: Stall,
-    /// Where its numbers began, for counting.
-    start: u64,
-}
-
-impl Shard {
-    /// How many messages were published here; exact while nobody makes room for large payloads.
-    fn published(&self) -> u64 {
-        (self.channel.tail().number() - self.start).saturating_sub(self.lanes.padding.count())
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct TopicInner {
@@ -56,20 +42,13 @@ pub(crate) struct TopicInner {
     pub(crate) returned: Returned,
     /// Numbers given out before there was a ring; tagged in the top bit once there is one.
     before: AtomicU64,
-    /// How many subscriptions there are that are not shut; and [`REFUSES`].
-    active: AtomicUsize,
+    active: Active,
     next_shard: AtomicUsize,
     /// Whether a message was published with a payload of the caller's, or one that the ring counts.
     special: AtomicBool,
 }
 
-/// In bytes. Of a kilobyte each, messages come slowly enough for that (measured: docs/decisions/0020).
-const FETCH_AHEAD: usize = 128;
-
 const RINGS_EXIST: u64 = 1 << 63;
-
-/// Set in the count of subscriptions, so that a publish which looks whether there are any sees that it is refused.
-const REFUSES: usize = 1 << (usize::BITS - 1);
 
 impl TopicInner {
     fn new(name: &str, config: TopicConfig, engine: &Arc<EngineInner>) -> Self {
@@ -83,7 +62,7 @@ impl TopicInner {
             shards: OnceLock::new(),
             returned: Returned::default(),
             before: AtomicU64::new(0),
-            active: AtomicUsize::new(0),
+            active: Active::default(),
             next_shard: AtomicUsize::new(0),
             special: AtomicBool::new(false),
         }
@@ -92,8 +71,12 @@ impl TopicInner {
     /// The rings, if a publish must be kept.
     #[inline]
     pub(crate) fn stored(&self) -> Option<&[Shard]> {
-        // Relaxed: a publish that started after `create_subscription` returned has it in its past already.
-        if (1..REFUSES).contains(&self.active.load(Ordering::Relaxed)) { self.shards() } else { None }
+        if self.active.wants_new() { self.shards() } else { None }
+    }
+
+    /// The rings, if somebody subscribes, whether or not new messages are refused.
+    pub(crate) fn subscribed(&self) -> Option<&[Shard]> {
+        if self.active.count() > 0 { self.shards() } else { None }
     }
 
     /// The rings, if there are any.
@@ -158,9 +141,6 @@ impl TopicInner {
         shard: usize,
         count: u64,
     ) -> Result<Option<MessageId>, PublishError<()>> {
-        if self.is_closed() {
-            return Err(PublishError::Closed(()));
-        }
         let Some(shards) = self.shards() else {
             let number = self.before.fetch_add(count, Ordering::Relaxed);
             if number & RINGS_EXIST == 0 {
@@ -192,32 +172,25 @@ impl TopicInner {
         let count = self.config.shards;
         // A ring's first number is beyond every one given out so far.
         let start = given;
-        let shard = |_| {
-            let channel = ChannelBuilder::new(self.config.ring_slots)
-                .fetch_ahead(FETCH_AHEAD)
-                .start(Sequence::new(start))
-                .wait(self.config.wait)
-                .build_taking(Record::default, Record::take_line)?;
-            let lanes = Lanes::new(&channel);
-            Ok(Shard {
-                channel,
-                lanes,
-                payloads: Payloads::new(&self.config),
-                stall: Stall::default(),
-                start,
-            })
-        };
-        let shards = (0..count).map(shard).collect::<Result<Box<[Shard]>, Error>>()?;
+        let shards = (0..count).map(|_| Shard::new(&self.config, start));
+        let shards = shards.collect::<Result<Box<[Shard]>, Error>>()?;
         Ok(self.shards.get_or_init(|| shards))
     }
 
+    /// Whether new subscriptions and new messages are refused.
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.active.load(Ordering::Relaxed) & REFUSES != 0
+        self.active.refuses()
+    }
+
+    /// Whether it takes dead letters still: of a topic that is closed while its engine drains, some may come.
+    pub(crate) fn takes_dead_letters(&self) -> bool {
+        !self.active.is_closed()
     }
 
     /// Refuses new subscriptions and new messages. What is staged goes on being published.
     pub(crate) fn refuse(&self) {
-        self.active.fetch_or(REFUSES, Ordering::Relaxed);
+        self.active.refuse();
     }
 
     /// Closes the rings, having [refused](Self::refuse). Subscriptions drain what they hold.
@@ -230,6 +203,7 @@ impl TopicInner {
                 shard.lanes.give_up(shard);
             }
         }
+        self.active.close();
         // Pairs with the heavy fence of whoever is about to sleep: either it sees the close, or this sees whom to wake.
         light_fence("topic.close.no_fence");
         if let Some(ended) = self.ended.get() {
@@ -251,7 +225,7 @@ impl TopicInner {
 
     /// A subscription was detached or dropped.
     pub(crate) fn release(&self) {
-        self.active.fetch_sub(1, Ordering::Relaxed);
+        self.active.one_less();
     }
 }
 
@@ -336,7 +310,7 @@ impl Topic {
             }
             // Counted first: whoever sees the count finds the rings, or waits for them.
             let shards = self.inner.make_shards()?;
-            self.inner.active.fetch_add(1, Ordering::Relaxed);
+            self.inner.active.one_more();
             Ok(SubscriptionInner::new(name, config, filter, &self.inner, shards))
         })
     }
@@ -345,8 +319,7 @@ impl Topic {
     #[must_use]
     pub fn subscriptions(&self) -> Vec<String> {
         let mine = |subscription: &SubscriptionInner| {
-            let ended = subscription.is_shut() || subscription.is_detached();
-            Arc::ptr_eq(&subscription.topic, &self.inner) && !ended
+            Arc::ptr_eq(&subscription.topic, &self.inner) && !subscription.is_over()
         };
         self.inner.engine.upgrade().map_or_else(Vec::new, |engine| engine.subscription_names(mine))
     }
@@ -383,7 +356,7 @@ impl Topic {
         };
         TopicStats {
             published,
-            subscriptions: self.inner.active.load(Ordering::Relaxed) & !REFUSES,
+            subscriptions: self.inner.active.count(),
             slowest: shards
                 .iter()
                 .filter_map(|shard| shard.channel.slowest())

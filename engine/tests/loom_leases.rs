@@ -144,7 +144,7 @@ model!(
         let other = subscription.clone();
         let receives = spawn(move || match other.recv() {
             Ok(delivery) => u64::from(delivery.ack().is_ok()),
-            Err(RecvError::Closed | RecvError::Detached) => 0,
+            Err(RecvError::Closed) => 0,
             Err(error) => panic!("{error}"),
         });
         let report = engine.close(Close::Now);

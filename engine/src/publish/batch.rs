@@ -249,6 +249,9 @@ impl Publisher {
     #[cold]
     fn publish_unstored(&self, shard: usize, count: u64) -> Result<MessageId, Refusal> {
         loop {
+            if self.topic.is_closed() {
+                return Err(Refusal::Closed);
+            }
             match self.topic.publish_unstored(shard, count)? {
                 Some(first) => return Ok(first),
                 None => self.wait_for_room(shard, count, Wait::Forever)?,

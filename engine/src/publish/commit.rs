@@ -100,9 +100,23 @@ impl Publisher {
         spares: &mut Spares,
     ) -> Result<MessageId, Refusal> {
         self.flush_lane(shard, wait, 1)?;
-        let Some(shards) = self.topic.stored() else {
-            return self.commit_unstored(shard, record, size, wait, spares);
-        };
+        match self.topic.stored() {
+            Some(shards) => self.commit_stored(shards, shard, record, size, wait, spares),
+            None => self.commit_unstored(shard, record, size, wait, spares),
+        }
+    }
+
+    /// As [`commit_admitted`](Self::commit_admitted), where nothing is staged and somebody subscribes.
+    #[cold]
+    pub(super) fn commit_stored(
+        &self,
+        shards: &[Shard],
+        shard: usize,
+        record: &mut Record,
+        size: usize,
+        wait: Wait,
+        spares: &mut Spares,
+    ) -> Result<MessageId, Refusal> {
         let here = &shards[shard];
         // (Counted only now, and not before another flush: what is staged may need what is counted for us.)
         let large = size > self.topic.threshold;
@@ -172,6 +186,9 @@ impl Publisher {
         loop {
             if self.topic.stored().is_some() {
                 return self.commit_admitted(shard, record, size, wait, spares);
+            }
+            if self.topic.is_closed() {
+                return Err(Refusal::Closed);
             }
             if let Some(id) = self.topic.publish_unstored(shard, 1)? {
                 spares.put(std::mem::take(record));

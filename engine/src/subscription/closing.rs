@@ -1,6 +1,7 @@
 //! How a subscription ends, and the account that it gives of itself.
 
-use super::inner::SubscriptionInner;
+use super::dead_letter::DeadLetters;
+use super::inner::{End, SubscriptionInner};
 use crate::observe::event;
 use crate::stats::{SubscriptionStats, add, read};
 use ringmain_fanout::Receiver;
@@ -11,17 +12,18 @@ use std::time::{Duration, Instant};
 
 impl SubscriptionInner {
     /// Gives everything up, for good. Returns what was unread, and what was delivered and not acked.
-    pub(crate) fn shut(&self) -> (u64, u64) {
-        self.give_up(false)
+    pub(crate) fn shut(&self, how: End) -> (u64, u64) {
+        self.give_up(how, false)
     }
 
     /// The same, by a call that noticed that the overflow policy has detached it.
     pub(crate) fn shut_by_policy(&self) {
-        self.give_up(true);
+        self.give_up(End::Detached, true);
     }
 
-    fn give_up(&self, noticed: bool) -> (u64, u64) {
-        if self.shut.swap(true, ordering("shut.swap", Ordering::AcqRel)) {
+    fn give_up(&self, how: End, noticed: bool) -> (u64, u64) {
+        let both = ordering("shut.swap", Ordering::AcqRel);
+        if self.end.compare_exchange(0, how as u32, both, Ordering::Relaxed).is_err() {
             return (0, 0);
         }
         self.run_dry();
@@ -81,15 +83,20 @@ impl SubscriptionInner {
     /// Waits until everything accepted is received and acked, or `deadline`.
     pub(crate) fn wait_until_settled(&self, deadline: Option<Instant>) {
         let late = || deadline.is_some_and(|deadline| now() >= deadline);
-        let over = || self.is_shut() || self.is_detached();
+        let over = || self.is_over();
         while !late() {
             if over() {
                 return;
             }
+            if self.held.parked() > 0 {
+                self.try_parked(self.topic.clock.now());
+            }
             // Before the look: what comes back after it is seen to have.
             let returned = self.held.returned();
             // In this order: what is taken is in somebody's hands from then on.
-            let settled = || self.has_taken_all() && !self.has_work(true) && self.is_at_rest();
+            let settled = || {
+                self.has_taken_all() && !self.has_work(true) && self.is_at_rest() && !self.waits_to_forward()
+            };
             if !settled() {
                 self.pause(deadline, || over() || settled());
                 continue;
@@ -114,6 +121,11 @@ impl SubscriptionInner {
     /// nothing more is taken, and all of that waits for others, there is nothing to wait for.)
     fn has_taken_all(&self) -> bool {
         self.holds_enough() || self.receivers.iter().all(|receiver| receiver.backlog() == 0)
+    }
+
+    /// Whether something is parked that its dead-letter topic may take yet.
+    fn waits_to_forward(&self) -> bool {
+        self.held.parked() > 0 && self.dead_letter.as_ref().is_some_and(DeadLetters::may_forward)
     }
 
     /// Waits for a moment, or until `ready`: in-place readers notify nobody but publishers.

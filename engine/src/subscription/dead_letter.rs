@@ -36,6 +36,11 @@ impl DeadLetters {
         Self { publisher: policy.topic.publisher(), max_delivery_attempts: policy.max_delivery_attempts }
     }
 
+    /// Whether the dead-letter topic takes any more.
+    pub(super) fn may_forward(&self) -> bool {
+        self.publisher.topic().inner().takes_dead_letters()
+    }
+
     /// Publishes a copy to the dead-letter topic, if there is room now. The payload is not copied.
     fn forward(&self, subscription: &str, message: &Received, attempts: u32) -> bool {
         let more = [
@@ -72,6 +77,12 @@ pub(crate) fn check(
 }
 
 impl SubscriptionInner {
+    /// Whether its dead letters go to `topic`.
+    pub(crate) fn forwards_to(&self, topic: &Arc<TopicInner>) -> bool {
+        let to = |policy: &DeadLetterPolicy| Arc::ptr_eq(policy.topic.inner(), topic);
+        self.config.dead_letter.as_ref().is_some_and(to)
+    }
+
     /// Forwards a message that failed `attempts` times, or parks it.
     #[cold]
     pub(super) fn bury(&self, message: Received, attempts: u32) {

@@ -3,7 +3,7 @@
 use super::delivery::{AckId, Delivery};
 use super::dispatcher::Dispatcher;
 use super::in_place::Verdict;
-use super::inner::{Owner, SubscriptionInner};
+use super::inner::{End, Owner, SubscriptionInner};
 #[cfg(feature = "async")]
 use super::stream::DeliveryStream;
 use crate::error::{AckError, RecvError};
@@ -95,7 +95,7 @@ impl Subscription {
         let mut delivery = None;
         let count = self.inner.receive(self.owners.next(1), 1, |one| delivery = Some(one))?;
         if count == 0 && self.inner.is_finished() {
-            return Err(self.ended());
+            return Err(self.inner.ended());
         }
         Ok(delivery)
     }
@@ -117,7 +117,7 @@ impl Subscription {
     pub fn pull_into(&self, max: usize, deliveries: &mut Vec<Delivery>) -> Result<usize, RecvError> {
         let count = self.inner.receive(self.owners.next(max), max, |one| deliveries.push(one))?;
         if count == 0 && self.inner.is_finished() {
-            return Err(self.ended());
+            return Err(self.inner.ended());
         }
         Ok(count)
     }
@@ -154,10 +154,6 @@ impl Subscription {
             }
             self.inner.wait(deadline);
         }
-    }
-
-    fn ended(&self) -> RecvError {
-        if self.inner.is_shut() { RecvError::Detached } else { RecvError::Closed }
     }
 
     /// Handles messages in place, on this thread, until the topic is closed and everything handled, or the subscription is
@@ -235,7 +231,7 @@ impl Subscription {
     /// Gives the subscription up: its backlog is dropped, nothing new comes, and every later receive says so. Its name stays
     /// taken until [`Engine::delete_subscription`](crate::Engine::delete_subscription), which does both.
     pub fn detach(&self) {
-        self.inner.shut();
+        self.inner.shut(End::Detached);
     }
 }
 

@@ -6,13 +6,14 @@ use super::held::HeldMessages;
 use super::housekeeper::Housekeeper;
 use super::turns::Turns;
 use crate::config::SubscriptionConfig;
+use crate::error::RecvError;
 use crate::filter::Filter;
 use crate::record::{Received, Record};
 use crate::stats::Counters;
 use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::{Overflow, Receiver};
 use ringmain_ring::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, MODELLED, Mutex, Ordering, broken, light_fence, ordering,
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, MODELLED, Mutex, Ordering, broken, light_fence, ordering,
 };
 use ringmain_ring::{Buffer, Notify, Slab, WaitStrategy, now, spin_until, wait_any};
 use std::hash::BuildHasher;
@@ -22,6 +23,15 @@ use std::time::Instant;
 /// How a delivery keeps its subscription alive: a count of its own, one of several, since the one who receives counts up
 /// while the one who acks counts down, and a single count would travel between them with every message.
 pub(crate) type Owner = Buffer<Arc<SubscriptionInner>>;
+
+/// How a subscription ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    /// It was detached, deleted, or too slow for its overflow policy.
+    Detached = 1,
+    /// Its engine was closed.
+    Closed = 2,
+}
 
 /// What a lease holds: enough to deliver the message again.
 #[derive(Debug)]
@@ -59,7 +69,8 @@ pub(crate) struct SubscriptionInner {
     pub(super) expiring: AtomicBool,
     /// Notified when something is held, or credit came back, or the subscription was shut.
     pub(crate) changed: Notify,
-    pub(super) shut: AtomicBool,
+    /// How it has ended, if it has.
+    pub(super) end: AtomicU32,
     /// What was unread when it was shut.
     pub(super) given_up: AtomicU64,
     pub(super) housekeeper: OnceLock<Arc<Housekeeper>>,
@@ -109,7 +120,7 @@ impl SubscriptionInner {
             due: AtomicU64::new(u64::MAX),
             expiring: AtomicBool::new(false),
             changed: Notify::new(),
-            shut: AtomicBool::new(false),
+            end: AtomicU32::new(0),
             given_up: AtomicU64::new(0),
             housekeeper: OnceLock::new(),
             dispatchers: Mutex::new(Vec::new()),
@@ -253,13 +264,28 @@ impl SubscriptionInner {
         self.due.load(Ordering::Relaxed)
     }
 
+    /// Whether it has ended, be it that nobody has noticed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_shut() || self.is_detached()
+    }
+
     pub(crate) fn is_shut(&self) -> bool {
-        self.shut.load(Ordering::Relaxed)
+        self.end.load(Ordering::Relaxed) != 0
+    }
+
+    /// What whoever receives is told of its end, if nothing is left and nothing comes.
+    pub(crate) fn ended(&self) -> RecvError {
+        // Whoever was told by a ring or by a list that it was shut finds how: that was said first.
+        if self.end.load(Ordering::Relaxed) == End::Detached as u32 {
+            RecvError::Detached
+        } else {
+            RecvError::Closed
+        }
     }
 }
 
 impl Drop for SubscriptionInner {
     fn drop(&mut self) {
-        self.shut();
+        self.shut(End::Closed);
     }
 }

@@ -32,7 +32,7 @@ pub use dispatcher::Dispatcher;
 pub use handle::{Deliveries, Subscription};
 pub(crate) use housekeeper::Housekeeper;
 pub use in_place::Verdict;
-pub(crate) use inner::SubscriptionInner;
+pub(crate) use inner::{End, SubscriptionInner};
 pub use stop_handle::StopHandle;
 #[cfg(feature = "async")]
 pub use stream::DeliveryStream;

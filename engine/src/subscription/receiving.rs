@@ -143,7 +143,7 @@ impl SubscriptionInner {
         mut take: impl FnMut(Taken<'_>),
     ) -> Result<usize, RecvError> {
         if self.is_shut() && !already {
-            return Err(RecvError::Detached); // a gap that was still to be told went with the backlog
+            return Err(self.ended()); // a gap that was still to be told went with the backlog
         }
         if self.holds_enough() {
             // Not to be read; but to be told if that was too much for the overflow policy.
@@ -309,7 +309,7 @@ impl SubscriptionInner {
             }
             _ => {
                 self.shut_by_policy();
-                RecvError::Detached
+                self.ended()
             }
         }
     }

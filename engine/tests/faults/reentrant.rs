@@ -76,7 +76,7 @@ fn closing_now_ends_the_batch_with_everything_accounted_for() {
     assert_eq!((handled, report.unacked), (10, 0), "the batch is finished");
     dispatcher.run();
     assert_eq!(engine.close(Close::Now), Default::default());
-    assert!(matches!(engine.subscription("sub").expect("there").recv(), Err(RecvError::Detached)));
+    assert!(matches!(engine.subscription("sub").expect("there").recv(), Err(RecvError::Closed)));
 }
 
 /// Nobody else would deliver what is left, and nobody could wait for the batch that the handler is in.

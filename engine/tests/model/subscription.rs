@@ -73,6 +73,8 @@ pub(crate) struct Sub {
     pub(crate) settings: Settings,
     /// Detached, deleted or closed.
     pub(crate) shut: bool,
+    /// Whether it was the close of its engine that has shut it, if that is known.
+    pub(crate) by_close: Option<bool>,
     pub(crate) rings: Vec<Ring>,
     pub(crate) returned: Vec<Returned>,
     /// Given up, and not in the dead-letter topic yet.
@@ -93,6 +95,7 @@ impl Sub {
             topic,
             settings,
             shut: false,
+            by_close: None,
             rings: (0..shards).map(|_| Ring::default()).collect(),
             returned: Vec::new(),
             buried: Vec::new(),
@@ -215,6 +218,7 @@ impl Sub {
             return Left::default();
         }
         self.shut = true;
+        self.by_close = Some(false);
         self.drop_filtered();
         let lost = self.lost().1;
         let fresh: usize = self.rings.iter().map(|ring| ring.queue.len()).sum();

@@ -21,6 +21,7 @@ mod dead_letter;
 mod deadlines;
 mod defaults;
 mod delivery;
+mod draining;
 mod ending;
 mod filters;
 mod flow_control;

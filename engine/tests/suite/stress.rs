@@ -149,7 +149,7 @@ fn every_call_that_waits_returns_at_a_close_with_its_message() {
                 }
                 assert!(matches!(slices.join().unwrap(), Err(PublishError::Closed(()))));
                 assert_eq!(enqueues.join().unwrap(), Some(()));
-                assert!(matches!(receiver.join().unwrap(), Err(RecvError::Closed | RecvError::Detached)));
+                assert_eq!(receiver.join().unwrap(), Err(RecvError::Closed));
             });
             assert_balanced(&full);
         }
@@ -180,7 +180,7 @@ fn close_drain_waits_for_what_was_accepted_and_staged_and_for_leases() {
         assert_eq!(close.join().unwrap(), ringmain::CloseReport::default());
     });
     assert_eq!(staged.wait().unwrap().get(), 9);
-    assert_eq!(subscription.recv().unwrap_err(), RecvError::Detached);
+    assert_eq!(subscription.recv().unwrap_err(), RecvError::Closed);
     assert_balanced(&subscription);
 }
 

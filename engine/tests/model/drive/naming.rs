@@ -195,7 +195,9 @@ impl World {
         }
         for sub in &mut self.model.subs {
             let noticed = sub.may_be_doomed(); // perhaps, and given up before
+            let by_close = if sub.shut { sub.by_close } else { (!noticed).then_some(true) };
             let left = sub.shut();
+            sub.by_close = by_close;
             unsure += if noticed { left.fresh + left.unacked } else { 0 };
             fresh += left.fresh;
             unacked += left.unacked;

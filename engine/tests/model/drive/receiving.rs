@@ -70,9 +70,13 @@ impl World {
             return self.model.notice_detached(sub);
         }
         if self.model.subs[sub].shut {
-            // Which of the two depends on who came first, the detach or the end.
-            let ended = matches!(received, Err(RecvError::Detached | RecvError::Closed));
-            ensure!(ended, "detached, and received {received:?}");
+            let by_close = self.model.subs[sub].by_close;
+            let ended = match received {
+                Err(RecvError::Closed) => by_close != Some(false),
+                Err(RecvError::Detached) => by_close != Some(true),
+                _ => false,
+            };
+            ensure!(ended, "shut, and received {received:?}");
             return Ok(());
         }
         let mut call = self.model.begin(sub, Way::Leased(max))?;

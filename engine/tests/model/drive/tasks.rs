@@ -216,7 +216,11 @@ impl World {
             Poll::Ready(None) => {
                 drop(self.tasks.swap_remove(index));
                 let doomed = model.may_be_doomed();
-                let detached = model.shut || doomed && !self.model.is_ended(sub);
+                let detached = if model.shut {
+                    model.by_close == Some(false)
+                } else {
+                    doomed && !self.model.is_ended(sub)
+                };
                 self.received(sub, 1, Err(if detached { RecvError::Detached } else { RecvError::Closed }))
             }
         }

@@ -1,0 +1,175 @@
+//! A drain, and the dead letters that come about during it: forwarded, waited for, and only then is their topic closed.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
+
+use crate::common::{
+    assert_balanced, for_a_while, manual, message, number, receive_all, subscribe, topic, until,
+};
+use ringmain::{
+    Close, CloseReport, Engine, Error, Overflow, PublishError, RecvError, Subscription, SubscriptionConfig,
+    Topic, TopicConfig, Verdict,
+};
+use std::thread;
+use std::time::Duration;
+
+/// A subscription that gives up after five failures.
+fn giving_up(topic: &Topic, name: &str, dead: &Topic) -> Subscription {
+    topic.create_subscription(name, SubscriptionConfig::default().dead_letter(dead, 5)).unwrap()
+}
+
+/// Receives to the end, and acks; what it was that came, in order of publishing.
+fn all_that_comes(subscription: &Subscription) -> Vec<u64> {
+    let mut all: Vec<_> = subscription
+        .iter()
+        .map(|next| {
+            let delivery = next.unwrap();
+            let number = number(delivery.data());
+            delivery.ack().unwrap();
+            number
+        })
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+fn nack_all(subscription: &Subscription, in_place: bool) {
+    if in_place {
+        subscription.process(|_| Verdict::Nack);
+    } else {
+        subscription.iter().for_each(|next| next.unwrap().nack().unwrap());
+    }
+}
+
+#[test]
+fn what_fails_for_the_last_time_is_forwarded_and_waited_for_along_a_chain() {
+    for in_place in [false, true] {
+        let engine = Engine::new();
+        // In this order by chance, since the engine goes through them in that of a hash.
+        let (source, dead) = (topic(&engine, 64), engine.create_topic("dead", small()).unwrap());
+        let last = engine.create_topic("last", small()).unwrap();
+        let failing = giving_up(&source, "failing", &dead);
+        let again = giving_up(&dead, "again", &last);
+        let letters = subscribe(&last, "letters");
+        (0..40).for_each(|number| _ = source.publisher().publish(message(number)).unwrap());
+        thread::scope(|scope| {
+            let closes = scope.spawn(|| engine.close(Close::Drain(Duration::from_secs(600))));
+            until(|| failing.is_topic_closed());
+            scope.spawn(|| nack_all(&failing, in_place));
+            scope.spawn(|| nack_all(&again, in_place));
+            assert_eq!(all_that_comes(&letters), (0..40).collect::<Vec<_>>());
+            assert_eq!(closes.join().unwrap(), CloseReport::default());
+        });
+        assert_eq!([&failing, &again].map(|one| one.stats().dead_lettered), [40, 40]);
+        [&failing, &again, &letters].into_iter().for_each(assert_balanced);
+    }
+}
+
+/// Fewer slots than there are letters: some are parked.
+fn small() -> TopicConfig {
+    TopicConfig::default().ring_slots(4)
+}
+
+#[test]
+fn a_drain_forwards_what_is_parked_when_there_is_room_and_its_clock_stands() {
+    let (engine, _clock) = manual();
+    let (source, dead) = (topic(&engine, 64), engine.create_topic("dead", small()).unwrap());
+    let (failing, letters) = (giving_up(&source, "failing", &dead), subscribe(&dead, "letters"));
+    (0..9).for_each(|number| _ = source.publisher().publish(message(number)).unwrap());
+    (0..5).for_each(|_| drop(failing.pull(1000).unwrap()));
+    assert_eq!(failing.stats().parked, 5);
+    thread::scope(|scope| {
+        let closes = scope.spawn(|| engine.close(Close::Drain(Duration::from_secs(600))));
+        assert!(for_a_while(|| !closes.is_finished()), "some are parked, and there may be room yet");
+        assert_eq!(all_that_comes(&letters), (0..9).collect::<Vec<_>>());
+        assert_eq!(closes.join().unwrap(), CloseReport::default());
+    });
+    assert_balanced(&failing);
+}
+
+#[test]
+fn where_nobody_subscribes_a_dead_letter_is_published_and_kept_by_nobody() {
+    for had_one in [false, true] {
+        let engine = Engine::new();
+        let (source, dead) = (topic(&engine, 64), engine.create_topic("dead", small()).unwrap());
+        if had_one {
+            subscribe(&dead, "gone").detach();
+        }
+        let failing = giving_up(&source, "failing", &dead);
+        (0..9).for_each(|number| _ = source.publisher().publish(message(number)).unwrap());
+        thread::scope(|scope| {
+            let closes = scope.spawn(|| engine.close(Close::Drain(Duration::from_secs(600))));
+            until(|| failing.is_topic_closed());
+            nack_all(&failing, false);
+            assert_eq!(closes.join().unwrap(), CloseReport::default(), "had one: {had_one}");
+        });
+        assert_eq!((failing.stats().dead_lettered, dead.stats().published), (9, 9), "had one: {had_one}");
+    }
+}
+
+#[test]
+fn a_topic_that_waits_for_dead_letters_refuses_all_else() {
+    let engine = Engine::new();
+    let (source, dead) = (topic(&engine, 64), engine.create_topic("dead", small()).unwrap());
+    let (failing, letters) = (giving_up(&source, "failing", &dead), subscribe(&dead, "letters"));
+    source.publisher().publish(message(1)).unwrap();
+    let out = failing.recv().unwrap();
+    thread::scope(|scope| {
+        let closes = scope.spawn(|| engine.close(Close::Drain(Duration::from_secs(600))));
+        until(|| letters.is_topic_closed());
+        let publisher = dead.publisher();
+        assert_eq!(publisher.publish(message(2)).unwrap_err(), PublishError::Closed(message(2)));
+        assert_eq!(publisher.publish_slice(b"x").unwrap_err(), PublishError::Closed(()));
+        assert_eq!(publisher.enqueue(message(2)).unwrap_err(), PublishError::Closed(message(2)));
+        assert_eq!(publisher.publish_batch(vec![message(2)]).unwrap_err().published.len(), 0);
+        assert_eq!(dead.create_subscription("more", Default::default()).unwrap_err(), Error::Closed);
+        assert_eq!(letters.recv_timeout(Duration::from_millis(20)).unwrap_err(), RecvError::Timeout);
+        out.nack().unwrap();
+        (0..4).for_each(|_| failing.recv().unwrap().nack().unwrap());
+        assert_eq!(all_that_comes(&letters), [1]);
+        assert_eq!(closes.join().unwrap(), CloseReport::default());
+    });
+}
+
+#[test]
+fn a_drain_whose_time_is_over_gives_dead_letters_up_that_there_was_no_room_for() {
+    let engine = Engine::new();
+    let (source, dead) = (topic(&engine, 64), engine.create_topic("dead", small()).unwrap());
+    let (failing, letters) = (giving_up(&source, "failing", &dead), subscribe(&dead, "letters"));
+    (0..9).for_each(|number| _ = source.publisher().publish(message(number)).unwrap());
+    (0..5).for_each(|_| drop(failing.pull(1000).unwrap()));
+    let report = engine.close(Close::Drain(Duration::from_millis(20)));
+    assert_eq!((report.unread, report.unacked), (4, 5));
+    assert_eq!((failing.stats().discarded, letters.stats().discarded), (5, 4));
+    [&failing, &letters].into_iter().for_each(assert_balanced);
+}
+
+#[test]
+fn a_close_says_closed_and_a_detach_detached_whichever_came_before_the_other() {
+    for how in [Close::Now, Close::Drain(Duration::ZERO)] {
+        let engine = Engine::new();
+        let source = engine.create_topic("topic", small()).unwrap();
+        let policy = SubscriptionConfig::default().overflow(Overflow::Detach);
+        let [open, detached, deleted] = ["open", "detached", "deleted"].map(|name| subscribe(&source, name));
+        detached.detach();
+        engine.delete_subscription("deleted").unwrap();
+        let slow = source.create_subscription("slow", policy).unwrap();
+        for number in 0..9 {
+            source.publisher().publish(message(number)).unwrap();
+            receive_all(&open);
+        }
+        source.publisher().publish(message(9)).unwrap();
+        engine.close(how);
+        open.detach();
+        for (one, told) in [
+            (open, RecvError::Closed),
+            (detached, RecvError::Detached),
+            (deleted, RecvError::Detached),
+            (slow, RecvError::Detached),
+        ] {
+            assert_eq!(one.try_recv().unwrap_err(), told, "{one:?}");
+            assert_eq!(one.recv().unwrap_err(), told, "{one:?}");
+            assert_eq!(one.pull(9).unwrap_err(), told, "{one:?}");
+            assert_eq!(one.recv_timeout(Duration::MAX).unwrap_err(), told, "{one:?}");
+        }
+    }
+}
