@@ -83,8 +83,9 @@ impl Drop for Spinner {
     }
 }
 
-/// Spins until `ready`, as far as `strategy` spins at all and no longer than to `deadline`. Returns what `ready`
-/// said last; `false` means that it is time to sleep (or, past the deadline, to give up).
+/// Spins until `ready`, as far as `strategy` spins at all. Returns what `ready` said last; `false` means that it is time to sleep
+/// (or, past the deadline, to give up). Under [`WaitStrategy::Spin`] it spins until `deadline`; the others spin or give way
+/// for some 50 us, and leave the deadline to whoever sleeps.
 #[inline]
 pub fn spin_until(strategy: WaitStrategy, deadline: Option<Instant>, ready: impl FnMut() -> bool) -> bool {
     spin_pausing(strategy, deadline, 1, ready)
