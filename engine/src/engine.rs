@@ -37,7 +37,7 @@ impl EngineInner {
         make: impl FnOnce(&Directory<Arc<SubscriptionInner>>) -> Result<Arc<SubscriptionInner>, Error>,
     ) -> Result<Subscription, Error> {
         // To attach is to notify, and whoever is woken may come for the directory.
-        let _later = WakeLater::begin();
+        let later = WakeLater::begin();
         let mut subscriptions = lock(&self.subscriptions);
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);
@@ -49,6 +49,7 @@ impl EngineInner {
         self.housekeeper.watch(&subscription);
         subscriptions.insert(name.to_owned(), Arc::clone(&subscription));
         drop(subscriptions);
+        drop(later); // before the listener's code, which may wait for whoever is woken
         event!(info, "subscription created", subscription = name, topic = subscription.topic.name);
         Ok(Subscription::new(subscription))
     }

@@ -298,6 +298,8 @@ impl Topic {
         config.check(!self.inner.clock.runs())?;
         let filter = config.filter.as_deref().map(Filter::parse).transpose()?;
         let engine = self.inner.engine.upgrade().ok_or(Error::Closed)?;
+        // If this is refused, and somebody deletes that topic meanwhile, the last handle of it is not dropped under a lock.
+        let _dead_letters = config.dead_letter.clone();
         if let Some(policy) = &config.dead_letter {
             engine.check_exists(&policy.topic)?;
         }

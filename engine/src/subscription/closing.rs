@@ -62,10 +62,11 @@ impl SubscriptionInner {
         });
         // No lease begins any more; those that others were ending meanwhile, and what was tried again, came back here.
         wait_while(&|| self.leases.live() > 0 || !self.held.is_quiet());
-        // Given up where it came, and counted there.
+        // Given up where it came, and counted there: as late, or as lost before it was read.
         let late = read(&self.counters.discarded);
         add(&self.counters.discarded, unread + unacked);
-        unacked += late;
+        let lost = read(&self.given_up) - unread;
+        (unread, unacked) = (unread + lost, unacked + late.saturating_sub(lost));
         self.changed.notify();
         for receiver in &self.receivers {
             receiver.channel().data().notify();
@@ -117,10 +118,14 @@ impl SubscriptionInner {
         }
     }
 
-    /// Whether everything that was claimed is taken: what is not published yet was accepted as well. (When enough is held that
-    /// nothing more is taken, and all of that waits for others, there is nothing to wait for.)
+    /// Whether everything that was claimed is taken, or never will be: what is not published yet was accepted as well.
     fn has_taken_all(&self) -> bool {
-        self.holds_enough() || self.receivers.iter().all(|receiver| receiver.backlog() == 0)
+        self.receivers.iter().all(|receiver| receiver.backlog() == 0) || self.is_stuck()
+    }
+
+    /// Whether enough is parked that nothing more is taken, and the dead-letter topic will take none of it.
+    fn is_stuck(&self) -> bool {
+        self.holds_enough() && !self.waits_to_forward() && self.held.is_all_parked(|| self.holds_enough())
     }
 
     /// Whether something is parked that its dead-letter topic may take yet.
@@ -197,7 +202,9 @@ impl SubscriptionInner {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Close, CloseReport, Engine, Message, Overflow, SubscriptionConfig, TopicConfig};
+    use crate::{
+        Close, CloseReport, Engine, ManualClock, Message, Overflow, SubscriptionConfig, TopicConfig,
+    };
     use ringmain_ring::sync::thread;
     use std::time::Duration;
 
@@ -249,5 +256,36 @@ mod tests {
             let stats = subscription.stats();
             assert_eq!((stats.accepted, stats.discarded), (1, 1), "{overflow:?}");
         }
+    }
+
+    /// Enough is held, and is then delivered and acked while a drain looks whether all is settled.
+    #[test]
+    fn nothing_is_settled_while_something_unread_may_be_taken_yet() {
+        let clock = ManualClock::new();
+        let engine = Engine::builder().clock(clock.clock()).build();
+        let topic = engine.create_topic("topic", TopicConfig::default()).unwrap();
+        let second = Duration::from_secs(1);
+        let config = SubscriptionConfig::default().max_held_messages(1).retry(second, second);
+        let subscription = topic.create_subscription("sub", config).unwrap();
+        (0..2).for_each(|_| _ = topic.publisher().publish(Message::new("x")).unwrap());
+        subscription.recv().unwrap().nack().unwrap(); // in backoff, and enough is held
+        let inner = subscription.inner();
+        let looked = inner.has_taken_all() && !inner.has_work(true);
+        clock.advance(second);
+        subscription.recv().unwrap().ack().unwrap();
+        assert!(!looked || !inner.is_at_rest(), "{:?}", subscription.stats());
+    }
+
+    #[test]
+    fn what_somebody_finds_lost_who_was_faster_than_the_close_was_unread() {
+        let engine = Engine::new();
+        let topic = engine.create_topic("topic", TopicConfig::default()).unwrap();
+        let subscription = topic.create_subscription("sub", SubscriptionConfig::default()).unwrap();
+        (0..2).for_each(|_| _ = topic.publisher().publish(Message::new("x")).unwrap());
+        let _leased = subscription.recv().unwrap();
+        subscription.inner().gives_up(3);
+        let report = engine.close(Close::Now);
+        assert_eq!((report.unread, report.unacked), (1 + 3, 1));
+        assert_eq!(subscription.stats().discarded, 5);
     }
 }

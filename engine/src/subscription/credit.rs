@@ -1,6 +1,7 @@
 //! How many more leases there may be, in messages and in bytes.
 
 use super::inner::SubscriptionInner;
+use crate::record::Held;
 use crossbeam_utils::CachePadded;
 use ringmain_ring::sync::{AtomicUsize, Ordering, ordering};
 
@@ -58,7 +59,7 @@ impl ByteCredit {
             if outstanding <= self.max || outstanding == size || self.allow_excess {
                 return true;
             }
-            self.wanted.store(size, Ordering::Relaxed);
+            self.want(size);
             self.begun.fetch_sub(size, Ordering::Relaxed);
             // Who was woken by credit that came back in between saw this message counted as out, and sleeps again.
             if self.ended.load(Ordering::Relaxed) == ended {
@@ -78,6 +79,11 @@ impl ByteCredit {
         wanted
     }
 
+    /// There was not enough for a message of `size` bytes, which is next.
+    fn want(&self, size: usize) {
+        self.wanted.store(size, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(super) fn give_back(&self, size: usize) {
         // Release: pairs with the acquire loads above, so that an end that is counted comes with its beginning.
@@ -92,6 +98,12 @@ impl SubscriptionInner {
         if self.credit.want_nothing() {
             self.changed.notify();
         }
+    }
+
+    /// These were taken, and there is no credit for them. Whatever is next then is what to wait for: if somebody else puts messages
+    /// back at the same time, theirs may be.
+    pub(super) fn put_back(&self, messages: Vec<Held>) {
+        self.held.put_back(messages, |next| self.credit.want(next.message.size()));
     }
 }
 
@@ -134,7 +146,7 @@ impl Drop for Credit<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Engine, SubscriptionConfig, TopicConfig};
+    use crate::{Engine, Message, SubscriptionConfig, TopicConfig};
 
     /// Who looks for the end must see that somebody receives.
     #[test]
@@ -152,5 +164,37 @@ mod tests {
         assert!(!inner.is_at_rest(), "one does");
         drop(one);
         assert!(inner.is_at_rest());
+    }
+
+    /// Two calls at the same time have taken a message each that there is no credit for, and put them back the other way
+    /// round: what is waited for is credit for the one in front.
+    #[test]
+    fn who_waits_for_credit_is_told_when_it_is_enough_for_the_next_message() {
+        let engine = Engine::new();
+        let topic = engine.create_topic("topic", TopicConfig::default()).unwrap();
+        let config = SubscriptionConfig::default().max_outstanding_bytes(100);
+        let subscription = topic.create_subscription("subscription", config).unwrap();
+        for size in [45, 50, 10, 90] {
+            topic.publisher().publish(Message::new(vec![1; size])).unwrap();
+        }
+        let [first, _second] = [(); 2].map(|()| subscription.try_recv().unwrap().unwrap());
+        let inner = subscription.inner();
+        let take = || {
+            let mut taken = Vec::new();
+            let took = inner.take(1, false, false, |message| {
+                assert!(!inner.credit.admit(message.size()), "95 of 100 are out");
+                taken.push(Held { message: message.received(), attempt: 1 });
+            });
+            assert_eq!(took, Ok(1));
+            taken
+        };
+        let (small, large) = (take(), take());
+        for taken in [large, small] {
+            inner.put_back(taken);
+        }
+        inner.held.ring_had_turn();
+        first.ack().unwrap(); // 50 are out
+        assert!(inner.has_credit(), "for 10 bytes");
+        assert_eq!(subscription.try_recv().unwrap().unwrap().data().len(), 10);
     }
 }

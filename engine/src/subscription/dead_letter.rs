@@ -4,10 +4,12 @@
 //! the way of its ordering key, and tried again at each poll and tick.
 
 use super::inner::SubscriptionInner;
+use super::serving::Serving;
 use crate::clock::nanos;
 use crate::config::DeadLetterPolicy;
 use crate::engine::Directory;
 use crate::error::Invalid;
+use crate::external::LetGoLater;
 use crate::observe::event;
 use crate::publish::Publisher;
 use crate::record::{Held, Received};
@@ -83,11 +85,20 @@ impl SubscriptionInner {
         self.config.dead_letter.as_ref().is_some_and(to)
     }
 
+    fn forward(&self, letters: &DeadLetters, message: &Received, attempts: u32) -> bool {
+        let payloads = LetGoLater::begin();
+        let forwarded = letters.forward(&self.name, message, attempts);
+        // The owner of what was in its slot, who publishes here and would wait for room, may be on the thread of whom he waits for.
+        let _serving = Serving::enter(&self.topic);
+        drop(payloads);
+        forwarded
+    }
+
     /// Forwards a message that failed `attempts` times, or parks it.
     #[cold]
     pub(super) fn bury(&self, message: Received, attempts: u32) {
         let Some(letters) = &self.dead_letter else { return };
-        let forwarded = letters.forward(&self.name, &message, attempts);
+        let forwarded = self.forward(letters, &message, attempts);
         if !broken("letters.key_stays") {
             self.settle(&message);
         }
@@ -116,7 +127,7 @@ impl SubscriptionInner {
         let (mut moved, mut refused) = (false, false);
         for shard in 0..letters.publisher.topic().config().shards {
             while let Some(held) = self.held.unpark(shard) {
-                if letters.forward(&self.name, &held.message, held.attempt) {
+                if self.forward(letters, &held.message, held.attempt) {
                     add(&self.counters.dead_lettered, 1);
                     moved = true;
                 } else {

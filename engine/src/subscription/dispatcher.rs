@@ -163,7 +163,7 @@ impl Dispatcher {
         let Self { sets, served, topics, limit, turns, .. } = self;
         let limit = limit.unwrap_or(if served.len() == 1 { TURN_ALONE } else { TURN });
         let _turn = turns.begin();
-        let _serving = (topics.len() > 1).then(|| ServingAll::enter(topics));
+        let _serving = ServingAll::enter(topics);
         let mut count = 0;
         for served in served.iter_mut() {
             count += served.again();

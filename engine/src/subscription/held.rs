@@ -204,6 +204,11 @@ impl HeldMessages {
         self.parked.load(Ordering::Relaxed)
     }
 
+    /// Whether all that is held is parked and that is `enough`, both at one moment.
+    pub(crate) fn is_all_parked(&self, enough: impl FnOnce() -> bool) -> bool {
+        self.locked(|store| store.len() == store.parked_len() && enough())
+    }
+
     /// Another number whenever something has come here to be delivered.
     pub(crate) fn returned(&self) -> usize {
         // Acquire: pairs with the release in `has_returned`: what has come is counted.
@@ -264,8 +269,9 @@ impl HeldMessages {
         self.has_returned();
     }
 
-    /// These were taken and could not be delivered: they are the next ones.
-    pub(crate) fn put_back(&self, messages: Vec<Held>) {
+    /// These were taken and could not be delivered: they are the next ones. Says which is the first of all that are ready
+    /// then, before anybody else puts one back.
+    pub(crate) fn put_back(&self, messages: Vec<Held>, first: impl FnOnce(&Held)) {
         if messages.is_empty() {
             return;
         }
@@ -273,6 +279,9 @@ impl HeldMessages {
             for held in messages.into_iter().rev() {
                 store.bytes += held.message.size();
                 store.ready.push_front(held);
+            }
+            if let Some(held) = store.ready.front() {
+                first(held);
             }
         });
         self.has_returned();

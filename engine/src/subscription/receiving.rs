@@ -75,7 +75,7 @@ impl SubscriptionInner {
             });
             full = !excess.is_empty();
             if full {
-                self.held.put_back(excess);
+                self.put_back(excess);
                 self.held_after_all();
             }
             // While they were in our hands, nobody who looked for something to do saw them; and what was wanted, and is leased by

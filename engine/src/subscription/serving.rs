@@ -27,19 +27,23 @@ pub(crate) fn is(topic: &TopicInner) -> bool {
     innermost == topic || (innermost != 0 && OUTER.with_borrow(|outer| outer.contains(&topic)))
 }
 
-/// Marks the calling thread as inside a handler until dropped.
+/// Marks the calling thread as inside a handler, or in the midst of a dispatcher's turn, until dropped.
 pub(crate) struct Serving {
     outer: usize,
+    /// Whether that one is in the list.
+    listed: bool,
 }
 
 impl Serving {
     #[inline]
     pub(crate) fn enter(topic: &TopicInner) -> Self {
-        let outer = TOPIC.replace(address(topic));
-        if outer != 0 {
+        let topic = address(topic);
+        let outer = TOPIC.replace(topic);
+        let listed = outer != 0 && outer != topic;
+        if listed {
             OUTER.with_borrow_mut(|all| all.push(outer));
         }
-        Self { outer }
+        Self { outer, listed }
     }
 }
 
@@ -47,29 +51,43 @@ impl Drop for Serving {
     #[inline]
     fn drop(&mut self) {
         TOPIC.set(self.outer);
-        if self.outer != 0 {
+        if self.listed {
             OUTER.with_borrow_mut(Vec::pop);
         }
     }
 }
 
-/// Marks the calling thread, in its handlers, as one that serves all of several topics, until dropped.
+/// Marks the calling thread as in the midst of a dispatcher's turn, in and between its handlers, until dropped: what it waited for
+/// there, none of the dispatcher's topics would bring.
 pub(super) struct ServingAll {
+    /// Of those that served before.
     outer: usize,
+    /// Dropped after the list is as it was when this was made.
+    _first: Option<Serving>,
 }
 
 impl ServingAll {
+    #[inline]
     pub(super) fn enter(topics: &[Arc<TopicInner>]) -> Self {
+        let first = topics.first().map(|topic| Serving::enter(topic));
+        let outer = if topics.len() > 1 { Self::list(topics) } else { usize::MAX };
+        Self { outer, _first: first }
+    }
+
+    fn list(topics: &[Arc<TopicInner>]) -> usize {
         OUTER.with_borrow_mut(|all| {
             let outer = all.len();
             all.extend(topics.iter().map(|topic| address(topic)));
-            Self { outer }
+            outer
         })
     }
 }
 
 impl Drop for ServingAll {
+    #[inline]
     fn drop(&mut self) {
-        OUTER.with_borrow_mut(|all| all.truncate(self.outer));
+        if self.outer != usize::MAX {
+            OUTER.with_borrow_mut(|all| all.truncate(self.outer));
+        }
     }
 }

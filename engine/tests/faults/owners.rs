@@ -3,33 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test panic as the test does")]
 
+use super::owned::owned;
 use ringmain::{
-    Bytes, Engine, LimitExceeded, Message, Publisher, PublisherConfig, Subscription, Topic, TopicConfig,
+    Engine, LimitExceeded, Message, Publisher, PublisherConfig, Subscription, Topic, TopicConfig,
 };
 use std::future::Future as _;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
-
-/// What its owner does when it is dropped; by reference, since it is large.
-struct Owned<F: FnMut()>(usize, F);
-
-impl<F: FnMut()> AsRef<[u8]> for Owned<F> {
-    fn as_ref(&self) -> &[u8] {
-        &[7; 4_000][..self.0]
-    }
-}
-
-impl<F: FnMut()> Drop for Owned<F> {
-    fn drop(&mut self) {
-        self.1();
-    }
-}
-
-fn owned(len: usize, dropped: impl FnMut() + Send + 'static) -> Message {
-    Message::new(Bytes::from_owner(Owned(len, dropped)))
-}
 
 /// Four slots, and at most 4,000 bytes of payloads of more than 1,000.
 fn small() -> (Engine, Topic, Subscription) {

@@ -1,29 +1,15 @@
 //! Payloads that are copied, whose owner hears of it in the midst of the call that publishes them, and panics or publishes.
 
 use super::common::{assert_balanced, message, single};
-use ringmain::{Bytes, LimitExceeded, Message, Publisher, PublisherConfig, Subscription};
+use super::owned::owned;
+use ringmain::{LimitExceeded, Message, Publisher, PublisherConfig, Subscription};
 use std::panic::resume_unwind;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// What its owner does when it is dropped.
-struct Small<F: FnMut()>(F);
-
-impl<F: FnMut()> AsRef<[u8]> for Small<F> {
-    fn as_ref(&self) -> &[u8] {
-        &[7; 100]
-    }
-}
-
-impl<F: FnMut()> Drop for Small<F> {
-    fn drop(&mut self) {
-        self.0();
-    }
-}
-
 fn small(dropped: impl FnMut() + Send + 'static) -> Message {
-    Message::new(Bytes::from_owner(Small(dropped)))
+    owned(100, dropped)
 }
 
 /// A consumer that has taken one message and has so many to go is busy: for it messages gather.
