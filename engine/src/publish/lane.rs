@@ -113,7 +113,7 @@ impl Lane {
             credit: Amount::default(),
             batch: BatchState::new(),
             refused: false,
-            spares: Spares::default(),
+            spares: Spares::new(topic.threshold),
         };
         Self {
             staged: TryLock::new(staged),

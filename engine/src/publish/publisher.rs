@@ -53,7 +53,8 @@ use std::time::Duration;
 ///
 /// # Memory
 /// A publisher keeps buffers that came back from the ring for use again: up to 1,024 of 8 KiB or less, or 128 of 64 KiB or
-/// less, and the one that came back last. That is for the thread that publishes first; there may be as many for all other
+/// less; besides, 128 of those that are large by [`TopicConfig::ring_bytes`](crate::TopicConfig::ring_bytes), of 64 KiB or less; and
+/// the one that came back last. That is for the thread that publishes first; there may be as many for all other
 /// threads, and as many for each shard that it enqueues to.
 ///
 /// # Clones
@@ -88,8 +89,8 @@ impl Publisher {
             topic: Arc::clone(topic),
             shard: topic.next_shard(),
             ordinary: if flow.is_some() { 0 } else { topic.threshold },
-            own: OwnerCell::default(),
-            spares: TryLock::default(),
+            own: OwnerCell::new(Spares::new(topic.threshold)),
+            spares: TryLock::new(Spares::new(topic.threshold)),
             lanes: (0..topic.config.shards).map(|_| OnceLock::new()).collect(),
             flow,
             keys: Arc::default(),
@@ -323,7 +324,7 @@ impl Publisher {
     pub(super) fn with_others<R>(&self, publish: impl FnOnce(&mut Spares) -> R) -> R {
         match self.spares.try_lock() {
             Some(mut spares) => publish(&mut spares),
-            None => publish(&mut Spares::default()),
+            None => publish(&mut Spares::new(self.topic.threshold)),
         }
     }
 

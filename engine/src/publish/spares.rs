@@ -2,8 +2,8 @@
 //!
 //! A publisher takes a spare, fills it, and swaps it for the buffer that the slot held a lap ago, which becomes the next
 //! spare. In a steady stream nothing is allocated and nothing freed, and what the publisher's core allocated it frees.
-//! What a publisher keeps is bounded: at most 1,024 spares of at most 8 KiB, or 128 of at most 64 KiB, and the one that
-//! came back last; and 1,024 small ones that are leased still. Batches of that many allocate nothing.
+//! What a publisher keeps is bounded: at most 1,024 spares of at most 8 KiB, or 128 of at most 64 KiB, as many of those that the
+//! ring counts, and the one that came back last; and 1,024 small ones that are leased still. Batches of that many allocate nothing.
 
 use super::returned::Returned;
 use crate::message::Message;
@@ -27,9 +27,12 @@ const LEASED: usize = 1_024;
 const LOOKS: u8 = 12;
 const SMALL: usize = LARGEST * KEEP / KEEP_SMALL;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Spares {
     drafts: Vec<Draft>,
+    /// Larger ones are for messages that the ring counts, and kept apart: it bounds the others by their number, and a large
+    /// buffer for a small message would be counted by nobody.
+    ordinary: usize,
     /// What a plain topic's ring gave back last, not looked at yet: its lines are on their way here.
     coming: Record,
     /// Made when it is needed: not all publishers are to be larger for it.
@@ -39,6 +42,8 @@ pub(crate) struct Spares {
 /// What publishers of batches need, and those whose messages are leased.
 #[derive(Debug, Default)]
 struct Seldom {
+    /// Larger than ordinary.
+    large: VecDeque<Draft>,
     /// What a batch is gathered in: empty between batches.
     batch: Vec<Record>,
     /// What was still leased when it was looked at, to be looked at again later; and behind it whatever came since. With how
@@ -60,6 +65,12 @@ impl Seldom {
 }
 
 impl Spares {
+    /// None yet. Messages of at most `threshold` bytes are not counted by the ring.
+    pub(super) fn new(threshold: usize) -> Self {
+        let ordinary = threshold.min(LARGEST) + SLACK;
+        Self { drafts: Vec::new(), ordinary, coming: Record::default(), seldom: None }
+    }
+
     /// A buffer with room for `len` bytes; a spare if one is large enough, or one that `returned` to the topic.
     #[inline]
     pub(super) fn take(&mut self, len: usize, returned: &Returned) -> Draft {
@@ -96,6 +107,10 @@ impl Spares {
 
     #[cold]
     fn take_slowly(&mut self, too_small: Option<Draft>, len: usize, returned: &Returned) -> Draft {
+        if len > self.ordinary - SLACK {
+            self.drafts.extend(too_small);
+            return self.take_large(len);
+        }
         if self.drafts.is_empty() {
             self.drafts.extend(std::iter::from_fn(|| returned.take()).take(FETCHED));
         }
@@ -107,6 +122,26 @@ impl Spares {
         drop(too_small);
         // (Whole cache lines, so that lengths which vary a little reuse each other's.)
         Draft::for_guests(len, Header::default())
+    }
+
+    /// One that is at most twice as large, since the ring counts what is in use of it.
+    fn take_large(&mut self, len: usize) -> Draft {
+        let large = self.seldom.as_mut().map(|seldom| &mut seldom.large);
+        let fits = |spare: &Draft| (len..=2 * len + SLACK).contains(&spare.capacity());
+        let spare = large.and_then(|large| large.remove(large.iter().position(fits)?));
+        spare.unwrap_or_else(|| Draft::for_guests(len, Header::default()))
+    }
+
+    /// The latest are kept, since they are of the sizes that come now.
+    #[cold]
+    fn keep_large(&mut self, draft: Draft) {
+        if draft.capacity() < LARGEST + SLACK {
+            let large = &mut self.seldom.get_or_insert_default().large;
+            large.push_back(draft);
+            if large.len() > KEEP {
+                drop(large.pop_front());
+            }
+        }
     }
 
     /// Keeps the buffer of a record that left the ring, or never came there, if nobody else holds it. Returns how many
@@ -122,9 +157,10 @@ impl Spares {
 
     #[inline(always)]
     fn keep(&mut self, draft: Draft) {
-        if draft.capacity() < LARGEST + SLACK
-            && (self.drafts.len() < KEEP
-                || (draft.capacity() < SMALL + SLACK && self.drafts.len() < KEEP_SMALL))
+        if draft.capacity() >= self.ordinary {
+            self.keep_large(draft);
+        } else if self.drafts.len() < KEEP
+            || (draft.capacity() < SMALL + SLACK && self.drafts.len() < KEEP_SMALL)
         {
             self.drafts.push(draft);
         }
@@ -187,14 +223,14 @@ mod tests {
     use super::*;
 
     fn record(len: usize) -> Record {
-        let mut draft = Spares::default().take(len, &Returned::default());
+        let mut draft = Spares::new(usize::MAX).take(len, &Returned::default());
         draft.resize(len).fill(1);
         Record::new(draft)
     }
 
     #[test]
     fn what_is_kept_is_bounded_by_count_and_by_size() {
-        let mut spares = Spares::default();
+        let mut spares = Spares::new(usize::MAX);
         for len in [LARGEST, LARGEST + SLACK, 10 << 20] {
             assert_eq!(spares.put(record(len)), len);
         }
@@ -204,10 +240,27 @@ mod tests {
         (0..2 * KEEP_SMALL).for_each(|_| _ = spares.put(record(SMALL)));
         assert_eq!(spares.drafts.len(), 1_024);
         // What somebody else still holds is no spare.
-        let mut spares = Spares::default();
+        let mut spares = Spares::new(usize::MAX);
         let held = record(8);
         assert_eq!((spares.put(held.clone()), spares.drafts.len()), (8, 0));
         assert_eq!((spares.put(held), spares.drafts.len()), (8, 1));
+    }
+
+    #[test]
+    fn large_buffers_are_for_large_messages_of_about_their_size() {
+        let mut spares = Spares::new(1_000);
+        let sizes = [1_000, 5_000, 9_000, 40_000, LARGEST + SLACK];
+        sizes.into_iter().for_each(|len| _ = spares.put(record(len)));
+        let mut took = |len| spares.take(len, &Returned::default()).capacity();
+        assert!((1_000..1_100).contains(&took(10)) && took(10) < 100, "none of the large ones");
+        assert!((5_000..5_100).contains(&took(4_000)) && (4_000..4_100).contains(&took(4_000)));
+        assert!((40_000..40_100).contains(&took(30_000)) && (1_001..1_100).contains(&took(1_001)));
+        for len in (2_000..4_000).step_by(10) {
+            spares.put(record(len));
+        }
+        let kept = &spares.seldom.as_ref().unwrap().large;
+        assert_eq!(kept.len(), KEEP);
+        assert!(kept[0].capacity() > 2_700, "the latest");
     }
 
     fn waiting(spares: &Spares) -> usize {
@@ -216,7 +269,7 @@ mod tests {
 
     #[test]
     fn few_wait_behind_one_that_is_never_acked_and_not_for_ever() {
-        let mut spares = Spares::default();
+        let mut spares = Spares::new(usize::MAX);
         let lease = record(8);
         spares.put_plain(lease.clone(), 8);
         let waiting_then = |_| {
@@ -233,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_is_still_leased_when_it_comes_back_is_looked_at_again() {
-        let mut spares = Spares::default();
+        let mut spares = Spares::new(usize::MAX);
         let lease = record(1_000);
         spares.put_plain(lease.clone(), 8);
         spares.put_plain(record(8), 8);
@@ -249,7 +302,7 @@ mod tests {
         let leases: Vec<_> = (0..2 * LEASED).map(|_| record(8)).collect();
         leases.iter().for_each(|lease| spares.put_plain(lease.clone(), 8));
         assert_eq!(waiting(&spares), LEASED);
-        let (large, mut spares) = (record(SMALL + SLACK), Spares::default());
+        let (large, mut spares) = (record(SMALL + SLACK), Spares::new(usize::MAX));
         (0..2).for_each(|_| spares.put_plain(large.clone(), 8));
         assert_eq!(waiting(&spares), 0);
     }
