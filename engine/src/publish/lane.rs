@@ -5,6 +5,7 @@
 
 use super::flow_control::{Amount, Credit, FlowControl};
 use super::ordering::PausedKeys;
+use super::payloads::Counted;
 use super::receipt::{BatchState, CLOSED, Receipt};
 use super::refusal::Refusal;
 use super::room::wait_on_room;
@@ -79,9 +80,8 @@ pub(crate) struct Lane {
 struct Staged {
     records: Vec<Record>,
     bytes: usize,
-    /// Of the payloads, the bytes that the ring counts, and how many of them it has counted already.
+    /// Of the payloads, the bytes that the ring counts.
     large: usize,
-    counted: usize,
     /// What is given back when they are published or refused.
     credit: Amount,
     batch: Arc<BatchState>,
@@ -109,7 +109,6 @@ impl Lane {
             records: Vec::with_capacity(topic.largest_batch()),
             bytes: 0,
             large: 0,
-            counted: 0,
             credit: Amount::default(),
             batch: BatchState::new(),
             refused: false,
@@ -283,22 +282,22 @@ impl Lane {
         let _payloads = LetGoLater::begin();
         let _wakers = WakeLater::begin();
         let mut staged = staged;
-        let Staged { records, large, counted, spares, .. } = &mut *staged;
+        let Staged { records, large, spares, .. } = &mut *staged;
         if records.is_empty() {
             return if staged.refused { Drained::Closed } else { Drained::Everything };
         }
         let slots = records.len() as u64;
-        let mut counted_all = Ok(());
-        if *large > *counted {
-            // It stays counted until it is published: there is room, or nearly. (To take it back would be to tell everybody
-            // who waits for room, and among them whoever tries this again and again.)
-            let room = shard.channel.is_closed() || shard.room(false) >= slots;
-            counted_all = if room { shard.count(*large - *counted, slots) } else { Err(ClaimError::Full) };
-            *counted = if counted_all.is_ok() { *large } else { *counted };
-        }
         let places = shard.payloads.places_of(records, *large > 0);
-        let mut claim = match counted_all.and_then(|()| shard.channel.try_claim(slots)) {
-            Ok(claim) => claim,
+        let claimed = count(shard, slots, *large).and_then(|counted| match shard.channel.try_claim(slots) {
+            Ok(claim) => Ok((claim, counted)),
+            Err(error) => {
+                // Nobody is to wait for bytes that only this lane can publish.
+                counted.into_iter().for_each(Counted::take_back);
+                Err(error)
+            }
+        });
+        let (mut claim, counted) = match claimed {
+            Ok(claimed) => claimed,
             Err(ClaimError::Closed) => {
                 self.refuse(&mut staged, shard);
                 return Drained::Closed;
@@ -311,8 +310,8 @@ impl Lane {
         for old in records.drain(..) {
             shard.left(spares.put(old));
         }
-        if !places.is_empty() {
-            shard.keep_places(places.into_iter().map(|(index, size)| (first.plus(index), size)));
+        if let Some(counted) = counted {
+            counted.published(places.into_iter().map(|(index, size)| (first.plus(index), size)));
         }
         self.emptied(&mut staged, shard);
         staged.batch.resolve(first.number() << 1);
@@ -323,9 +322,6 @@ impl Lane {
     /// Nothing staged will be published.
     #[cold]
     fn refuse(&self, staged: &mut Staged, shard: &Shard) {
-        if staged.counted > 0 {
-            shard.uncount(staged.counted);
-        }
         for record in staged.records.drain(..) {
             // (Not as a message: the owner of its payload may panic, and is nobody's business here.)
             if let Some(key) = record.ordering_key() {
@@ -343,7 +339,7 @@ impl Lane {
 
     /// Nothing is staged any more. Its credit comes back before its receipts resolve.
     fn emptied(&self, staged: &mut Staged, shard: &Shard) {
-        (staged.bytes, staged.large, staged.counted) = (0, 0, 0);
+        (staged.bytes, staged.large) = (0, 0);
         // Release: pairs with the acquire load in `has_staged`.
         self.count.store(0, ordering("lane.count.release", Ordering::Release));
         shard.lanes.emptied();
@@ -351,5 +347,40 @@ impl Lane {
             let credit = std::mem::take(&mut staged.credit);
             flow.give_back(if broken("lane.credit_kept") { Amount::default() } else { credit });
         }
+    }
+}
+
+/// Counts `large` bytes that are about to be published in so many slots, if they are any.
+fn count(shard: &Shard, slots: u64, large: usize) -> Result<Option<Counted<'_>>, ClaimError> {
+    if large == 0 {
+        return Ok(None);
+    }
+    // Looked at first, lest counting makes padding for nothing.
+    if !shard.channel.is_closed() && shard.room(false) < slots {
+        return Err(ClaimError::Full);
+    }
+    shard.count(large, slots)?;
+    Ok(Some(Counted::new(shard, large)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Engine, Message, Overflow, SubscriptionConfig, TopicConfig};
+
+    /// A publisher that is stopped after its claim keeps it from the last slot of the lap, for a moment.
+    #[test]
+    fn nobody_waits_for_bytes_of_what_a_lane_cannot_publish() {
+        let engine = Engine::new();
+        let config = TopicConfig::default().ring_slots(4).ring_bytes(8_000);
+        let topic = engine.create_topic("topic", config).unwrap();
+        let lossy = SubscriptionConfig::default().overflow(Overflow::DropOldest);
+        let _subscription = topic.create_subscription("sub", lossy).unwrap();
+        let (one, two) = (topic.publisher(), topic.publisher());
+        let claim = topic.inner().shard(0).channel.try_claim(1).unwrap();
+        (0..3).for_each(|_| _ = two.try_publish(Message::new("x")).unwrap());
+        let receipt = one.enqueue(Message::new(vec![1; 3_000])).unwrap();
+        assert!(!receipt.is_ready(), "it is staged");
+        claim.publish();
+        two.try_publish(Message::new(vec![2; 3_000])).unwrap();
     }
 }
