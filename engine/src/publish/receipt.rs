@@ -8,7 +8,7 @@ use crate::record::MessageId;
 use crate::subscription::serving;
 use crate::topic::TopicInner;
 use ringmain_fanout::Sequence;
-use ringmain_ring::sync::{AtomicU64, Ordering, broken, ordering};
+use ringmain_ring::sync::{AtomicU64, Ordering, broken, fence, ordering};
 use ringmain_ring::{Notify, Sleeper, before_sleep};
 use std::future::Future;
 use std::pin::Pin;
@@ -145,7 +145,9 @@ impl Future for Receipt {
         }
         let State::Pending(pending) = &mut this.0 else { return Poll::Pending };
         let Some(topic) = pending.lane.topic.upgrade() else {
-            return Poll::Ready(Err(PublishError::Closed(()))); // and what was staged went with it
+            // What was staged went with it, unless it was published since the look.
+            fence("receipt.gone.acquire", Ordering::Acquire);
+            return Poll::Ready(this.outcome().unwrap_or(Err(PublishError::Closed(()))));
         };
         // Woken when somebody publishes it, and when there may be room to do so ourselves.
         pending.register(&topic, context.waker());
