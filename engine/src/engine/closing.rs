@@ -36,7 +36,9 @@ pub struct CloseReport {
     /// Messages that no subscription had taken from its topic yet.
     pub unread: u64,
     /// Messages that were taken, and neither acked nor dropped by policy: delivered, or held since an earlier one of their
-    /// ordering key was out, or there was no credit for them. (Not those that an in-place handler has in its hands: they are handled.)
+    /// ordering key was out, or there was no credit for them. (Not those that an in-place handler has in its hands at
+    /// the end: it goes on with its batch, and what it nacks then is in the [`discarded`](crate::SubscriptionStats::discarded) of the
+    /// subscription.)
     pub unacked: u64,
 }
 

@@ -39,7 +39,8 @@ impl SubscriptionInner {
         }
         add(&self.given_up, unread); // and to what is discarded, below
         self.note_skipped();
-        let mut unacked = self.held.clear() as u64;
+        let mut unacked = 0;
+        self.held.clear(|held| unacked = held);
         if broken("shut.forgets_held") {
             unacked = 0;
         }
@@ -202,11 +203,11 @@ impl SubscriptionInner {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::{
         Close, CloseReport, Engine, ManualClock, Message, Overflow, SubscriptionConfig, TopicConfig,
     };
-    use ringmain_ring::sync::thread;
-    use std::time::Duration;
+    use std::sync::Arc;
 
     /// What it has claimed is accepted, and so was what others published behind it.
     #[test]
@@ -230,6 +231,35 @@ mod tests {
             drop(claim);
             assert_eq!((closes.join().unwrap(), receives.join().unwrap()), (CloseReport::default(), 1));
         });
+    }
+
+    /// A handler that nacks finds it shut: what it gives up is counted before whoever shuts it reads the count.
+    #[test]
+    fn what_is_given_up_is_counted_before_it_is_dropped() {
+        struct Owned<F: FnMut()>(F);
+        impl<F: FnMut()> AsRef<[u8]> for Owned<F> {
+            fn as_ref(&self) -> &[u8] {
+                &[7; 1_000]
+            }
+        }
+        impl<F: FnMut()> Drop for Owned<F> {
+            fn drop(&mut self) {
+                self.0();
+            }
+        }
+        let engine = Engine::new();
+        let topic = engine.create_topic("topic", TopicConfig::default().ring_slots(1)).unwrap();
+        let subscription = topic.create_subscription("sub", SubscriptionConfig::default()).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let inner = Arc::clone(subscription.inner());
+        let dropped = Owned(move || tell.send(read(&inner.counters.discarded)).unwrap());
+        topic.publisher().publish(Message::new(bytes::Bytes::from_owner(dropped))).unwrap();
+        subscription.recv().unwrap().nack().unwrap();
+        topic.publisher().publish(Message::new("takes its slot")).unwrap();
+        let inner = subscription.inner();
+        inner.end.store(End::Detached as u32, Ordering::Relaxed);
+        inner.held_after_all();
+        assert_eq!(told.try_recv(), Ok(1));
     }
 
     /// Claimed and not stamped yet, it looks like messages.

@@ -364,15 +364,15 @@ impl HeldMessages {
         all.map(|held| held.message.published_at()).min()
     }
 
-    /// Gives everything up, for good; returns how many that were.
-    pub(crate) fn clear(&self) -> usize {
-        let dropped = {
+    /// Gives everything up, for good; has `count` told how many that were before anybody else finds nothing here.
+    pub(crate) fn clear(&self, count: impl FnOnce(u64)) {
+        let _dropped = {
             let mut store = lock(&self.store);
             let dropped = std::mem::replace(&mut *store, Store { cleared: true, ..Store::default() });
             self.count(&store);
+            count(dropped.len() as u64);
             dropped
         };
-        dropped.len()
     }
 }
 

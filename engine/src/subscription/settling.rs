@@ -109,7 +109,7 @@ impl SubscriptionInner {
     /// Something was held: if the subscription was shut meanwhile, that may have missed it.
     pub(super) fn held_after_all(&self) {
         if self.is_shut() {
-            add(&self.counters.discarded, self.held.clear() as u64);
+            self.held.clear(|held| add(&self.counters.discarded, held));
         }
     }
 
