@@ -97,8 +97,10 @@ pub enum Error {
     /// A value breaks a rule.
     #[error(transparent)]
     InvalidArgument(#[from] Invalid),
-    /// There is one of that name. (A subscription keeps its name when it is detached, until it is deleted.)
-    #[error("{0} already exists; use that one, delete it first, or choose another name")]
+    /// There is one of that name: of a subscription, in the whole engine, whichever its topic. (A subscription keeps its name when it is detached, until it is deleted.)
+    #[error(
+        "{0} already exists in this engine; use that one if it is the one you mean, delete it first, or choose another name"
+    )]
     AlreadyExists(Resource),
     /// There is none of that name.
     #[error("{0} does not exist in this engine, or was deleted; create it first")]
@@ -130,15 +132,14 @@ pub enum PublishError<M> {
     Invalid {
         /// The message.
         message: M,
-        /// The rule.
-        #[source]
+        /// The rule. (Its text is that of the whole, so it is not the `source` as well.)
         reason: Invalid,
     },
-    /// There is no room: the slowest subscription is a whole ring behind, or large payloads that it has not read use up
+    /// There is no room: the slowest subscription is a whole ring behind, or large payloads that it has not read use up half of
     /// [`ring_bytes`](crate::TopicConfig::ring_bytes), or a publisher that claimed before has not published yet
     /// ([`Topic::stalled`](crate::Topic::stalled)).
     #[error(
-        "the topic is full: its slowest subscription is a whole ring behind, or its unread payloads use up ring_bytes; wait, read or detach the subscription that Topic::stats names as the slowest, or give it another overflow policy"
+        "the topic is full: its slowest subscription is a whole ring behind, or its unread large payloads use up half of ring_bytes; wait, read or detach the subscription that Topic::stats names as the slowest, or give it another overflow policy"
     )]
     Full(M),
     /// The engine, or the topic, was closed or deleted.
@@ -233,8 +234,10 @@ pub enum RecvError {
     /// (what that was, [`CloseReport`](crate::CloseReport) counts).
     #[error("the topic is deleted, or its engine closed, and nothing is left to receive")]
     Closed,
-    /// Nothing came in the time given.
-    #[error("no message came in time")]
+    /// Nothing came in the time given; or something did, and as much is outstanding as the subscription may have.
+    #[error(
+        "no message came in time, or as much is outstanding as max_outstanding_messages and max_outstanding_bytes allow"
+    )]
     Timeout,
 }
 
@@ -242,10 +245,10 @@ pub enum RecvError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {
-    /// This delivery has ended before: its deadline passed, or it was acked or nacked. What ended it stands. Or its id is of
-    /// another subscription.
+    /// This delivery has ended before: its deadline passed, it was acked or nacked, or its subscription was detached or its engine
+    /// closed. What ended it stands. Or its id is of another subscription.
     #[error(
-        "this delivery has ended before (its deadline passed, or it was acked or nacked), or its id is another subscription's"
+        "this delivery has ended before (its deadline passed, it was acked or nacked, or its subscription was detached or its engine closed), or its id is another subscription's"
     )]
     Expired,
     /// A deadline may be moved to 600 s from now at most, as often as wanted. Nothing has changed.

@@ -2,18 +2,31 @@
 
 use crate::error::Invalid;
 
+/// In characters.
+const LONGEST: usize = 255;
+/// How many of a wrong one are shown.
+const SHOWN: usize = 64;
+
 /// Checks a topic or subscription id: 3-255 characters, a letter first, then letters, digits and `- _ . ~ + %`, and not
 /// `goog` in front.
 pub(crate) fn check(name: &str) -> Result<(), Invalid> {
-    let rule = |rule: &'static str| Err(Invalid::Name { name: name.chars().take(64).collect(), rule });
-    if !(3..=255).contains(&name.chars().count()) {
+    let rule = |rule: &'static str| {
+        let end = name.char_indices().nth(SHOWN).map(|(end, _)| end);
+        let name = end.map_or_else(|| name.to_owned(), |end| format!("{}..", &name[..end]));
+        Err(Invalid::Name { name, rule })
+    };
+    let length = name.chars().count();
+    if length > LONGEST {
+        return Err(Invalid::TooMuch { what: "a name, in characters,", limit: LONGEST, actual: length });
+    }
+    if length < 3 {
         return rule("it must have 3 to 255 characters");
     }
     if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
-        return rule("it must start with a letter");
+        return rule("it must start with an ASCII letter");
     }
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.~+%".contains(c)) {
-        return rule("after the first letter only letters, digits and - _ . ~ + % are allowed");
+        return rule("after the first letter only ASCII letters, digits and - _ . ~ + % are allowed");
     }
     if name.starts_with("goog") {
         return rule("it must not start with goog");
@@ -36,8 +49,9 @@ mod tests {
     fn bad_names_say_which_rule() {
         for (name, rule) in [
             ("ab", "3 to 255"),
-            (&*"a".repeat(256), "3 to 255"),
-            ("1st", "start with a letter"),
+            (&*"a".repeat(256), "limited to 255, and this has 256"),
+            (&*"aé".repeat(100), "aéaé..\""),
+            ("1st", "start with an ASCII letter"),
             ("a b", "allowed"),
             ("orders/eu", "allowed"),
             ("größe", "allowed"),
