@@ -24,7 +24,9 @@ const COPIED_ALONE: usize = 4 << 10;
 /// costs more. Ordering key and attributes are always copied.
 ///
 /// With the feature `serde` it is read and written as Cloud Pub/Sub's own JSON has it:
-/// `{"data": "cGFpZA==", "attributes": {"region": "eu"}, "orderingKey": "u42"}`, what it does not have left out.
+/// `{"data": "cGFpZA==", "attributes": {"region": "eu"}, "orderingKey": "u42"}`, what it does not have left out. Read, too, are
+/// `ordering_key`, base64 of either alphabet and without padding, and `null` for what it does not have. Fields of other names are
+/// passed over, as `messageId` is: take a push request's `message` out of it first.
 ///
 /// # Limits
 /// Data or at least one attribute; 10 MiB of both together. At most 100 attributes; a key of 1 to 256 bytes that does not start

@@ -73,7 +73,8 @@ pub struct SubscriptionStats {
     pub held_bytes: u64,
     /// Of those held, dead letters that their topic would not take. They are tried again.
     pub parked: u64,
-    /// On the ring and not yet taken.
+    /// On the ring and not yet taken. Of a subscription under [`Overflow::DropOldest`](crate::Overflow::DropOldest) also what has
+    /// been overwritten since: it counts as [`dropped`](Self::dropped) when somebody receives again, and is told so.
     pub unread: u64,
     /// How long ago the oldest message was published that is outstanding, held or unread. Of what is unread, the next message
     /// of each shard is looked at: the oldest, but on a topic of dead letters, which keep their time of publishing.

@@ -4,6 +4,9 @@
 //! {"data": "cGFpZA==", "attributes": {"region": "eu"}, "orderingKey": "u42"}
 //! ```
 //!
+//! In a format that is text it is read as JSON is from protocol buffers: fields also in snake case, base64 of both alphabets with
+//! or without padding, and null for what is not there.
+//!
 //! The data is base64 where the format is text, and what a message does not have is left out there; elsewhere it is bytes, and
 //! there are always three fields. The order of the attributes is kept, an attribute given twice has its last value, and fields of other names
 //! (`messageId`, `publishTime`) are passed over. Other limits than the number of attributes are checked when the message
@@ -11,12 +14,17 @@
 
 use crate::message::{MAX_ATTRIBUTES, Message};
 use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+
+const UNPADDED_OR_PADDED: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -49,11 +57,12 @@ impl Serialize for Message {
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase", default)]
+        #[serde(rename = "Message", rename_all = "camelCase", default)]
         #[derive(Default)]
         struct Fields {
             data: Data,
             attributes: Attributes,
+            #[serde(alias = "ordering_key")]
             ordering_key: Option<String>,
         }
         let Fields { data, attributes, ordering_key } = Fields::deserialize(deserializer)?;
@@ -84,7 +93,7 @@ struct Data(Bytes);
 impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            deserializer.deserialize_str(DataVisitor)
+            deserializer.deserialize_any(DataVisitor)
         } else {
             deserializer.deserialize_byte_buf(DataVisitor)
         }
@@ -101,8 +110,13 @@ impl Visitor<'_> for DataVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Data, E> {
-        let data = BASE64_STANDARD.decode(text);
+        let alphabet = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+        let data = GeneralPurpose::new(alphabet, UNPADDED_OR_PADDED).decode(text);
         data.map(|data| Data(data.into())).map_err(|error| E::custom(format!("data is not base64: {error}")))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Data, E> {
+        Ok(Data::default())
     }
 
     fn visit_bytes<E: Error>(self, data: &[u8]) -> Result<Data, E> {
@@ -119,7 +133,11 @@ struct Attributes(Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Attributes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(AttributesVisitor)
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(AttributesVisitor)
+        } else {
+            deserializer.deserialize_map(AttributesVisitor)
+        }
     }
 }
 
@@ -130,6 +148,10 @@ impl<'de> Visitor<'de> for AttributesVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a message's attributes, strings by name")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Attributes, E> {
+        Ok(Attributes::default())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {

@@ -49,6 +49,18 @@ mod serde {
         let received = r#"{"messageId": "7", "data": "cGFpZA==", "attributes": {"k": "1", "k": "2"}}"#;
         let received: Message = serde_json::from_str(received).unwrap();
         assert_eq!(received, Message::new("paid").attribute("k", "2"));
+        // As protocol buffers have it in JSON.
+        for text in [r#"{"data": "_-8"}"#, r#"{"data": "/+8="}"#, r#"{"data": "_-8=", "attributes": null}"#] {
+            assert_eq!(
+                serde_json::from_str::<Message>(text).unwrap(),
+                Message::new(&b"\xff\xef"[..]),
+                "{text}"
+            );
+        }
+        let snake = r#"{"data": null, "attributes": {"k": "1"}, "ordering_key": "u42"}"#;
+        let expected = Message::new("").attribute("k", "1").ordering_key("u42");
+        assert_eq!(serde_json::from_str::<Message>(snake).unwrap(), expected);
+        assert!(serde_json::from_str::<Message>(r#"{"data": 7}"#).is_err());
         let wrong = serde_json::from_str::<Message>(r#"{"data": "not base64!"}"#).unwrap_err();
         assert!(wrong.to_string().contains("data is not base64"), "{wrong}");
         let many = (0..101).fold(Message::new("d"), |m, i| m.attribute(format!("k{i}"), ""));

@@ -159,6 +159,9 @@ impl SubscriptionConfig {
     /// `NOT` binds tightest. `AND` and `OR` do not mix: one of them goes in parentheses. A key of other characters than ASCII
     /// letters, digits, `-` and `_` goes in quotes; in quotes, `\"` and `\\` stand for `"` and `\`. Everything is
     /// case-sensitive, the operators too. `!=` also holds when there is no such key.
+    ///
+    /// What does not match is passed over when somebody receives, and until then it is as unread as the rest: a subscription that
+    /// nobody reads holds publishers up, whatever its filter.
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         self.filter = Some(filter.into());
         self

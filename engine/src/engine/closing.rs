@@ -21,6 +21,11 @@ pub enum Close {
     /// It blocks the calling thread. In a task, hand it to a thread that may block (tokio's `spawn_blocking`) and go on polling the
     /// streams: a drain on the executor's only thread waits in vain.
     ///
+    /// *Handlers that publish.* All topics refuse at once, so a handler that forwards to another topic fails from then on; and
+    /// if it nacks, without a [retry policy](crate::SubscriptionConfig::retry), it is called again and again. To drain a chain of
+    /// topics, delete them one after the other, the first one first: [`Engine::delete_topic`](crate::Engine::delete_topic), wait
+    /// until its handlers have returned (they do, when everything is handled), delete the next; then close.
+    ///
     /// A message that fails for the last time meanwhile is a dead letter as always, is forwarded, and waited for: a dead-letter
     /// topic refuses what publishers bring, as all do, but is closed only when everything that may fail is settled. So whoever
     /// receives dead letters goes on until told of the end.

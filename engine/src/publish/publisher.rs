@@ -187,6 +187,9 @@ impl Publisher {
     /// the one polled first goes first: it holds its place until it is ready, so one that is kept and not polled again holds up
     /// all behind it, threads among them. Poll it or drop it.
     ///
+    /// Its place in the order, also that of its ordering key, is the one that it has when it is ready: what the same publisher
+    /// publishes while it waits for room comes before it. To keep an order, await one before you begin the next.
+    ///
     /// On a topic whose [`WaitStrategy`](crate::WaitStrategy) never parks, a future that waits for room has itself polled
     /// all the time.
     ///

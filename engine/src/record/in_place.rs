@@ -85,6 +85,8 @@ impl fmt::Debug for InPlace<'_> {
             .field("id", &self.id)
             .field("attempt", &self.attempt)
             .field("bytes", &self.data().len())
+            .field("ordering_key", &self.ordering_key())
+            .field("attributes", &self.attributes())
             .finish_non_exhaustive()
     }
 }

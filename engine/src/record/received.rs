@@ -4,10 +4,11 @@ use super::{Attributes, Callers, Header, InPlace, MessageId, Record};
 use crate::message::Message;
 use bytes::Bytes;
 use ringmain_ring::Buffer;
+use std::fmt;
 use std::time::SystemTime;
 
 /// A message as a subscriber sees it: what was published, and what the engine added.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Received {
     pub(crate) record: Record,
     pub(crate) id: MessageId,
@@ -86,6 +87,25 @@ impl Received {
     #[must_use]
     pub fn ordering_key(&self) -> Option<&str> {
         self.record.ordering_key()
+    }
+}
+
+// Not derived: what a message is to people, and not where it is kept. Nor its data, which may be long.
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("id", &self.id)
+            .field("bytes", &self.data().len())
+            .field("ordering_key", &self.ordering_key())
+            .field("attributes", &self.attributes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same again, to be published elsewhere: the payload by reference, and a copy of the rest.
+impl From<&Received> for Message {
+    fn from(received: &Received) -> Self {
+        received.forwarded(&[])
     }
 }
 

@@ -3,6 +3,7 @@
 use super::inner::{Owner, SubscriptionInner};
 use crate::error::AckError;
 use crate::external::LetGoLater;
+use crate::message::Message;
 use crate::record::Received;
 use ringmain_ring::sync::MODELLED;
 use ringmain_ring::{Handles, LeaseId};
@@ -151,6 +152,14 @@ impl Deref for Delivery {
     }
 }
 
+/// The same message again, to be published elsewhere: the payload by reference, and a copy of the rest. The delivery is still to be
+/// acked.
+impl From<&Delivery> for Message {
+    fn from(delivery: &Delivery) -> Self {
+        Self::from(&delivery.message)
+    }
+}
+
 impl Drop for Delivery {
     #[inline]
     fn drop(&mut self) {
@@ -166,7 +175,7 @@ impl Drop for Delivery {
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
-            .field("id", &self.message.id())
+            .field("message", &self.message)
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }

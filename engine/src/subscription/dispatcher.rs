@@ -249,7 +249,9 @@ impl Dispatcher {
         strategies.find(|strategy| !strategy.parks()).unwrap_or(first)
     }
 
-    /// Polls until there is nothing to handle now. Returns how much was handled. Never waits.
+    /// Polls until there is nothing to handle now. Returns how much was handled. Never waits. (What a handler nacks, or panics at, is
+    /// there again at once, unless the subscription has a [retry policy](crate::SubscriptionConfig::retry): one that nacks for ever
+    /// keeps it for ever.)
     pub fn run_until_idle(&mut self) -> usize {
         let mut total = 0;
         loop {

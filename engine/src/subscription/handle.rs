@@ -158,6 +158,7 @@ impl Subscription {
 
     /// Handles messages in place, on this thread, until the topic is closed and everything handled, or the subscription is
     /// detached: a [`Dispatcher`] with this one subscription ([`Dispatcher::add`] tells how). Several threads may do so and compete.
+    /// (To end it by itself, run such a dispatcher and keep its [stop handle](Dispatcher::stop_handle).)
     pub fn process(&self, handler: impl FnMut(InPlace<'_>) -> Verdict + Send + 'static) {
         Dispatcher::new().add(self, handler).run();
     }

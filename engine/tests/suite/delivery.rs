@@ -306,3 +306,20 @@ fn a_poll_handles_what_is_there() {
         assert_eq!((dispatcher.poll(), subscription.stats().held), (1, 0), "after {nacks} nacks");
     }
 }
+
+#[test]
+fn a_delivery_is_published_again_as_it_was_and_tells_what_it_is() {
+    let (_engine, _clock, publisher, subscription) = single(4);
+    let message = Message::new(vec![7; 5_000]).attribute("b", "1").attribute("a", "2").ordering_key("k");
+    publisher.publish(message.clone()).unwrap();
+    let delivery = subscription.recv().unwrap();
+    let again = Message::from(&delivery);
+    assert_eq!(again, message);
+    assert_eq!(again.data().as_ptr(), delivery.data().as_ptr(), "its payload is the same");
+    for told in [format!("{delivery:?}"), format!("{:?}", &*delivery)] {
+        for part in ["MessageId(0)", "bytes: 5000", r#""k""#, r#"{"b": "1", "a": "2"}"#] {
+            assert!(told.contains(part), "{part} is not in {told}");
+        }
+    }
+    delivery.ack().unwrap();
+}
