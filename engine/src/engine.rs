@@ -7,6 +7,8 @@ use crate::clock::Clock;
 use crate::config::TopicConfig;
 use crate::error::{Error, Resource};
 use crate::name;
+#[cfg(feature = "metrics")]
+use crate::observe::Recorded;
 use crate::observe::event;
 use crate::subscription::{End, Housekeeper, Subscription, SubscriptionInner};
 use crate::topic::Topic;
@@ -28,6 +30,8 @@ pub(crate) struct EngineInner {
     subscriptions: Mutex<Directory<Arc<SubscriptionInner>>>,
     housekeeper: Arc<Housekeeper>,
     closed: AtomicBool,
+    #[cfg(feature = "metrics")]
+    recorded: Recorded,
 }
 
 impl EngineInner {
@@ -113,6 +117,11 @@ impl Engine {
     /// An engine with other settings.
     pub fn builder() -> EngineBuilder {
         EngineBuilder { clock: None, housekeeping: true, seed: None }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn recorded(&self) -> &Recorded {
+        &self.handle.0.recorded
     }
 
     /// A new topic.
@@ -265,6 +274,8 @@ impl EngineBuilder {
             subscriptions: Mutex::new(subscriptions),
             housekeeper,
             closed: AtomicBool::new(false),
+            #[cfg(feature = "metrics")]
+            recorded: Recorded::default(),
         };
         Engine { handle: Arc::new(Handle(Arc::new(inner))) }
     }

@@ -172,4 +172,29 @@ mod metrics {
         assert_eq!(values["ringmain_acked_total{subscription=sub}"], 1.0);
         assert_eq!(values["ringmain_unread{subscription=sub}"], 2.0);
     }
+
+    #[test]
+    fn gauges_of_what_was_deleted_are_set_to_zero_once_and_counters_stay() {
+        let last = Last::default();
+        metrics::with_local_recorder(&last, || {
+            let engine = Engine::new();
+            let topic = engine.create_topic("topic", TopicConfig::default()).unwrap();
+            let _one = topic.create_subscription("one", SubscriptionConfig::default()).unwrap();
+            let _two = topic.create_subscription("two", SubscriptionConfig::default()).unwrap();
+            topic.publisher().publish(Message::new("x")).unwrap();
+            engine.record_metrics();
+            engine.delete_subscription("one").unwrap();
+            engine.delete_topic("topic").unwrap();
+            engine.record_metrics();
+            let values = std::mem::take(&mut *last.0.lock().unwrap());
+            let of = |name: &str| values.get(name).copied();
+            assert_eq!(of("ringmain_unread{subscription=one}"), Some(0.0));
+            assert_eq!(of("ringmain_oldest_unacked_seconds{subscription=one}"), Some(0.0));
+            assert_eq!(of("ringmain_slowest_behind{topic=topic}"), Some(0.0));
+            assert_eq!(of("ringmain_accepted_total{subscription=one}"), Some(1.0));
+            assert_eq!(of("ringmain_unread{subscription=two}"), Some(1.0));
+            engine.record_metrics();
+            assert!(last.0.lock().unwrap().keys().all(|name| name.contains("two")), "forgotten");
+        });
+    }
 }

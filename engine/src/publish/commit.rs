@@ -7,7 +7,7 @@ use super::flow_control::Amount;
 use super::payloads::Counted;
 use super::publisher::Publisher;
 use super::refusal::{Refusal, Wait};
-use super::room::wait_on_room;
+use super::room::{told, wait_on_room};
 use super::spares::Spares;
 use crate::record::{MessageId, Record};
 use crate::subscription::serving;
@@ -223,7 +223,7 @@ impl Publisher {
         }
         let _stalled = self.flow.as_ref().map(|flow| flow.stall(count));
         let channel = &self.topic.shard(shard).channel;
-        let in_time = channel.wait_for_room(count, deadline);
+        let in_time = told(&self.topic, shard, deadline, |deadline| channel.wait_for_room(count, deadline));
         if self.topic.is_closed() {
             Err(Refusal::Closed)
         } else if in_time {

@@ -5,12 +5,13 @@
 
 use super::flow_control::FlowControl;
 use super::refusal::Refusal;
+use crate::observe::{LISTENS, event};
 use crate::subscription::serving;
 use crate::topic::{Shard, TopicInner};
 use ringmain_fanout::Sequence;
 use ringmain_ring::sync::broken;
-use ringmain_ring::{Notify, spin_until, wait_any};
-use std::time::Instant;
+use ringmain_ring::{Notify, now, spin_until, wait_any};
+use std::time::{Duration, Instant};
 
 /// What wakes a thread that waits for room on a shard: readers that move on and payloads that go; and whoever publishes
 /// what is claimed.
@@ -36,8 +37,36 @@ pub(super) fn wait_on_room(
     }
     // In time or not: what came of it, `done` has seen.
     let _ = spin_until(topic.config.wait, deadline, &mut done)
-        || wait_any(&on_room(topic, shard), deadline, &mut done);
+        || told(topic, shard, deadline, |deadline| wait_any(&on_room(topic, shard), deadline, &mut done));
     Ok(())
+}
+
+/// How long somebody waits before those who listen to events are told.
+const LONG: Duration = Duration::from_secs(1);
+
+/// Waits by `wait`, until the deadline that it is given. Where somebody may listen to events, it is told once if that takes long, and
+/// who is in the way: who forgets to read a subscription would find its publishers hanging, and no word of it.
+pub(super) fn told(
+    topic: &TopicInner,
+    shard: usize,
+    deadline: Option<Instant>,
+    mut wait: impl FnMut(Option<Instant>) -> bool,
+) -> bool {
+    let soon = now() + LONG;
+    if LISTENS && deadline.is_none_or(|deadline| soon < deadline) {
+        if wait(Some(soon)) {
+            return true;
+        }
+        let slowest = topic.shard(shard).channel.slowest();
+        event!(
+            warn,
+            "a publisher waits for room",
+            topic = topic.name,
+            subscription = slowest.as_ref().map_or("", |slowest| &slowest.name),
+            behind = slowest.as_ref().map_or(0, |slowest| slowest.behind),
+        );
+    }
+    wait(deadline)
 }
 
 /// What stands in the way of a task that is about to try whether there is room on a shard, and is in the list of those who wait
