@@ -7,7 +7,7 @@
 use super::handle::Subscription;
 use super::in_place::{Handler, Verdict};
 use super::inner::SubscriptionInner;
-use super::serving::{Serving, ServingAll};
+use super::serving::ServingAll;
 use super::stop_handle::StopHandle;
 use super::turns::Turns;
 use crate::error::RecvError;
@@ -338,7 +338,6 @@ impl Served {
 
     fn tell_lagged(&mut self, lost: u64) {
         if let Some(lagged) = &mut self.lagged {
-            let _serving = Serving::enter(&self.subscription.topic);
             caught(|| lagged(lost)).unwrap_or_else(|| add(&self.subscription.counters.panics, 1));
         }
     }

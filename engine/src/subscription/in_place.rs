@@ -4,7 +4,6 @@
 //! counts as a nack of the message that it happened in; the loop goes on after it.
 
 use super::inner::SubscriptionInner;
-use super::serving::Serving;
 use crate::external::caught;
 use crate::record::{Held, InPlace, MessageId, Received, Record};
 use crate::stats::add;
@@ -44,7 +43,6 @@ impl<F: FnMut(InPlace<'_>) -> Verdict + Send> Handler for F {
     }
 
     fn again(&mut self, subscription: &SubscriptionInner, held: Held) {
-        let _serving = Serving::enter(&subscription.topic);
         let Held { message, attempt } = held;
         let verdict =
             caught(|| self(InPlace::new(&message.record, message.id, attempt))).unwrap_or_else(|| {
@@ -79,7 +77,6 @@ fn handle_batch(
     batch: &Batch<'_, Record>,
     show: impl for<'a> Fn(&'a Record, MessageId) -> Option<InPlace<'a>>,
 ) {
-    let _serving = Serving::enter(&subscription.topic);
     let shards = subscription.receivers.len();
     let Some(start) = batch.start() else { return };
     let mut tally = Tally::default();

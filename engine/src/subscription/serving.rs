@@ -60,34 +60,44 @@ impl Drop for Serving {
 /// Marks the calling thread as in the midst of a dispatcher's turn, in and between its handlers, until dropped: what it waited for
 /// there, none of the dispatcher's topics would bring.
 pub(super) struct ServingAll {
-    /// Of those that served before.
     outer: usize,
-    /// Dropped after the list is as it was when this was made.
-    _first: Option<Serving>,
+    /// How long the list was before, if it is longer now.
+    list: usize,
 }
 
-impl ServingAll {
-    #[inline]
-    pub(super) fn enter(topics: &[Arc<TopicInner>]) -> Self {
-        let first = topics.first().map(|topic| Serving::enter(topic));
-        let outer = if topics.len() > 1 { Self::list(topics) } else { usize::MAX };
-        Self { outer, _first: first }
-    }
+/// It is as long as before.
+const UNLISTED: usize = usize::MAX;
 
-    fn list(topics: &[Arc<TopicInner>]) -> usize {
-        OUTER.with_borrow_mut(|all| {
-            let outer = all.len();
-            all.extend(topics.iter().map(|topic| address(topic)));
-            outer
-        })
+impl ServingAll {
+    #[inline(always)]
+    pub(super) fn enter(topics: &[Arc<TopicInner>]) -> Self {
+        let outer = TOPIC.replace(topics.first().map_or(0, |topic| address(topic)));
+        let list = if outer == 0 && topics.len() <= 1 { UNLISTED } else { list(outer, topics) };
+        Self { outer, list }
     }
 }
 
 impl Drop for ServingAll {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.outer != usize::MAX {
-            OUTER.with_borrow_mut(|all| all.truncate(self.outer));
+        TOPIC.set(self.outer);
+        if self.list != UNLISTED {
+            unlist(self.list);
         }
     }
+}
+
+#[cold]
+fn list(outer: usize, topics: &[Arc<TopicInner>]) -> usize {
+    OUTER.with_borrow_mut(|all| {
+        let before = all.len();
+        all.push(outer);
+        all.extend(topics.iter().map(|topic| address(topic)));
+        before
+    })
+}
+
+#[cold]
+fn unlist(before: usize) {
+    OUTER.with_borrow_mut(|all| all.truncate(before));
 }
