@@ -75,4 +75,12 @@ mod tests {
         let bare: Vec<Placed> = five.iter().map(|&value| (value, None)).collect();
         assert!(contrast(&bare, &bare).is_some_and(|same| !same.is_clear));
     }
+
+    #[test]
+    fn five_a_side_that_are_apart_in_each_of_two_placements_are_clear() {
+        let placed = |near: &[f64], far: &[f64]| [lot(near, 30.0), lot(far, 150.0)].concat();
+        let few = placed(&[10.0, 10.1, 10.2], &[30.0, 30.1]);
+        let found = contrast(&few, &placed(&[15.0, 15.1], &[45.0, 45.1, 45.2])).unwrap();
+        assert!(found.is_enough && found.is_clear, "{found:?}");
+    }
 }

@@ -1,17 +1,19 @@
 //! The Mann-Whitney U test: whether two sets of values could be draws from one lot.
 //!
-//! It asks for ranks only, so that one wild value counts no more than one that is just out of line. In a single stratum
-//! with few values the probability is exact, also where values are equal: of all ways to deal the pooled ranks onto the
-//! two sides, the share in which the sum of one side's ranks lies at least as far from its mean. From [`EXACT`] values up
-//! the normal approximation is as good, with its correction for ties. (Mann and Whitney 1947; the exact distribution is
-//! counted as a subset-sum over doubled mid-ranks.) Several strata are ranked each by itself, and their sums added with
-//! the weight 1/(N+1) that serves best when the change is the same in all. (van Elteren 1960.)
+//! It asks for ranks only, so that one wild value counts no more than one that is just out of line. With few values the
+//! probability is exact, also where values are equal: of all ways to deal the pooled ranks onto the two sides, the share in
+//! which the sum of one side's ranks lies at least as far from its mean. Beyond [`EXACT`] values the normal approximation
+//! is as good, with its correction for ties. (Mann and Whitney 1947; the exact distribution is counted as a subset-sum over
+//! doubled mid-ranks.) Several strata are ranked each by itself, and their sums added with the weight 1/(N+1) that serves
+//! best when the change is the same in all (van Elteren 1960): every way to deal the ranks of one goes with every way to
+//! deal those of the others. Strata that are too many for that are approximated, too.
 
 use super::strata::Stratum;
 use crate::num;
 
-/// Values of both sides together up to which the distribution is counted.
+/// Values of both sides together up to which the distribution is counted, and sums that all strata may have between them.
 const EXACT: usize = 60;
+const SUMS: usize = 1 << 18;
 
 /// The two-sided probability of a difference in ranks at least this large when there is none. `None` without a stratum
 /// that has values of both sides.
@@ -19,18 +21,16 @@ pub(super) fn probability(strata: &[Stratum]) -> Option<f64> {
     if strata.is_empty() || strata.iter().any(|one| one.base.is_empty() || one.current.is_empty()) {
         return None;
     }
-    Some(match strata {
-        [one] if one.len() <= EXACT => {
-            let ranks = doubled_ranks(&one.base, &one.current);
-            exact(&ranks, one.base.len(), ranks[..one.base.len()].iter().sum())
-        }
-        several => approximate(several),
-    })
+    Some(if are_counted(strata) { counted(strata) } else { approximate(strata) })
 }
 
 /// The smallest probability that sides of these sizes can give: with every value of one below every one of the other, in
 /// each stratum.
 pub(super) fn smallest(strata: &[Stratum]) -> f64 {
+    if !are_counted(strata) {
+        let apart: Vec<Stratum> = strata.iter().map(separate).collect();
+        return approximate(&apart);
+    }
     let ways = |stratum: &Stratum| {
         let right = stratum.current.len();
         (1..=stratum.base.len()).fold(1.0, |ways, step| {
@@ -38,6 +38,20 @@ pub(super) fn smallest(strata: &[Stratum]) -> f64 {
         })
     };
     (2.0 / strata.iter().map(ways).product::<f64>()).min(1.0)
+}
+
+/// Whether there are so few values that the distribution is counted.
+fn are_counted(strata: &[Stratum]) -> bool {
+    let values: usize = strata.iter().map(Stratum::len).sum();
+    let sums = |one: &Stratum| one.base.len().saturating_mul(one.current.len()).saturating_add(1);
+    values <= EXACT && strata.iter().map(sums).fold(1, usize::saturating_mul) <= SUMS
+}
+
+/// A stratum of the same sizes, with every value of one side below every one of the other.
+fn separate(stratum: &Stratum) -> Stratum {
+    let values = |from: usize, to: usize| (from..to).map(|value| num::float(num::count(value))).collect();
+    let (left, all) = (stratum.base.len(), stratum.len());
+    Stratum { base: values(0, left), current: values(left, all) }
 }
 
 /// Twice the rank of each value among all, left side first; equal values share the mean of their ranks.
@@ -48,8 +62,43 @@ fn doubled_ranks(left: &[f64], right: &[f64]) -> Vec<usize> {
     values.iter().map(|&value| 2 * below(value) + equal(value) + 1).collect()
 }
 
-/// Counts the ways to choose `size` of `ranks` by their sum.
-fn exact(ranks: &[usize], size: usize, observed: usize) -> f64 {
+/// Sums of ranks, as whole distances from their mean, and in how many ways each comes about. (Floats hold such numbers exactly.)
+type Ways = Vec<(f64, f64)>;
+
+/// Of all ways to deal the ranks of each stratum, the share whose weighted sum is at least as far from its mean as this one.
+fn counted(strata: &[Stratum]) -> f64 {
+    // With the common denominator of all weights the sums are whole, and equal ones are found to be.
+    let common = strata.iter().fold(1, |common, one| least_multiple(common, num::count(one.len()) + 1));
+    let (mut observed, mut dealt) = (0.0, Vec::new());
+    for one in strata {
+        let (own, ways) = ways(one, common);
+        observed += own;
+        dealt.push(ways);
+    }
+    let Some(last) = dealt.pop() else { return 1.0 };
+    let others = dealt.iter().fold(vec![(0.0, 1.0)], together);
+    // The last stratum is looked through for each sum of the others, which is sooner done than adding it to them.
+    let far = |&(sum, count): &(f64, f64)| {
+        let far = last.iter().filter(|(own, _)| (sum + own).abs() >= observed.abs());
+        count * far.map(|(_, count)| count).sum::<f64>()
+    };
+    let all = |ways: &Ways| ways.iter().map(|(_, count)| count).sum::<f64>();
+    (others.iter().map(far).sum::<f64>() / (all(&others) * all(&last))).min(1.0)
+}
+
+/// Of one stratum: the sum of the left side's ranks, and all that it could be.
+fn ways(stratum: &Stratum, common: u64) -> (f64, Ways) {
+    let ranks = doubled_ranks(&stratum.base, &stratum.current);
+    let (size, after) = (stratum.base.len(), stratum.len() + 1);
+    let scale = num::float(common / num::count(after));
+    let distance = |sum: usize| scale * num::difference(num::count(sum), num::count(size * after));
+    let counts = subsets(&ranks, size).into_iter().enumerate();
+    let ways = counts.filter(|(_, count)| *count > 0.0).map(|(sum, count)| (distance(sum), count));
+    (distance(ranks[..size].iter().sum()), ways.collect())
+}
+
+/// Counts the ways to choose `size` of `ranks`, by their sum.
+fn subsets(ranks: &[usize], size: usize) -> Vec<f64> {
     let total: usize = ranks.iter().sum();
     let mut ways = vec![vec![0.0_f64; total + 1]; size + 1];
     ways[0][0] = 1.0;
@@ -61,11 +110,28 @@ fn exact(ranks: &[usize], size: usize, observed: usize) -> f64 {
             }
         }
     }
-    // Distances from the mean in whole numbers: `ranks.len()` times the sum against `size` times the total.
-    let distance = |sum: usize| (ranks.len() * sum).abs_diff(size * total);
-    let all: f64 = ways[size].iter().sum();
-    let far = ways[size].iter().enumerate().filter(|(sum, _)| distance(*sum) >= distance(observed));
-    (far.map(|(_, count)| count).sum::<f64>() / all).min(1.0)
+    ways.swap_remove(size)
+}
+
+/// Every sum of one with every sum of the other.
+fn together(some: Ways, more: &Ways) -> Ways {
+    let with = |&(sum, count): &(f64, f64)| more.iter().map(move |(own, ways)| (sum + own, count * ways));
+    let mut all: Ways = some.iter().flat_map(with).collect();
+    all.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+    all.dedup_by(|next, kept| {
+        let is_same = next.0.total_cmp(&kept.0).is_eq();
+        kept.1 += if is_same { next.1 } else { 0.0 };
+        is_same
+    });
+    all
+}
+
+fn least_multiple(one: u64, other: u64) -> u64 {
+    let (mut divisor, mut rest) = (one, other);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    one / divisor * other
 }
 
 /// The normal approximation with continuity and tie correction.
@@ -147,9 +213,8 @@ mod tests {
     fn counted_and_approximated_agree_where_they_meet() {
         let left: Vec<f64> = (0..30).map(|n| f64::from(n * 37 % 50)).collect();
         let right: Vec<f64> = (0..30).map(|n| f64::from(n * 29 % 50) + 9.0).collect();
-        let ranks = doubled_ranks(&left, &right);
-        let (counted, normal) =
-            (exact(&ranks, 30, ranks[..30].iter().sum()), approximate(&one(&left, &right)));
+        let strata = one(&left, &right);
+        let (counted, normal) = (counted(&strata), approximate(&strata));
         assert!((counted - normal).abs() < 0.003 && counted < 0.2, "{counted} and {normal}");
     }
 
@@ -165,5 +230,53 @@ mod tests {
         let turned =
             [strata[0].clone(), Stratum { base: strata[1].current.clone(), current: strata[1].base.clone() }];
         assert!(probability(&turned).unwrap() > 0.9);
+    }
+
+    /// Of all ways to deal the values of each stratum onto two sides of the same sizes, the share that is as far apart.
+    fn by_hand(strata: &[Stratum; 2]) -> f64 {
+        let weighted = |one: &Stratum| -> Vec<f64> {
+            let ranks = doubled_ranks(&one.base, &one.current);
+            let (n, all) = (one.base.len(), one.len());
+            let sums = (0_usize..1 << all).filter(|chosen| chosen.count_ones() == u32::try_from(n).unwrap());
+            let of = |chosen: usize| -> f64 {
+                let sum: usize = (0..all).filter(|at| chosen >> at & 1 == 1).map(|at| ranks[at]).sum();
+                num::difference(num::count(sum), num::count(n * (all + 1))) / num::float(num::count(all + 1))
+            };
+            // The first is the one that there is: the base is chosen.
+            std::iter::once((1 << n) - 1).chain(sums).map(of).collect()
+        };
+        let [left, right] = [&strata[0], &strata[1]].map(weighted);
+        let all: Vec<f64> =
+            left[1..].iter().flat_map(|one| right[1..].iter().map(move |other| one + other)).collect();
+        let far = all.iter().filter(|sum| sum.abs() >= (left[0] + right[0]).abs() - 1e-9).count();
+        num::float(num::count(far)) / num::float(num::count(all.len()))
+    }
+
+    #[test]
+    fn of_few_values_in_several_strata_every_way_to_deal_them_is_counted() {
+        let stratum =
+            |base: &[f64], current: &[f64]| Stratum { base: base.to_vec(), current: current.to_vec() };
+        for strata in [
+            [stratum(&[1.0, 2.0, 3.0], &[4.0, 5.0]), stratum(&[1.0, 2.0], &[3.0, 4.0, 5.0])],
+            [stratum(&[1.0, 4.0, 2.0], &[3.0, 5.0]), stratum(&[7.0], &[6.0, 9.0, 8.0, 1.0])],
+            [stratum(&[1.0, 2.0, 2.0], &[2.0, 5.0]), stratum(&[3.0, 3.0], &[3.0, 4.0])],
+        ] {
+            let (told, counted) = (probability(&strata).unwrap(), by_hand(&strata));
+            assert!((told - counted).abs() < 1e-9, "{told} is not {counted}: {strata:?}");
+            assert!(told >= smallest(&strata) * 0.999_999, "{told} of {strata:?}");
+        }
+    }
+
+    #[test]
+    fn complete_separation_reaches_the_smallest_probability_however_many_values_there_are() {
+        for sizes in
+            [vec![(3, 2), (2, 3)], vec![(4, 1), (3, 2), (1, 1)], vec![(20, 30), (9, 8)], vec![(1, 1); 40]]
+        {
+            let count = |values: std::ops::Range<u32>| values.map(f64::from).collect();
+            let stratum = |&(n, m): &(u32, u32)| Stratum { base: count(0..n), current: count(n..n + m) };
+            let apart: Vec<Stratum> = sizes.iter().map(stratum).collect();
+            let (told, least) = (probability(&apart).unwrap(), smallest(&apart));
+            assert!((told / least - 1.0).abs() < 1e-6, "{told} and {least}: {sizes:?}");
+        }
     }
 }
