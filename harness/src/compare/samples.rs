@@ -26,7 +26,8 @@ pub(super) fn of(metrics: &Value, pointer: &str) -> Vec<Placed> {
 }
 
 /// The capacity by the samples of a saturation run: its share of the closed loop, of what closed loops did in the rounds that
-/// the sample is made of, at all levels. None where the capacity was given, or in a file that has no rounds.
+/// the sample is made of, at all levels; and how near and how far apart the CPUs were in any of them. None where the capacity
+/// was given, or in a file that has no rounds.
 pub(super) fn capacity(metrics: &Value) -> Vec<Placed> {
     let levels = metrics["levels"].as_array().map_or(&[][..], Vec::as_slice);
     let list = |level: &'_ Value, name: &str| level[name].as_array().map_or(0, Vec::len);
@@ -39,7 +40,16 @@ pub(super) fn capacity(metrics: &Value) -> Vec<Placed> {
         };
         levels.iter().flat_map(of_level).collect()
     };
-    let value = |sample| Some((metrics["capacityShare"].as_f64()? * num::median(&closed(sample))?, None));
+    let placed = |sample: usize| {
+        let of_level = |level: &Value| placement(&level["iterations"][sample]);
+        let placements = levels.iter().map(of_level).collect::<Option<Vec<_>>>()?;
+        let distances = || placements.iter().flatten().copied();
+        Some([distances().min_by(f64::total_cmp)?, distances().max_by(f64::total_cmp)?])
+    };
+    let value = |sample| {
+        let rate = metrics["capacityShare"].as_f64()? * num::median(&closed(sample))?;
+        Some((rate, placed(sample)))
+    };
     let values: Option<Vec<Placed>> = (0..count).map(value).collect();
     values.unwrap_or_default()
 }
@@ -157,5 +167,19 @@ mod tests {
             json!({"metrics": {"messagesPerSec": 2.0, "threads": {"messagesPerSec": 2.0}, "tasks": {}}});
         assert!(one_part(&herd).unwrap().contains("of tasks is not"));
         assert_eq!(one_part(&json!({"metrics": {"messagesPerSec": 2.0}})), None);
+    }
+
+    #[test]
+    fn a_capacity_is_as_far_apart_as_the_cpus_were_at_any_level_of_its_sample() {
+        let level = |placed: [[f64; 2]; 2]| {
+            let iteration = |[before, after]: [f64; 2]| json!({"noise": {"placementBeforeNs": before, "placementAfterNs": after}});
+            json!({"samples": [1.0, 1.0], "rounds": [{"closedLoop": 2.0}, {"closedLoop": 4.0}],
+                   "iterations": placed.map(iteration)})
+        };
+        let mut metrics = json!({"capacityShare": 0.5, "levels":
+            [level([[30.0, 31.0], [30.0, 150.0]]), level([[29.0, 33.0], [151.0, 149.0]])]});
+        assert_eq!(capacity(&metrics), [(1.0, Some([29.0, 33.0])), (2.0, Some([30.0, 151.0]))]);
+        metrics["levels"][1]["iterations"][0]["noise"] = json!({});
+        assert_eq!(capacity(&metrics)[0].1, None, "it is not known where that was");
     }
 }
