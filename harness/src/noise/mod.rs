@@ -66,7 +66,8 @@ pub(crate) struct Noise {
     /// Time that role threads waited for a CPU, in percent of theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run_queue_percent: Option<f64>,
-    /// One-way time of a cache line between publisher and consumer, before and after, in nanoseconds.
+    /// One-way time of a cache line between publisher and consumer, before and after, in nanoseconds. Of a sample that is made
+    /// of rounds, the least and the greatest of any: it is no sample of one placement unless all its rounds are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) placement_before_ns: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +118,17 @@ impl Noise {
             clock_gap_percent: larger(worst.clock_gap_percent, sample.clock_gap_percent),
             longest_gap_ms: larger(worst.longest_gap_ms, sample.longest_gap_ms),
         })
+    }
+
+    /// The noise of a sample that goes on: as the worst of its parts, but with how near and how far the CPUs were apart in any.
+    pub(crate) fn spanning(&self, more: &Self) -> Self {
+        let probes = [self, more].map(|one| [one.placement_before_ns, one.placement_after_ns]);
+        let probed = || probes.into_iter().flatten().flatten();
+        Self {
+            placement_before_ns: probed().min_by(f64::total_cmp),
+            placement_after_ns: probed().max_by(f64::total_cmp),
+            ..Self::worst([self, more])
+        }
     }
 }
 

@@ -193,7 +193,12 @@ impl Part {
             (Some(all), Some(one)) => all.merge(one),
             (all, one) => *all = all.take().or_else(|| one.clone()),
         }
-        self.noise = Noise::worst([&self.noise, &sample.noise]);
+        self.note(&sample.noise);
+    }
+
+    /// Adds the noise of a round.
+    fn note(&mut self, noise: &Noise) {
+        self.noise = self.noise.spanning(noise);
     }
 
     fn rate(&self) -> f64 {
@@ -300,5 +305,19 @@ mod tests {
         assert_eq!(per_sample(Pace::Rate(1e6), Duration::from_secs(2)), 1);
         assert_eq!(share.percent(90.0), Pace::Share(0.9));
         assert_eq!(Pace::Rate(1.0).percent(50.0), Pace::Rate(1.0), "less than a message a second is no load");
+    }
+
+    #[test]
+    fn a_sample_whose_rounds_moved_is_told_to_have_moved() {
+        let at = |before, after| Noise {
+            placement_before_ns: Some(before),
+            placement_after_ns: Some(after),
+            ..Noise::default()
+        };
+        let mut part = Part::default();
+        for round in [at(30.0, 31.0), at(32.0, 29.0), at(150.0, 151.0), at(30.0, 30.0)] {
+            part.note(&round);
+        }
+        assert_eq!(part.noise, at(29.0, 151.0));
     }
 }
