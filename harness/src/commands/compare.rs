@@ -129,6 +129,10 @@ fn notes(base: &[Value], current: &[Value], rows: &[Row], interleaved: bool) -> 
     } else if base[0]["scenario"] == "saturation" {
         notes.push("latencies are not compared: no level held in all of these runs".to_owned());
     }
+    if let Some(level) = compare::rate_level(base, current) {
+        let level = num::percent(level);
+        notes.push(format!("the capacity was given: the rate is what was achieved at {level} % of it"));
+    }
     notes.extend(compare::one_part(&base[0]));
     let lopsided = compare::lopsided(base, current).into_iter();
     notes.extend(lopsided.map(|(name, side)| format!("{name} is not compared: only {side} has it")));

@@ -64,18 +64,33 @@ pub(super) struct Measured {
     pub(super) placement: Option<[f64; 2]>,
 }
 
+/// The loads at which saturation runs are compared, in percent of the capacity.
+#[derive(Debug, Clone, Copy)]
+struct Loads {
+    /// For latencies: see [`level`].
+    fit: Option<f64>,
+    /// For the rate, where the capacity was given: see [`rate_level`].
+    rate: Option<f64>,
+}
+
+impl Loads {
+    fn of(base: &[Value], current: &[Value]) -> Self {
+        Self { fit: level(base, current), rate: rate_level(base, current) }
+    }
+}
+
 /// The metrics and, of each, the values of either side; those that a side lacks are left out.
 pub(super) fn sides(base: &[Value], current: &[Value]) -> Vec<(Metric, Vec<Measured>, Vec<Measured>)> {
-    let level = level(base, current);
-    let values = |metric: Metric, side| metric.values(side, level);
+    let loads = Loads::of(base, current);
+    let values = |metric: Metric, side| metric.values(side, loads);
     let measured = ALL.into_iter().map(|metric| (metric, values(metric, base), values(metric, current)));
     measured.filter(|(_, base, current)| !base.is_empty() && !current.is_empty()).collect()
 }
 
 /// The metrics that one side alone has, with the name of that side.
 pub(crate) fn lopsided(base: &[Value], current: &[Value]) -> Vec<(&'static str, &'static str)> {
-    let level = level(base, current);
-    let is_in = |metric: Metric, side| !metric.values(side, level).is_empty();
+    let loads = Loads::of(base, current);
+    let is_in = |metric: Metric, side| !metric.values(side, loads).is_empty();
     let only = |metric: Metric| match (is_in(metric, base), is_in(metric, current)) {
         (true, false) => Some((metric.name, "BASE")),
         (false, true) => Some((metric.name, "CURRENT")),
@@ -103,6 +118,21 @@ pub(crate) fn level(base: &[Value], current: &[Value]) -> Option<f64> {
     common.max_by(f64::total_cmp)
 }
 
+/// The load, in percent of a capacity that was given, at which the rates of saturation runs are compared: the highest that
+/// all of them ran, whether it held or not. `None` where the capacity was measured. (Of a run that broke down nothing is asked.)
+pub(crate) fn rate_level(base: &[Value], current: &[Value]) -> Option<f64> {
+    let runs = || base.iter().chain(current).filter(|result| headline(result).is_some());
+    let ran =
+        |result: &Value, percent: f64| levels(result).any(|one| one["percent"].as_f64() == Some(percent));
+    let percents = levels(runs().find(|result| is_given(result))?).filter_map(|one| one["percent"].as_f64());
+    percents.filter(|&percent| runs().all(|result| ran(result, percent))).max_by(f64::total_cmp)
+}
+
+/// Whether the capacity of a saturation run was given, which says nothing of what the build carries.
+fn is_given(result: &Value) -> bool {
+    result["metrics"]["searches"] == 0
+}
+
 /// The load of which a saturation run tells first.
 fn headline(result: &Value) -> Option<f64> {
     result["metrics"]["headlinePercent"].as_f64()
@@ -124,17 +154,17 @@ impl Metric {
         self.unit == Unit::Mebibytes && difference.abs() > SCATTER
     }
 
-    /// Whether a result has it. (Not for latencies, which a saturation run has by level.)
+    /// Whether a result has it, by itself.
     pub(super) fn is_in(self, result: &Value) -> bool {
-        !self.of(result, None).is_empty()
+        !self.of(result, Loads::of(std::slice::from_ref(result), &[])).is_empty()
     }
 
-    /// The values of the iterations; those of a single result count one by one. Of a saturation run those at this level.
-    fn values(self, results: &[Value], level: Option<f64>) -> Vec<Measured> {
+    /// The values of the iterations; those of a single result count one by one. Of a saturation run those at these loads.
+    fn values(self, results: &[Value], loads: Loads) -> Vec<Measured> {
         let single = results.len() == 1;
         let measured = |(run, result): (usize, &Value)| -> Vec<Measured> {
             let number = |index| if single { index } else { run };
-            let values = self.of(result, level).into_iter().enumerate();
+            let values = self.of(result, loads).into_iter().enumerate();
             values
                 .map(|(index, (value, placement))| Measured { run: number(index), value, placement })
                 .collect()
@@ -143,36 +173,40 @@ impl Metric {
     }
 
     /// The values of one result: those of its samples, or else the one of the whole.
-    fn of(self, result: &Value, level: Option<f64>) -> Vec<Placed> {
+    fn of(self, result: &Value, loads: Loads) -> Vec<Placed> {
         let metrics = &result["metrics"];
         let is_saturation = headline(result).is_some() || result["scenario"] == "saturation";
         let (whole, values) = if is_saturation {
-            let (whole, iterations) = self.of_saturation(result, level);
-            let is_capacity = self.pointer == "/capacity";
-            (
-                whole,
-                if is_capacity { samples::capacity(metrics) } else { samples::all(iterations, self.pointer) },
-            )
+            self.of_saturation(result, loads)
         } else if self.pointer == "/messagesPerSec" && metrics.get("capacitySamples").is_some() {
             // A soak's rate was offered, too, where its capacity was measured.
-            (&Value::Null, Vec::new())
+            (None, Vec::new())
         } else {
-            (metrics, samples::of(metrics, self.pointer))
+            (metrics.pointer(self.pointer), samples::of(metrics, self.pointer))
         };
-        let whole = || whole.pointer(self.pointer).and_then(Value::as_f64).map(|value| (value, None));
-        if values.is_empty() { whole().into_iter().collect() } else { values }
+        let whole = whole.and_then(Value::as_f64).map(|value| (value, None));
+        if values.is_empty() { whole.into_iter().collect() } else { values }
     }
 
-    /// Where a saturation run has it, as a whole and by iterations. Its capacity and its memory are the run's (see
-    /// [`samples::capacity`] for those of its iterations); its latency is a level's; and the rate of a level is no figure
-    /// of its own: it was offered, and follows from the capacity.
-    fn of_saturation(self, result: &Value, level: Option<f64>) -> (&Value, &Value) {
-        let is_it = |one: &&Value| level.is_some_and(|level| one["percent"].as_f64() == Some(level));
-        if !self.pointer.starts_with("/latency") {
-            let is_offered = self.pointer == "/messagesPerSec";
-            return (if is_offered { &Value::Null } else { &result["metrics"] }, &Value::Null);
+    /// Where a saturation run has it: as a whole, and by samples. Its capacity and its memory are the run's (see
+    /// [`samples::capacity`] for those of its samples); its latency is a level's. The rate of a level was offered, and follows
+    /// from the capacity: so it is no figure of its own where that was measured, and where that was given it is the only one.
+    fn of_saturation(self, result: &Value, loads: Loads) -> (Option<&Value>, Vec<Placed>) {
+        let metrics = &result["metrics"];
+        let at =
+            |load: Option<f64>| levels(result).find(|one| load.is_some() && one["percent"].as_f64() == load);
+        match self.pointer {
+            "/capacity" if is_given(result) => (None, Vec::new()),
+            "/capacity" => (metrics.pointer(self.pointer), samples::capacity(metrics)),
+            "/messagesPerSec" => at(loads.rate.filter(|_| is_given(result)))
+                .map_or((None, Vec::new()), |level| {
+                    (level.get("achievedRate"), samples::of(level, self.pointer))
+                }),
+            _ if self.pointer.starts_with("/latency") => at(loads.fit).map_or((None, Vec::new()), |level| {
+                (level.pointer(self.pointer), samples::all(&level["iterations"], self.pointer))
+            }),
+            _ => (metrics.pointer(self.pointer), Vec::new()),
         }
-        levels(result).find(is_it).map_or((&Value::Null, &Value::Null), |level| (level, &level["iterations"]))
     }
 }
 
@@ -280,5 +314,24 @@ mod tests {
         assert_eq!(lopsided(&[result()], &[less.clone()]), [("peak RSS", "BASE")]);
         assert_eq!(lopsided(&[less.clone()], &[result()]), [("peak RSS", "CURRENT")]);
         assert!(lopsided(&[less.clone()], &[less]).is_empty());
+    }
+
+    #[test]
+    fn of_a_capacity_that_was_given_the_rate_at_the_highest_level_of_all_is_compared() {
+        let given = |percents: &[f64]| {
+            let level = |percent: &f64| {
+                json!({"percent": percent, "held": *percent < 100.0, "achievedRate": percent,
+                       "iterations": [{"messagesPerSec": percent + 1.0}, {"messagesPerSec": percent + 2.0}]})
+            };
+            json!({"scenario": "saturation", "metrics": {"messagesPerSec": 50.0, "capacity": 100.0, "searches": 0,
+                   "headlinePercent": 50.0, "levels": percents.iter().map(level).collect::<Vec<_>>()}})
+        };
+        let (base, current) = (given(&[50.0, 125.0, 110.0, 200.0]), given(&[50.0, 110.0, 125.0]));
+        let found = sides(std::slice::from_ref(&base), std::slice::from_ref(&current));
+        let values = |side: &[Measured]| side.iter().map(|one| one.value).collect::<Vec<_>>();
+        let told: Vec<_> = found.iter().map(|(metric, base, _)| (metric.name, values(base))).collect();
+        assert_eq!(told, [("throughput", vec![126.0, 127.0])]);
+        let alone = sides(std::slice::from_ref(&given(&[50.0])), std::slice::from_ref(&current));
+        assert_eq!(values(&alone[0].2), [51.0, 52.0]);
     }
 }

@@ -35,7 +35,7 @@ mod whole;
 
 pub(crate) use contrast::contrast;
 pub(crate) use interleave::run as interleave;
-pub(crate) use metric::{Metric, Unit, level, lopsided};
+pub(crate) use metric::{Metric, Unit, level, lopsided, rate_level};
 pub(crate) use samples::{one_part, parts};
 pub(crate) use trouble::Trouble;
 pub(crate) use whole::{Comparison, is_sure};
