@@ -177,7 +177,8 @@ impl Row {
     /// Whether it has so few values that nothing can tell them from noise.
     pub(crate) fn has_too_few(&self) -> bool {
         let is_plain = self.metric.is_more_than_scatter(self.current - self.base);
-        self.smallest > CHANCE * 1.000_001 && !is_plain
+        let is_one = self.values.0.min(self.values.1) == 1;
+        (is_one || self.smallest > CHANCE * 1.000_001) && !is_plain
     }
 
     fn is_worse(&self) -> bool {

@@ -140,4 +140,22 @@ mod tests {
         assert_eq!(found(&failed(9.0), &result(5.0)), Finding::Regression);
         assert_eq!(found(&result(9.0), &result(99.0)), Finding::Improvement);
     }
+
+    #[test]
+    fn one_value_on_either_side_is_too_few_however_many_the_other_has() {
+        let many = |rate: f64| {
+            let mut result = result(rate);
+            result["metrics"]["iterations"] =
+                (0..30).map(|n| json!({"messagesPerSec": rate + f64::from(n)})).collect();
+            result
+        };
+        let mut one = many(600.0);
+        one["metrics"]["iterations"] = json!([{"messagesPerSec": 600.0}]);
+        for (base, current) in [(many(900.0), one.clone()), (one, many(300.0))] {
+            let compared = Comparison::new(&[base], &[current], 0.1).unwrap();
+            assert_eq!(compared.finding(), Finding::Inconclusive);
+            assert!(compared.is_open() && compared.rows[0].has_too_few(), "{:?}", compared.rows[0]);
+            assert_eq!(compared.rows[0].caveat(), Some("one value a side: noise unknown"));
+        }
+    }
 }
