@@ -18,7 +18,7 @@ use crate::threads;
 
 /// Nanoseconds between two notes of the backlog.
 const NOTE: u64 = 5_000_000;
-/// How long nothing may arrive, after the last message was sent, before the rest is given up as lost.
+/// How long nothing may arrive, once it is known that the last message was sent, before the rest is given up as lost.
 const PATIENCE: u64 = 2_000_000_000;
 
 /// Where deliveries come from: the engine, behind the inbox of this thread.
@@ -141,7 +141,10 @@ pub(crate) fn consume(
     let mut backlog = Backlog::with_capacity(crate::num::index(window / NOTE) + 16);
     let mut gaps = Gaps::default();
     let (mut ended, mut next_note, mut idle_since) = (start, start + NOTE, None);
+    let mut sent_by = None;
     loop {
+        // Before the turn: what was published after a look that found nothing is not told by that look.
+        let total = duty.shared.total.raised();
         let delivered = source.turn()?;
         let now = clock.now();
         if delivered > 0 {
@@ -155,7 +158,6 @@ pub(crate) fn consume(
         } else if let Some(before) = idle_since.replace(now) {
             gaps.note(before, now);
         }
-        let total = duty.shared.total.raised();
         if now >= next_note || total.is_some() {
             tell(source, duty);
         }
@@ -167,7 +169,8 @@ pub(crate) fn consume(
         if delivered == 0 {
             if let Some(total) = total {
                 let drained = finished(duty, &subscriptions, total, &dropped);
-                if drained || now.saturating_sub(ended) > PATIENCE {
+                let since = ended.max(*sent_by.get_or_insert(now));
+                if drained || now.saturating_sub(since) > PATIENCE {
                     return Ok(Consumed { ended, gaps, backlog, drained });
                 }
             }
@@ -323,7 +326,7 @@ mod tests {
 
     impl Source for Laden<'_> {
         fn turn(&mut self) -> Result<usize, Fault> {
-            self.turns -= 1;
+            self.turns = self.turns.saturating_sub(1);
             if self.turns == 0 {
                 self.shared.publisher_done(0, 0);
             }
@@ -356,5 +359,34 @@ mod tests {
         assert_eq!([0, 1, 2].map(|subscription| shared.received(subscription)), [11, 22, 0]);
         let duty = Duty { shared: &shared, cursors: &[2, 1, 0], offered: None, waits: false, polite: false };
         assert_eq!(duty.subscriptions(), [0, 1]);
+    }
+
+    /// Nothing comes for a while; right behind the last of those looks the one message is published, and the publisher is done.
+    struct Late<'a>(Scripted, &'a Shared);
+
+    impl Source for Late<'_> {
+        fn turn(&mut self) -> Result<usize, Fault> {
+            let seen = self.0.turn();
+            if self.0.turns.len() == 1 {
+                self.1.publisher_done(0, 1);
+            }
+            seen
+        }
+
+        fn wait(&mut self) {}
+
+        fn with_inbox<R>(&mut self, work: impl FnOnce(&mut Inbox) -> R) -> Option<R> {
+            self.0.with_inbox(work)
+        }
+    }
+
+    #[test]
+    fn a_message_behind_the_last_look_is_waited_for() {
+        let shared = Shared::new(1, vec![CursorRole { subscription: 0 }]);
+        let turns = [vec![0; 30], vec![1]].concat();
+        let mut source = Late(Scripted::new(turns, vec![]), &shared);
+        let duty = Duty { shared: &shared, cursors: &[0], offered: None, waits: false, polite: false };
+        // 100 ms a look: nothing was due for three seconds.
+        assert!(consume(&ManualClock::stepping(100_000_000), &mut source, &duty, |_| 0).unwrap().drained);
     }
 }

@@ -60,7 +60,6 @@ pub(crate) struct Bench<'a> {
     /// How many samples were taken again.
     retakes: u64,
     pinned: bool,
-    undrained: u64,
     publishers_cpu: Option<u64>,
     consumers_cpu: Option<u64>,
     /// Due times for a load that is replayed.
@@ -116,7 +115,6 @@ impl<'a> Bench<'a> {
             noise: Vec::new(),
             retakes: 0,
             pinned,
-            undrained: 0,
             publishers_cpu: None,
             consumers_cpu: None,
             recorded: None,
@@ -235,7 +233,6 @@ impl<'a> Bench<'a> {
         self.allocations.0 += memory::allocations() - allocations;
         self.allocations.1 += sample.total();
         self.pinned &= sample.pinned;
-        self.undrained += u64::from(!sample.drained);
         for (cpu, used) in [
             (&mut self.publishers_cpu, sample.publishers.cpu),
             (&mut self.consumers_cpu, sample.consumers.cpu),
