@@ -42,12 +42,15 @@ impl Axis {
         let values = || ticks.iter().map(|(value, _)| *value);
         let ends = (values().min_by(f64::total_cmp)?, values().max_by(f64::total_cmp)?);
         let ends = if ends.0 < ends.1 { ends } else { (ends.0 - 1.0, ends.1 + 1.0) };
+        if !(ends.1 - ends.0).is_finite() {
+            return None;
+        }
         Some(Self { title: title.to_owned(), scale: Scale::Linear, ends, ticks })
     }
 
     /// Times in milliseconds, with a tick at every power of ten around `values`.
     pub(super) fn times(title: &str, values: impl Iterator<Item = f64> + Clone) -> Option<Self> {
-        let positive = values.filter(|value| *value > 0.0);
+        let positive = values.filter(|value| *value > 0.0 && value.is_normal());
         let least = positive.clone().min_by(f64::total_cmp)?.log10().floor();
         let most = positive.max_by(f64::total_cmp)?.log10().ceil().max(least + 1.0);
         let mut ticks = Vec::new();
@@ -58,16 +61,23 @@ impl Axis {
             power += 1.0;
         }
         let ends = (10_f64.powf(least), 10_f64.powf(most));
+        if !(ends.0.is_normal() && (ends.1 * 1e6).is_finite()) {
+            return None;
+        }
         Some(Self { title: title.to_owned(), scale: Scale::Logarithmic, ends, ticks })
     }
 
-    /// Amounts from zero up, with four to seven round ticks.
+    /// Amounts from zero up, with four to seven round ticks. Figures too small or too large for a number to hold them fully are
+    /// none to draw.
     pub(super) fn amounts(title: &str, values: impl Iterator<Item = f64>) -> Option<Self> {
-        let most = values.max_by(f64::total_cmp).filter(|most| *most > 0.0)?;
+        let most = values.filter(|value| *value > 0.0 && value.is_normal()).max_by(f64::total_cmp)?;
         let magnitude = 10_f64.powf(most.log10().floor());
         let step = [0.2, 0.25, 0.5, 1.0, 2.0].map(|part| part * magnitude);
         let step = step.into_iter().find(|step| most / step <= 6.0).unwrap_or(2.0 * magnitude);
         let steps = num::whole((most / step).ceil()).max(1);
+        if !(step.is_normal() && (num::float(steps) * step).is_finite()) {
+            return None;
+        }
         let ticks: Vec<_> = (0..=steps).map(|n| num::float(n) * step).map(|at| (at, short(at))).collect();
         let ends = (0.0, num::float(steps) * step);
         Some(Self { title: title.to_owned(), scale: Scale::Linear, ends, ticks })
@@ -305,5 +315,18 @@ mod tests {
             .collect();
         assert!(heights[0] > heights[1], "{heights:?}");
         assert!(text.contains("&lt;p99&gt;") && text.contains("a &amp; b") && !text.contains("<p99>"));
+    }
+
+    #[test]
+    fn amounts_beyond_what_can_be_drawn_are_no_axis_and_spoil_none() {
+        let tiny = 5e-324;
+        for alone in [tiny, f64::MAX, f64::INFINITY] {
+            assert!(Axis::amounts("rate", [alone].into_iter()).is_none(), "{alone}");
+        }
+        assert!(Axis::times("latency", [tiny].into_iter()).is_none());
+        assert!(Axis::times("latency", [1e308].into_iter()).is_none());
+        assert!(Axis::at("load", vec![(-1e308, String::new()), (1e308, String::new())]).is_none());
+        let axis = Axis::amounts("rate", [tiny, f64::INFINITY, 9.0].into_iter()).unwrap();
+        assert!(axis.ends.1 >= 9.0 && axis.ends.1 < 20.0, "{axis:?}");
     }
 }
