@@ -79,6 +79,11 @@ fn a_report_writes_over_no_result_and_no_picture() {
     assert!(refused(&["report", &file, "-o", &file]).contains("is a result, and would be written over"));
     assert!(refused(&["report", &file, "--svg", &file]).contains("would be written over"));
     assert!(refused(&["report", &file, "-o", page, "--svg", page]).contains("give each a file of its own"));
+    // Under another name, also before it is there.
+    std::fs::create_dir(directory.path().join("sub")).unwrap();
+    let again = directory.path().join("sub/../page.html");
+    let again = again.to_str().unwrap();
+    assert!(refused(&["report", &file, "-o", again, "--svg", page]).contains("give each a file of its own"));
     assert!(asked(&["validate", &file]).status.success());
 }
 

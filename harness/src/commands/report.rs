@@ -48,8 +48,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
 /// Refuses to write over a result, and two files into one.
 fn overwrites(arguments: &Arguments, output: Option<&Path>) -> Result<(), String> {
     let is_file = |path: &&Path| *path != Path::new("-");
-    // As far as they are there already; else by their names.
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let outputs = [output, arguments.svg.as_deref()];
     for path in outputs.into_iter().flatten().filter(is_file) {
         if arguments.results.iter().any(|result| real(result) == real(path)) {
@@ -65,6 +63,15 @@ fn overwrites(arguments: &Arguments, output: Option<&Path>) -> Result<(), String
         }
         _ => Ok(()),
     }
+}
+
+/// Where a file is, whatever it is called; one that is not there yet, by its folder.
+fn real(path: &Path) -> PathBuf {
+    let in_folder = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// Each result under its scenario, numbered where there are several.
