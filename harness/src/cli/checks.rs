@@ -10,6 +10,8 @@ use crate::pin::{self, Pinning};
 pub(super) const SAMPLE: Duration = Duration::from_secs(2);
 /// The shortest sample at all.
 const QUICK_SAMPLE: Duration = Duration::from_millis(100);
+/// The most messages of a burst or a sample: a billion a second for a quarter of an hour.
+const MESSAGES: u64 = 1_000_000_000_000;
 /// The shortest soak: below, there is no plateau to tell growth from.
 const SOAK: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,9 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), String> {
     }
     if arguments.messages == Some(0) {
         return Err("--messages 0 measures nothing; give at least 1".to_owned());
+    }
+    if let Some(messages) = arguments.messages.filter(|messages| *messages > MESSAGES) {
+        return Err(format!("--messages {messages} is out of range; give 1 to {MESSAGES}"));
     }
     overflow(arguments)?;
     keys(arguments)?;

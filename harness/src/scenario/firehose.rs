@@ -47,14 +47,19 @@ fn length(settings: &Settings) -> usize {
 /// The bursts that are run, in messages.
 fn bursts(settings: &Settings) -> Vec<u64> {
     let fits = |&&messages: &&u64| {
-        !settings.quick || settings.bursts.len() == 1 || messages * num::count(length(settings)) <= QUICK
+        !settings.quick || settings.bursts.len() == 1 || bytes(messages, length(settings)) <= QUICK
     };
     settings.bursts.iter().filter(fits).copied().collect()
 }
 
+/// What a burst writes; more than can be counted is the most that can.
+fn bytes(messages: u64, length: usize) -> u64 {
+    messages.saturating_mul(num::count(length))
+}
+
 /// How often a burst is repeated.
 fn repeats(messages: u64, length: usize, quick: bool) -> u64 {
-    let small = !quick && messages * num::count(length) <= SMALL;
+    let small = !quick && bytes(messages, length) <= SMALL;
     samples_needed(0.99).div_ceil(messages).max(if small { REPEATS } else { 1 })
 }
 
@@ -186,8 +191,8 @@ pub(crate) fn estimate(settings: &Settings) -> Duration {
     let length = length(settings);
     let bursts = bursts(settings).into_iter().map(|messages| {
         let repeats = repeats(messages, length, settings.quick);
-        let bytes = num::float(2 * messages * repeats * num::count(length));
-        Duration::from_secs_f64(bytes / pace::BYTES) + BURST.mul_f64(num::float(CASES * repeats))
+        let written = 2.0 * num::float(bytes(messages, length)) * num::float(repeats);
+        Duration::from_secs_f64(written / pace::BYTES) + BURST.mul_f64(num::float(CASES * repeats))
     });
     Duration::from_secs(2) + bursts.sum::<Duration>()
 }
@@ -243,6 +248,19 @@ mod tests {
         assert_eq!(repeats(100_000, 1_024, false), REPEATS);
         assert_eq!(repeats(100_000, 1 << 20, false), 1);
         assert_eq!(repeats(100_000, 1_024, true), 1);
+    }
+
+    #[test]
+    fn a_burst_of_more_bytes_than_can_be_counted_is_long_and_too_many_messages_are_refused() {
+        assert_eq!(repeats(u64::MAX / 2, 1_024, false), 1);
+        let planned = |messages: &str| {
+            let words = ["harness", "--scenario", "firehose", "--payload", "10MB", "--messages", messages];
+            settings::plan(&Arguments::try_parse_from(words).unwrap())
+        };
+        let most = planned("1000000000000").unwrap();
+        assert!(estimate(&most.runs[0]) > Duration::from_secs(1_000_000_000));
+        let error = planned("18446744073709551615").map(|_| ()).unwrap_err();
+        assert!(error.contains("is out of range; give 1 to 1000000000000"), "{error}");
     }
 
     #[test]
