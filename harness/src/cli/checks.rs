@@ -46,10 +46,19 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), String> {
     if let Some(messages) = arguments.messages.filter(|messages| *messages > MESSAGES) {
         return Err(format!("--messages {messages} is out of range; give 1 to {MESSAGES}"));
     }
+    levels(arguments)?;
     overflow(arguments)?;
     keys(arguments)?;
     cpus(arguments)?;
     lengths(arguments)
+}
+
+fn levels(arguments: &Arguments) -> Result<(), String> {
+    let levels = &arguments.levels;
+    let twice = levels.iter().enumerate().find(|(index, level)| levels[..*index].contains(level));
+    twice.map_or(Ok(()), |(_, level)| {
+        Err(format!("--levels names {} % twice; name each once, such as 50,75,90", num::percent(*level)))
+    })
 }
 
 fn overflow(arguments: &Arguments) -> Result<(), String> {

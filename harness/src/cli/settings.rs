@@ -296,6 +296,7 @@ mod tests {
     fn what_would_do_nothing_is_refused_in_one_line() {
         for wrong in [
             "--scenario throughput --levels 50",
+            "--scenario saturation --levels 50,75,50",
             "--scenario throughput --capacity 1M",
             "--scenario saturation --messages 5",
             "--scenario throughput --ring 1000",
