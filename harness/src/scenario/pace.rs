@@ -54,6 +54,16 @@ pub(super) fn closed_loop(settings: &Settings, length: Duration) -> Duration {
     if length.is_zero() { length } else { length.max(rings(settings).unwrap_or_default()) }
 }
 
+/// How long an open loop at `rate` is: its `length`, or as long as it takes to send four rings' worth.
+pub(super) fn open_loop(settings: &Settings, rate: f64, length: Duration) -> Duration {
+    // A quick run would rather be quick.
+    if settings.quick {
+        return length;
+    }
+    let rings = num::float(settings.least()) / rate;
+    length.max(Duration::try_from_secs_f64(rings).unwrap_or(length))
+}
+
 /// What is to be said of a quick run that is not quick, since each of its closed loops sends four rings' worth.
 pub(crate) fn slow_quick(run: &Settings) -> Option<String> {
     let rings = rings(run)?;
@@ -89,5 +99,24 @@ mod tests {
         for usual in ["saturation", "throughput", "fanout", "all", "throughput --iterations 1000"] {
             assert_eq!(notes(usual), "", "{usual}");
         }
+    }
+
+    #[test]
+    fn open_loops_of_a_low_rate_are_known_to_take_as_long_as_four_rings() {
+        const SLOW: &str = "--capacity 1000";
+        let run = |more: &str| {
+            let line = format!("harness --scenario saturation --levels 50 --iterations 1 {more}");
+            settings::plan(&Arguments::try_parse_from(line.split_whitespace()).unwrap())
+                .unwrap()
+                .runs
+                .remove(0)
+        };
+        let seconds = |more: &str| super::super::estimate(&run(more)).as_secs_f64();
+        assert!((40.0..50.0).contains(&seconds(SLOW)), "16,384 messages at 500 a second: {}", seconds(SLOW));
+        assert!(seconds("--capacity 1000 --quick") < 5.0, "{}", seconds("--capacity 1000 --quick"));
+        let steps = super::super::steps(&run(SLOW));
+        assert!(steps.iter().any(|step| step.contains("until 16,384 messages are sent")), "{steps:?}");
+        let fast = super::super::steps(&run("--capacity 10M"));
+        assert!(!fast.iter().any(|step| step.contains("until")), "{fast:?}");
     }
 }

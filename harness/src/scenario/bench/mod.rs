@@ -28,6 +28,7 @@ use crate::pin::{self, CursorRole, Layout};
 use crate::report::progress::Progress;
 use crate::result::metrics::MemoryBandwidth;
 use crate::sample::{self, Load, Sample, Stage};
+use crate::scenario::pace;
 
 /// How often a sample that the machine disturbed is taken again, and how many times in a run, so that a run on a bad day
 /// still ends.
@@ -170,11 +171,7 @@ impl<'a> Bench<'a> {
 
     /// As above, but of this length.
     pub(crate) fn open_loop_for(&self, rate: f64, length: Duration) -> Load {
-        let least = num::float(self.least() * num::count(self.settings.publishers)) / rate;
-        let long_enough = Duration::try_from_secs_f64(least).unwrap_or(length);
-        // A quick run would rather be quick.
-        let length = if self.settings.quick { length } else { length.max(long_enough) };
-        Load::Open { rate, length }
+        Load::Open { rate, length: pace::open_loop(self.settings, rate, length) }
     }
 
     /// Load that is timed and discarded. Returns how long it took, in nanoseconds.

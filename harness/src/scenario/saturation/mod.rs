@@ -130,9 +130,10 @@ pub(crate) fn estimate(settings: &Settings) -> Duration {
     };
     let iterations = num::float(num::count(settings.iterations));
     let level = |&percent: &f64| {
+        let length = rounds::length(settings, pace.percent(percent));
         // An overloaded sample takes as long as its messages need, up to twice its length.
         let more = settings.sample.mul_f64((percent / 100.0).clamp(1.0, 2.0) - 1.0);
-        (rounds::length(settings, pace) + more).mul_f64(iterations)
+        (length + more).mul_f64(iterations)
     };
     pace::closed_loop(settings, settings.warmup)
         + searching(settings)
@@ -160,8 +161,15 @@ pub(crate) fn steps(settings: &Settings) -> Vec<String> {
         }
         Capacity::Given(rate) => {
             steps.push(format!("capacity: {}/s as given, against 3 closed loops", num::signed(rate)));
+            let length = |&percent: &f64| rounds::length(settings, Pace::Rate(rate).percent(percent));
+            let is_longer = settings.levels.iter().map(length).any(|length| length > sample);
+            let longer = if is_longer {
+                format!(", or until {} messages are sent", num::grouped(settings.least()))
+            } else {
+                String::new()
+            };
             steps.push(format!(
-                "levels {levels} % in this order, {samples} times: {sample:?} each, after {:?} of warm-up",
+                "levels {levels} % in this order, {samples} times: {sample:?} each{longer}, after {:?} of warm-up",
                 settings.warmup
             ));
             steps.push("the closed loop once more, to tell how much the machine drifted".to_owned());

@@ -19,7 +19,7 @@ use crate::num;
 use crate::result::metrics::{Iteration, Round};
 use crate::sample::Sample;
 use crate::scenario::Bench;
-use crate::scenario::pace::closed_loop;
+use crate::scenario::pace::{closed_loop, open_loop};
 use crate::search::{self, Probed, System};
 
 /// Length of the open loop of a round, at most, and rounds in a sample, at least.
@@ -70,7 +70,7 @@ pub(super) fn length(settings: &Settings, pace: Pace) -> Duration {
             let rounds = num::float(num::count(per_sample(pace, settings.sample)));
             (closed_loop(settings, open.mul_f64(CLOSED)) + paced(open)).mul_f64(rounds)
         }
-        Pace::Rate(_) => paced(settings.sample),
+        Pace::Rate(rate) => open_loop(settings, rate, settings.sample),
     }
 }
 
