@@ -18,26 +18,27 @@ pub(crate) trait Due {
     fn due_by(&self, now: u64) -> u64;
 }
 
-/// Fraction bits of the period. At 10 million messages a second the rounding adds up to 1 ms after 500 days.
+/// Fraction bits of the period. At 10 million messages a second the rounding adds up to 1 ms after 500 days. Below a message a
+/// second the period would not fit with them, and whole nanoseconds do.
 const FRACTION: u32 = 32;
 
 /// Due times at a constant rate, in nanoseconds of the run's clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Schedule {
     start: u64,
-    /// Nanoseconds between messages, with [`FRACTION`] fraction bits.
+    /// Nanoseconds between messages, with so many fraction bits: [`FRACTION`] or none.
     period: u64,
+    fraction: u32,
     /// Messages per nanosecond, for the way back.
     per_nano: f64,
 }
 
 impl Schedule {
-    /// Message 0 at `start`, then `rate` messages a second. The rate must be at least 1: below that the fixed-point
-    /// period would not fit.
+    /// Message 0 at `start`, then `rate` messages a second.
     pub(crate) fn new(start: u64, rate: f64) -> Self {
-        debug_assert!(rate >= 1.0, "a schedule needs at least 1 message a second, not {rate}");
-        let period = num::whole(1e9 * f64::from(1_u32 << 31) * 2.0 / rate);
-        Self { start, period, per_nano: rate / 1e9 }
+        let fraction = if rate < 1.0 { 0 } else { FRACTION };
+        let period = num::whole(1e9 * num::float(1 << fraction) / rate);
+        Self { start, period, fraction, per_nano: rate / 1e9 }
     }
 
     /// One of `sharers` schedules that together offer `rate`: their messages interleave evenly.
@@ -50,7 +51,7 @@ impl Schedule {
 impl Due for Schedule {
     #[inline]
     fn due(&self, n: u64) -> u64 {
-        self.start + num::low((u128::from(n) * u128::from(self.period)) >> FRACTION)
+        self.start + num::low((u128::from(n) * u128::from(self.period)) >> self.fraction)
     }
 
     #[inline]
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn due_and_due_by_agree_at_awkward_rates() {
-        for rate in [1.0, 3.0, 7_777.0, 9_123_457.0, 33_333_333.3] {
+        for rate in [0.05, 0.9, 1.0, 3.0, 7_777.0, 9_123_457.0, 33_333_333.3] {
             let schedule = Schedule::new(1_000, rate);
             for n in (0..1_000_000).step_by(997) {
                 let due = schedule.due(n);
@@ -227,5 +228,12 @@ mod tests {
         pacer.advance(10);
         assert!(pacer.finished());
         assert_eq!(pacer.ready(u64::MAX / 4, 64), 0);
+    }
+
+    #[test]
+    fn a_share_below_one_a_second_keeps_its_rate() {
+        let schedule = Schedule::share(0, 50.0, 0, 1_024);
+        assert_eq!(schedule.due(1), 20_480_000_000);
+        assert_eq!((schedule.due_by(20_479_999_999), schedule.due_by(20_480_000_000)), (1, 2));
     }
 }

@@ -81,17 +81,20 @@ fn offer(
     sender: &mut Sender<'_>,
 ) -> Result<Published, Fault> {
     let sharers = stage.bases.len();
-    let each = share_of(rate, length, sharers);
     let lane = |&publisher: &usize| PacedLane {
         publisher,
         base: stage.bases[publisher],
-        pacer: Pacer::new(Schedule::share(start, rate, publisher, sharers), each),
+        pacer: Pacer::new(
+            Schedule::share(start, rate, publisher, sharers),
+            share_of(rate, length, publisher, sharers),
+        ),
     };
     let mut lanes: Vec<PacedLane> = publishers.iter().map(lane).collect();
     let stop_at = start + OVERTIME * num::nanos(length);
     let gaps = publish::paced(stage.clock, &mut lanes, stop_at, stage.layout.polite, sender)?;
     let sent: Vec<(usize, u64)> = lanes.iter().map(|lane| (lane.publisher, lane.pacer.next())).collect();
-    let unsent = sent.iter().map(|&(_, sent)| each - sent).sum();
+    let unsent =
+        sent.iter().map(|&(publisher, sent)| share_of(rate, length, publisher, sharers) - sent).sum();
     Ok(Published { lanes: sent, unsent, began: start, ended: None, gaps, calls: None, refusals: Vec::new() })
 }
 
@@ -142,9 +145,11 @@ fn push(
     })
 }
 
-/// How many messages one of `sharers` publishers sends in `length`.
-fn share_of(rate: f64, length: Duration, sharers: usize) -> u64 {
-    num::floor(rate * length.as_secs_f64() / num::float(num::count(sharers))).max(1)
+/// How many of the messages that are due in `length`, one at least, are those of one of `sharers` publishers, who take turns.
+fn share_of(rate: f64, length: Duration, publisher: usize, sharers: usize) -> u64 {
+    let (publisher, sharers) = (num::count(publisher), num::count(sharers));
+    let all = num::floor(rate * length.as_secs_f64()).max(1);
+    all / sharers + u64::from(publisher < all % sharers)
 }
 
 /// Drives the cursors of one seat.
@@ -185,4 +190,21 @@ pub(super) fn consumer(
         .with_inbox(|inbox| Box::new(std::mem::replace(inbox, empty)))
         .ok_or_else(|| Fault::new("a consumer thread lost its inbox"))?;
     Ok(Report::Consumer { consumed, cursors, inbox, used, pinned })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_is_dealt_onto_publishers_of_whom_some_get_none() {
+        let dealt = |rate, millis, sharers: usize| -> Vec<u64> {
+            let length = Duration::from_millis(millis);
+            (0..sharers).map(|publisher| share_of(rate, length, publisher, sharers)).collect()
+        };
+        assert_eq!(dealt(5.0, 1_000, 3), [2, 2, 1]);
+        assert_eq!(dealt(2.0, 1_000, 4), [1, 1, 0, 0]);
+        assert_eq!(dealt(0.5, 1_000, 2), [1, 0], "one at least");
+        assert_eq!(dealt(50.0, 2_000, 1_024).iter().sum::<u64>(), 100);
+    }
 }

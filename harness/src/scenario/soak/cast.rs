@@ -206,7 +206,7 @@ impl Cast<'_> {
     fn publish(&self, publisher: usize, rate: Option<f64>, stop: &Signal) -> Result<(), Fault> {
         let comes_and_goes = publisher + 1 == self.next.len() && publisher > 0;
         let mut generation = 0_u64;
-        let mut timetable = Timetable::default();
+        let mut timetable = rate.map_or_else(Timetable::default, |rate| Timetable::share(publisher, rate));
         let mut over = is_over(stop);
         while !over {
             generation += 1;
@@ -223,7 +223,7 @@ impl Cast<'_> {
                 Some(rate) => {
                     let share = rate / num::float(num::count(self.next.len()));
                     // Who is there half the time publishes twice as much.
-                    let share = (if comes_and_goes { 2.0 * share } else { share }).max(1.0);
+                    let share = if comes_and_goes { 2.0 * share } else { share };
                     let pacer = timetable.pacer(start, share);
                     let mut lanes = [PacedLane { publisher, base, pacer }];
                     publish::paced(self.clock, &mut lanes, end, true, &mut sender)?;
@@ -351,5 +351,15 @@ mod tests {
         let (phase, unsent) = played(Stacks::USUAL, Some(2_000.0), GENERATION);
         assert!(phase.unwrap().published >= 600, "what was due in the end was sent");
         assert_eq!(unsent, 0);
+    }
+
+    #[test]
+    fn a_soak_of_a_low_rate_sends_no_more_than_is_due() {
+        let (phase, unsent) = played(Stacks::USUAL, Some(0.5), GENERATION);
+        assert_eq!(
+            (phase.unwrap().published, unsent),
+            (1, 0),
+            "the other publisher's turn is after two seconds"
+        );
     }
 }
