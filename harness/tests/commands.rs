@@ -61,6 +61,8 @@ fn figures_that_contradict_one_another_are_told() {
 fn a_soak_that_ended_early_is_valid() {
     let directory = tempfile::tempdir().unwrap();
     let mut result = fixture("throughput");
+    result["success"] = json!(false);
+    result["errors"] = json!(["interrupted"]);
     let account = |name: &str, delivered: u64, acked: u64| json!({"subscription": name, "accepted": delivered, "delivered": delivered, "acked": acked, "lost": 0, "balanced": true});
     for (buried, code) in [(527, 0), (526, 1)] {
         result["ledger"] =

@@ -26,7 +26,7 @@ use crate::result::metrics::{Firehose, FirehoseCase, Iteration, MemoryBandwidth,
 use crate::sample::Load;
 
 /// p99 of the publish calls must be below this, in milliseconds.
-const P99_MS: f64 = 1.0;
+pub(crate) const P99_MS: f64 = 1.0;
 /// Bursts of fewer bytes than this are repeated so many times for the median.
 const REPEATS: u64 = 5;
 const SMALL: u64 = 1 << 30;

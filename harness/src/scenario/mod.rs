@@ -17,7 +17,7 @@ pub(crate) mod soak;
 pub(crate) mod throughput;
 pub(crate) mod thundering_herd;
 
-pub(crate) use bench::Bench;
+pub(crate) use bench::{Bench, DISTURBED};
 
 use std::panic::resume_unwind;
 use std::thread;

@@ -30,7 +30,14 @@ fn are_one(a: f64, b: f64) -> bool {
 }
 
 /// Says so unless `figure` of `object` is `wanted`, `what` that is.
-fn same(object: &Value, figure: &str, path: &str, wanted: Option<f64>, what: &str, flaws: &mut Vec<Flaw>) {
+pub(super) fn same(
+    object: &Value,
+    figure: &str,
+    path: &str,
+    wanted: Option<f64>,
+    what: &str,
+    flaws: &mut Vec<Flaw>,
+) {
     let (Some(found), Some(wanted)) = (object[figure].as_f64(), wanted) else { return };
     if !are_one(found, wanted) {
         flaws.push(Flaw::new(&format!("{path}.{figure}"), format!("is {found}, and {what} is {wanted}")));

@@ -2,9 +2,10 @@
 //!
 //! Two layers: the published schema ([`schema`]), which anybody can check with a tool of theirs, and what a schema
 //! cannot say ([`rules`]): nothing is null or negative, percentiles rise, the ledger adds up; and no figure contradicts another
-//! ([`figures`]). A flaw is a path
+//! ([`figures`], and [`agree`] for what is said twice). A flaw is a path
 //! into the file and what is wrong there.
 
+mod agree;
 mod figures;
 mod rules;
 mod schema;
@@ -38,5 +39,6 @@ pub(crate) fn check(result: &Value) -> Result<Vec<Flaw>, String> {
     schema::Schema::published()?.check(result, &mut flaws);
     rules::check(result, &mut flaws);
     figures::check(result, &mut flaws);
+    agree::check(result, &mut flaws);
     Ok(flaws)
 }

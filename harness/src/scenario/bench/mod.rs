@@ -37,7 +37,7 @@ const RETAKES_PER_RUN: u64 = 5;
 /// With fewer messages, how fast they were published cannot be told from the length of a clock read.
 const FEW: u64 = 64;
 /// The share of disturbed samples above which a run is called noisy.
-pub(super) const DISTURBED: f64 = 0.25;
+pub(crate) const DISTURBED: f64 = 0.25;
 
 /// See the module.
 #[derive(Debug)]

@@ -7,6 +7,8 @@
 
 mod rise;
 
+pub(crate) use rise::RISES;
+
 use std::time::Duration;
 
 use self::rise::Rise;

@@ -13,7 +13,7 @@ use crate::num;
 use crate::result::metrics::FanoutPoint;
 
 /// Cost with the most subscriptions over that with the fewest, up to which it is said not to rise.
-const RISES: f64 = 1.10;
+pub(crate) const RISES: f64 = 1.10;
 /// How far all samples of the one are above all of the other where they are too few for ranks, and how many of each it takes.
 /// A closed loop has been seen to change its speed by 2.9 within minutes, though across placements.
 const FAR: f64 = 3.0;
