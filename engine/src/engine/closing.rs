@@ -87,7 +87,10 @@ impl EngineInner {
         unsettled.retain(|one| !serving::is(&one.topic));
         while !topics.is_empty() || !unsettled.is_empty() {
             unsettled.retain(|one| !one.is_over());
-            let awaits = |topic: &Arc<TopicInner>| unsettled.iter().any(|one| one.forwards_to(topic));
+            // (Nor does a handler wait for dead letters that it has to make room for.)
+            let awaits = |topic: &Arc<TopicInner>| {
+                !serving::is(topic) && unsettled.iter().any(|one| one.forwards_to(topic))
+            };
             let (later, now): (Vec<_>, _) = topics.into_iter().partition(|topic| awaits(topic.inner()));
             self.close_as_flushed(now, deadline);
             // No chain of them leads back, so of those that are left there is always one that nothing comes to any more.

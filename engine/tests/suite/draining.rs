@@ -9,6 +9,7 @@ use ringmain::{
     Close, CloseReport, Engine, Error, Overflow, PublishError, RecvError, Subscription, SubscriptionConfig,
     Topic, TopicConfig, Verdict,
 };
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -141,6 +142,26 @@ fn a_drain_whose_time_is_over_gives_dead_letters_up_that_there_was_no_room_for()
     assert_eq!((report.unread, report.unacked), (4, 5));
     assert_eq!((failing.stats().discarded, letters.stats().discarded), (5, 4));
     [&failing, &letters].into_iter().for_each(assert_balanced);
+}
+
+/// Nobody else would make room for those that are parked.
+#[test]
+fn a_handler_of_dead_letters_that_closes_does_not_wait_for_more_of_them() {
+    let (engine, _clock) = manual();
+    let (source, dead) = (topic(&engine, 64), engine.create_topic("dead", small()).unwrap());
+    let (failing, letters) = (giving_up(&source, "failing", &dead), subscribe(&dead, "letters"));
+    (0..9).for_each(|number| _ = source.publisher().publish(message(number)).unwrap());
+    (0..5).for_each(|_| drop(failing.pull(1000).unwrap()));
+    let (tell, told) = mpsc::channel();
+    // (Not scoped: it may never come back.)
+    thread::spawn(move || {
+        letters.process(move |_| {
+            tell.send(engine.close(Close::Drain(Duration::MAX))).unwrap();
+            Verdict::Ack
+        });
+    });
+    let report = told.recv_timeout(Duration::from_secs(60)).expect("it does not wait for itself");
+    assert_eq!((report.unread, report.unacked), (0, 5));
 }
 
 #[test]
