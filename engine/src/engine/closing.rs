@@ -91,16 +91,16 @@ impl EngineInner {
             let awaits = |topic: &Arc<TopicInner>| {
                 !serving::is(topic) && unsettled.iter().any(|one| one.forwards_to(topic))
             };
-            let (later, now): (Vec<_>, _) = topics.into_iter().partition(|topic| awaits(topic.inner()));
-            self.close_as_flushed(now, deadline);
+            let (later, next): (Vec<_>, _) = topics.into_iter().partition(|topic| awaits(topic.inner()));
+            self.close_as_flushed(next, deadline);
             // No chain of them leads back, so of those that are left there is always one that nothing comes to any more.
-            let (later_settled, now): (Vec<_>, Vec<_>) = unsettled
+            let (unsettled_later, settling): (Vec<_>, Vec<_>) = unsettled
                 .into_iter()
                 .partition(|one| later.iter().any(|topic| Arc::ptr_eq(topic.inner(), &one.topic)));
-            for subscription in now {
+            for subscription in settling {
                 subscription.wait_until_settled(deadline);
             }
-            (topics, unsettled) = (later, later_settled);
+            (topics, unsettled) = (later, unsettled_later);
         }
     }
 

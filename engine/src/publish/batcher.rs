@@ -20,7 +20,7 @@ use super::padding::Padding;
 use super::refusal::Refusal;
 use crate::external::LetGoLater;
 use crate::record::Record;
-use crate::subscription::serving::Serving;
+use crate::subscription::serving;
 use crate::topic::{Shard, TopicInner};
 use arc_swap::ArcSwap;
 use ringmain_fanout::Channel;
@@ -71,9 +71,7 @@ impl Lanes {
                 });
             }
         }
-        // An owner who publishes when his payload goes, and would wait for room, would wait for this consumer.
-        let _serving = Serving::enter(topic);
-        drop(payloads);
+        serving::let_go(payloads, topic);
         drained
     }
 

@@ -52,8 +52,8 @@ pub(super) fn told(
     deadline: Option<Instant>,
     mut wait: impl FnMut(Option<Instant>) -> bool,
 ) -> bool {
-    let soon = now() + LONG;
-    if LISTENS && deadline.is_none_or(|deadline| soon < deadline) {
+    let soon = LISTENS.then(|| now() + LONG);
+    if let Some(soon) = soon.filter(|soon| deadline.is_none_or(|deadline| *soon < deadline)) {
         if wait(Some(soon)) {
             return true;
         }

@@ -4,7 +4,7 @@
 //! the way of its ordering key, and tried again at each poll and tick.
 
 use super::inner::SubscriptionInner;
-use super::serving::Serving;
+use super::serving;
 use crate::clock::nanos;
 use crate::config::DeadLetterPolicy;
 use crate::engine::Directory;
@@ -88,9 +88,7 @@ impl SubscriptionInner {
     fn forward(&self, letters: &DeadLetters, message: &Received, attempts: u32) -> bool {
         let payloads = LetGoLater::begin();
         let forwarded = letters.forward(&self.name, message, attempts);
-        // The owner of what was in its slot, who publishes here and would wait for room, may be on the thread of whom he waits for.
-        let _serving = Serving::enter(&self.topic);
-        drop(payloads);
+        serving::let_go(payloads, &self.topic); // what was in its slot
         forwarded
     }
 

@@ -7,7 +7,7 @@
 use super::handle::Subscription;
 use super::in_place::{Handler, Verdict};
 use super::inner::SubscriptionInner;
-use super::serving::ServingAll;
+use super::serving::Serving;
 use super::stop_handle::StopHandle;
 use super::turns::Turns;
 use crate::error::RecvError;
@@ -163,7 +163,7 @@ impl Dispatcher {
         let Self { sets, served, topics, limit, turns, .. } = self;
         let limit = limit.unwrap_or(if served.len() == 1 { TURN_ALONE } else { TURN });
         let _turn = turns.begin();
-        let _serving = ServingAll::enter(topics);
+        let _serving = Serving::enter_all(topics);
         let mut count = 0;
         for served in served.iter_mut() {
             count += served.again();

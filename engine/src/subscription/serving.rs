@@ -1,5 +1,6 @@
 //! Which topics' messages this thread is handling, so that a handler that would wait for itself is told so.
 
+use crate::external::LetGoLater;
 use crate::topic::TopicInner;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -30,37 +31,6 @@ pub(crate) fn is(topic: &TopicInner) -> bool {
 /// Marks the calling thread as inside a handler, or in the midst of a dispatcher's turn, until dropped.
 pub(crate) struct Serving {
     outer: usize,
-    /// Whether that one is in the list.
-    listed: bool,
-}
-
-impl Serving {
-    #[inline]
-    pub(crate) fn enter(topic: &TopicInner) -> Self {
-        let topic = address(topic);
-        let outer = TOPIC.replace(topic);
-        let listed = outer != 0 && outer != topic;
-        if listed {
-            OUTER.with_borrow_mut(|all| all.push(outer));
-        }
-        Self { outer, listed }
-    }
-}
-
-impl Drop for Serving {
-    #[inline]
-    fn drop(&mut self) {
-        TOPIC.set(self.outer);
-        if self.listed {
-            OUTER.with_borrow_mut(Vec::pop);
-        }
-    }
-}
-
-/// Marks the calling thread as in the midst of a dispatcher's turn, in and between its handlers, until dropped: what it waited for
-/// there, none of the dispatcher's topics would bring.
-pub(super) struct ServingAll {
-    outer: usize,
     /// How long the list was before, if it is longer now.
     list: usize,
 }
@@ -68,16 +38,24 @@ pub(super) struct ServingAll {
 /// It is as long as before.
 const UNLISTED: usize = usize::MAX;
 
-impl ServingAll {
+impl Serving {
+    /// For `topic`.
+    #[inline]
+    pub(crate) fn enter(topic: &TopicInner) -> Self {
+        let topic = address(topic);
+        let outer = TOPIC.replace(topic);
+        Self { outer, list: if outer == 0 || outer == topic { UNLISTED } else { list(outer, &[]) } }
+    }
+
+    /// For all of a dispatcher's topics, in and between its handlers: what it waited for there, none of them would bring.
     #[inline(always)]
-    pub(super) fn enter(topics: &[Arc<TopicInner>]) -> Self {
+    pub(super) fn enter_all(topics: &[Arc<TopicInner>]) -> Self {
         let outer = TOPIC.replace(topics.first().map_or(0, |topic| address(topic)));
-        let list = if outer == 0 && topics.len() <= 1 { UNLISTED } else { list(outer, topics) };
-        Self { outer, list }
+        Self { outer, list: if outer == 0 && topics.len() <= 1 { UNLISTED } else { list(outer, topics) } }
     }
 }
 
-impl Drop for ServingAll {
+impl Drop for Serving {
     #[inline(always)]
     fn drop(&mut self) {
         TOPIC.set(self.outer);
@@ -85,6 +63,13 @@ impl Drop for ServingAll {
             unlist(self.list);
         }
     }
+}
+
+/// Lets go of payloads. An owner who publishes to `topic` when his goes, and would wait for room, would wait for this thread, which
+/// consumes there.
+pub(crate) fn let_go(payloads: LetGoLater, topic: &TopicInner) {
+    let _serving = Serving::enter(topic);
+    drop(payloads);
 }
 
 #[cold]

@@ -70,14 +70,20 @@ fn small() -> TopicConfig {
     TopicConfig::default().ring_slots(4)
 }
 
-#[test]
-fn a_drain_forwards_what_is_parked_when_there_is_room_and_its_clock_stands() {
+/// Nine messages that failed for the last time, of which the dead-letter topic has taken four; its clock stands.
+fn five_parked() -> (Engine, Subscription, Subscription) {
     let (engine, _clock) = manual();
     let (source, dead) = (topic(&engine, 64), engine.create_topic("dead", small()).unwrap());
     let (failing, letters) = (giving_up(&source, "failing", &dead), subscribe(&dead, "letters"));
     (0..9).for_each(|number| _ = source.publisher().publish(message(number)).unwrap());
     (0..5).for_each(|_| drop(failing.pull(1000).unwrap()));
     assert_eq!(failing.stats().parked, 5);
+    (engine, failing, letters)
+}
+
+#[test]
+fn a_drain_forwards_what_is_parked_when_there_is_room_and_its_clock_stands() {
+    let (engine, failing, letters) = five_parked();
     thread::scope(|scope| {
         let closes = scope.spawn(|| engine.close(Close::Drain(Duration::from_secs(600))));
         assert!(for_a_while(|| !closes.is_finished()), "some are parked, and there may be room yet");
@@ -133,11 +139,7 @@ fn a_topic_that_waits_for_dead_letters_refuses_all_else() {
 
 #[test]
 fn a_drain_whose_time_is_over_gives_dead_letters_up_that_there_was_no_room_for() {
-    let engine = Engine::new();
-    let (source, dead) = (topic(&engine, 64), engine.create_topic("dead", small()).unwrap());
-    let (failing, letters) = (giving_up(&source, "failing", &dead), subscribe(&dead, "letters"));
-    (0..9).for_each(|number| _ = source.publisher().publish(message(number)).unwrap());
-    (0..5).for_each(|_| drop(failing.pull(1000).unwrap()));
+    let (engine, failing, letters) = five_parked();
     let report = engine.close(Close::Drain(Duration::from_millis(20)));
     assert_eq!((report.unread, report.unacked), (4, 5));
     assert_eq!((failing.stats().discarded, letters.stats().discarded), (5, 4));
@@ -147,11 +149,7 @@ fn a_drain_whose_time_is_over_gives_dead_letters_up_that_there_was_no_room_for()
 /// Nobody else would make room for those that are parked.
 #[test]
 fn a_handler_of_dead_letters_that_closes_does_not_wait_for_more_of_them() {
-    let (engine, _clock) = manual();
-    let (source, dead) = (topic(&engine, 64), engine.create_topic("dead", small()).unwrap());
-    let (failing, letters) = (giving_up(&source, "failing", &dead), subscribe(&dead, "letters"));
-    (0..9).for_each(|number| _ = source.publisher().publish(message(number)).unwrap());
-    (0..5).for_each(|_| drop(failing.pull(1000).unwrap()));
+    let (engine, _failing, letters) = five_parked();
     let (tell, told) = mpsc::channel();
     // (Not scoped: it may never come back.)
     thread::spawn(move || {
