@@ -27,7 +27,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `async` (default) | [`Subscription::stream`], a `futures_core::Stream` for any executor |
-//! | `serde` | messages, settings, ids and counters can be read and written |
+//! | `serde` | messages, settings (times as text: `"30s"`, `"1.5s"`, `"1h 30m"`), ids and counters can be read and written |
 //! | `tracing` | life-cycle events: created, deleted (topics), detached, closed, parked; a publisher that waits for room for a second, unless the topic spins; stalled, when [`Topic::stalled`] is asked. Never one a message |
 //! | `metrics` | `Engine::record_metrics`: the counters, handed to the recorder that the program has installed |
 

@@ -12,6 +12,9 @@
 //! (`messageId`, `publishTime`) are passed over. Other limits than the number of attributes are checked when the message
 //! is published, not here.
 
+/// A setting that is a time, as text: `30s`, `1.5s` (as protocol buffers have it), `1h 30m`, `PT10S`.
+pub(crate) use jiff::fmt::serde::unsigned_duration::friendly::compact as duration;
+
 use crate::message::{MAX_ATTRIBUTES, Message};
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};

@@ -24,7 +24,7 @@ pub enum LimitExceeded {
 /// use ringmain::{LimitExceeded, PublisherConfig};
 /// let config = PublisherConfig::default().max_outstanding_messages(100).limit_exceeded(LimitExceeded::Block);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),

@@ -4,6 +4,7 @@ use super::setting;
 use crate::error::Invalid;
 use crate::topic::Topic;
 use ringmain_fanout::Overflow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a nacked or expired message waits before it is delivered again.
@@ -16,8 +17,10 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// After the first failed delivery; doubled after each further one.
+    #[cfg_attr(feature = "serde", serde(with = "crate::wire::duration::required"))]
     pub minimum_backoff: Duration,
     /// At most.
+    #[cfg_attr(feature = "serde", serde(with = "crate::wire::duration::required"))]
     pub maximum_backoff: Duration,
 }
 
@@ -45,6 +48,17 @@ pub(crate) struct DeadLetterPolicy {
     pub(crate) max_delivery_attempts: u32,
 }
 
+impl PartialEq for DeadLetterPolicy {
+    /// Of the same topic, not of one that has its name.
+    fn eq(&self, other: &Self) -> bool {
+        let Self { topic, max_delivery_attempts } = self;
+        Arc::ptr_eq(topic.inner(), other.topic.inner())
+            && *max_delivery_attempts == other.max_delivery_attempts
+    }
+}
+
+impl Eq for DeadLetterPolicy {}
+
 /// Settings of a subscription.
 ///
 /// ```
@@ -52,7 +66,7 @@ pub(crate) struct DeadLetterPolicy {
 /// use std::time::Duration;
 /// let config = SubscriptionConfig::default().ack_deadline(Duration::from_secs(30)).overflow(Overflow::DropOldest);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -62,9 +76,11 @@ pub(crate) struct DeadLetterPolicy {
 #[must_use]
 pub struct SubscriptionConfig {
     /// How long a leased delivery may take before it is redelivered: 10-600 s. 10 s. (Kept in ticks of 16.4 us, rounded down.)
+    #[cfg_attr(feature = "serde", serde(with = "crate::wire::duration::required"))]
     pub ack_deadline: Duration,
     /// How long the lease of a [`Delivery`](crate::Delivery) is kept alive beyond that, for as long as the delivery
     /// exists. Not at all.
+    #[cfg_attr(feature = "serde", serde(with = "crate::wire::duration::optional"))]
     pub max_lease: Option<Duration>,
     /// How long a nacked or expired message waits. Not at all: it comes next.
     pub retry: Option<RetryPolicy>,

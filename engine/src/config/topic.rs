@@ -10,7 +10,7 @@ use ringmain_fanout::WaitStrategy;
 /// use ringmain::{TopicConfig, WaitStrategy};
 /// let config = TopicConfig::default().ring_slots(1 << 14).shards(2).wait(WaitStrategy::Spin);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),

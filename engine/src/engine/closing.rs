@@ -36,6 +36,7 @@ pub enum Close {
 
 /// What was left when an engine was closed, over all subscriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct CloseReport {
     /// Messages that no subscription had taken from its topic yet.

@@ -36,6 +36,23 @@ fn nack_to_death(subscription: &Subscription) {
     }
 }
 
+/// A topic of the same name in another engine is another topic.
+#[test]
+fn settings_are_equal_if_their_dead_letters_go_to_the_same_topic() {
+    let (_engine, _clock, source, dead, _letters) = two_topics();
+    let (_other, _, _, other, _) = two_topics();
+    assert_eq!(config().dead_letter(&dead, 5), config().dead_letter(&dead.clone(), 5));
+    let others = [
+        config(),
+        config().dead_letter(&dead, 6),
+        config().dead_letter(&source, 5),
+        config().dead_letter(&other, 5),
+    ];
+    for settings in others {
+        assert_ne!(config().dead_letter(&dead, 5), settings);
+    }
+}
+
 fn only(subscription: &Subscription) -> Delivery {
     let mut all = subscription.pull(1000).unwrap();
     assert_eq!(all.len(), 1);
