@@ -14,20 +14,27 @@ mod serde {
         assert_eq!((topic.ring_slots, topic.wait, topic.shards), (64, WaitStrategy::Park, 1));
         let subscription: SubscriptionConfig = serde_json::from_str(
             r#"{"overflow": "DropOldest", "filter": "attributes:k", "message_ordering": true,
-                "retry": {"minimum_backoff": {"secs": 1, "nanos": 0}, "maximum_backoff": {"secs": 9, "nanos": 0}}}"#,
+                "ack_deadline": "1.5s", "max_lease": "1h 30m",
+                "retry": {"minimum_backoff": "500ms", "maximum_backoff": "9s"}}"#,
         )
         .unwrap();
         assert_eq!(subscription.overflow, Overflow::DropOldest);
+        assert_eq!(subscription.retry.unwrap().minimum_backoff, Duration::from_millis(500));
         assert_eq!(subscription.retry.unwrap().maximum_backoff, Duration::from_secs(9));
+        assert_eq!(subscription.ack_deadline, Duration::from_millis(1_500));
+        assert_eq!(subscription.max_lease, Some(Duration::from_mins(90)));
         assert_eq!(subscription.max_outstanding_messages, 1_000);
         let publisher: PublisherConfig = serde_json::from_str(r#"{"limit_exceeded": "Block"}"#).unwrap();
         assert_eq!(publisher.limit_exceeded, LimitExceeded::Block);
         // A name that there is not is told, with those there are.
-        let misspelt =
-            serde_json::from_str::<SubscriptionConfig>(r#"{"ack_deadlin": {"secs": 30, "nanos": 0}}"#);
+        let misspelt = serde_json::from_str::<SubscriptionConfig>(r#"{"ack_deadlin": "30s"}"#);
         let told = misspelt.unwrap_err().to_string();
         assert!(told.contains("ack_deadlin") && told.contains("`ack_deadline`"), "{told}");
         assert!(serde_json::from_str::<TopicConfig>(r#"{"ring_slot": 64}"#).is_err());
+        for wrong in ["30", "-30s", "soon", ""] {
+            let wrong = format!(r#"{{"ack_deadline": "{wrong}"}}"#);
+            assert!(serde_json::from_str::<SubscriptionConfig>(&wrong).is_err(), "{wrong}");
+        }
         assert!(serde_json::from_str::<PublisherConfig>(r#"{"limit": "Block"}"#).is_err());
         // A value that breaks a rule is found when it is used, with the rule.
         let wrong: TopicConfig = serde_json::from_str(r#"{"ring_slots": 63}"#).unwrap();
@@ -81,9 +88,15 @@ mod serde {
 
     #[test]
     fn settings_and_counters_survive_a_round_trip() {
-        let written = serde_json::to_string(&SubscriptionConfig::default().filter("attributes:k")).unwrap();
-        let read: SubscriptionConfig = serde_json::from_str(&written).unwrap();
-        assert_eq!(serde_json::to_string(&read).unwrap(), written);
+        let plain = SubscriptionConfig::default()
+            .filter("attributes:k")
+            .retry(Duration::ZERO, Duration::from_nanos(7));
+        for settings in [plain.clone(), plain.max_lease(Duration::MAX)] {
+            let written = serde_json::to_string(&settings).unwrap();
+            assert_eq!(serde_json::from_str::<SubscriptionConfig>(&written).unwrap(), settings, "{written}");
+            let written = postcard::to_allocvec(&settings).unwrap();
+            assert_eq!(postcard::from_bytes::<SubscriptionConfig>(&written).unwrap(), settings);
+        }
         let stats = SubscriptionStats::default();
         let read: SubscriptionStats = serde_json::from_str(&serde_json::to_string(&stats).unwrap()).unwrap();
         assert_eq!(read, stats);
@@ -96,12 +109,19 @@ mod metrics {
         Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     };
     use ringmain::{Engine, Message, SubscriptionConfig, TopicConfig};
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
     use std::sync::{Arc, Mutex};
 
-    /// The last value of each metric, by name and label.
+    /// The last value of each metric, by name and labels; and the names that were described.
     #[derive(Clone, Default)]
-    struct Last(Arc<Mutex<HashMap<String, f64>>>);
+    struct Last(Arc<Mutex<HashMap<String, f64>>>, Arc<Mutex<HashSet<String>>>);
+
+    impl Last {
+        fn describe(&self, name: &KeyName, meaning: &str) {
+            assert!(meaning.ends_with('.'), "{meaning}");
+            self.1.lock().expect("no panic").insert(name.as_str().to_owned());
+        }
+    }
 
     struct One(Last, String);
 
@@ -139,8 +159,12 @@ mod metrics {
     }
 
     impl Recorder for Last {
-        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_counter(&self, name: KeyName, _: Option<Unit>, meaning: SharedString) {
+            self.describe(&name, &meaning);
+        }
+        fn describe_gauge(&self, name: KeyName, _: Option<Unit>, meaning: SharedString) {
+            self.describe(&name, &meaning);
+        }
         fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
         fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
             Counter::from_arc(One::of(self, key))
@@ -169,8 +193,11 @@ mod metrics {
         });
         let values = last.0.lock().unwrap();
         assert_eq!(values["ringmain_published_total{topic=topic}"], 3.0);
-        assert_eq!(values["ringmain_acked_total{subscription=sub}"], 1.0);
-        assert_eq!(values["ringmain_unread{subscription=sub}"], 2.0);
+        assert_eq!(values["ringmain_acked_total{topic=topic,subscription=sub}"], 1.0);
+        assert_eq!(values["ringmain_unread{topic=topic,subscription=sub}"], 2.0);
+        let recorded: HashSet<_> =
+            values.keys().filter_map(|name| Some(name.split_once('{')?.0.to_owned())).collect();
+        assert_eq!(*last.1.lock().unwrap(), recorded, "those that are recorded are described");
     }
 
     #[test]
@@ -188,13 +215,13 @@ mod metrics {
             engine.record_metrics();
             let values = std::mem::take(&mut *last.0.lock().unwrap());
             let of = |name: &str| values.get(name).copied();
-            assert_eq!(of("ringmain_unread{subscription=one}"), Some(0.0));
-            assert_eq!(of("ringmain_oldest_unacked_seconds{subscription=one}"), Some(0.0));
+            assert_eq!(of("ringmain_unread{topic=topic,subscription=one}"), Some(0.0));
+            assert_eq!(of("ringmain_oldest_unacked_seconds{topic=topic,subscription=one}"), Some(0.0));
             assert_eq!(of("ringmain_slowest_behind{topic=topic}"), Some(0.0));
-            assert_eq!(of("ringmain_accepted_total{subscription=one}"), Some(1.0));
-            assert_eq!(of("ringmain_unread{subscription=two}"), Some(1.0));
+            assert_eq!(of("ringmain_accepted_total{topic=topic,subscription=one}"), Some(1.0));
+            assert_eq!(of("ringmain_unread{topic=topic,subscription=two}"), Some(1.0));
             engine.record_metrics();
-            assert!(last.0.lock().unwrap().keys().all(|name| name.contains("two")), "forgotten");
+            assert!(last.0.lock().unwrap().keys().all(|name| name.contains("=two")), "forgotten");
         });
     }
 }
