@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::units::size_text;
 use super::{Arguments, OverflowPolicy, Scenario};
 use crate::num;
 use crate::pin::{self, Pinning};
@@ -46,18 +47,26 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), String> {
     if let Some(messages) = arguments.messages.filter(|messages| *messages > MESSAGES) {
         return Err(format!("--messages {messages} is out of range; give 1 to {MESSAGES}"));
     }
-    levels(arguments)?;
+    let percent = |level: &f64| format!("{} %", num::percent(*level));
+    each_once("--levels", &arguments.levels, percent, "50,75,90")?;
+    each_once("--subscriptions", &arguments.subscriptions, usize::to_string, "10,20")?;
+    each_once("--payload", &arguments.payload, |size| size_text(*size), "1KB,10KB")?;
     overflow(arguments)?;
     keys(arguments)?;
     cpus(arguments)?;
     lengths(arguments)
 }
 
-fn levels(arguments: &Arguments) -> Result<(), String> {
-    let levels = &arguments.levels;
-    let twice = levels.iter().enumerate().find(|(index, level)| levels[..*index].contains(level));
-    twice.map_or(Ok(()), |(_, level)| {
-        Err(format!("--levels names {} % twice; name each once, such as 50,75,90", num::percent(*level)))
+/// What is named twice would have two results that nothing tells apart.
+fn each_once<T: PartialEq>(
+    option: &str,
+    values: &[T],
+    text: impl Fn(&T) -> String,
+    example: &str,
+) -> Result<(), String> {
+    let twice = values.iter().enumerate().find(|(index, value)| values[..*index].contains(value));
+    twice.map_or(Ok(()), |(_, value)| {
+        Err(format!("{option} names {} twice; name each once, such as {example}", text(value)))
     })
 }
 

@@ -316,6 +316,8 @@ mod tests {
             "--scenario throughput --ordering-keys 0",
             "--scenario throughput --ordering-keys 5 --batch 4",
             "--scenario fanout --subscriptions 10,0",
+            "--scenario fanout --subscriptions 10,20,10",
+            "--scenario throughput --payload 1KB,1024",
             "--scenario soak --duration 1s",
             "--scenario replay",
             "--scenario saturation --input /dev/null",
