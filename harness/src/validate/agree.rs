@@ -13,6 +13,7 @@ pub(super) fn check(result: &Value, flaws: &mut Vec<Flaw>) {
     disturbed(&result["noise"], flaws);
     capacity(&result["metrics"], flaws);
     headline(&result["metrics"], flaws);
+    multiples(result, flaws);
     rises(&result["metrics"], flaws);
     if result["success"] == true {
         counted(result, flaws);
@@ -32,6 +33,7 @@ fn engine(result: &Value, flaws: &mut Vec<Flaw>) {
             continue;
         }
         let mut wanted = vec![("acked", account["acked"].as_u64()), ("backlog", Some(0))];
+        wanted.push(("dropped", account["droppedByPolicy"].as_u64()));
         if result["scenario"] != "soak" {
             wanted.push(("delivered", account["delivered"].as_u64()));
         }
@@ -87,6 +89,26 @@ fn headline(metrics: &Value, flaws: &mut Vec<Flaw>) {
     for name in ["count", "min", "p50", "p95", "p99", "p999", "p9999", "max", "mean"] {
         let wanted = level["latency"][name].as_f64();
         same(&metrics["latency"], name, "$.metrics.latency", wanted, "that at headlinePercent", flaws);
+    }
+}
+
+/// What follows from the rate: deliveries, and bytes.
+fn multiples(result: &Value, flaws: &mut Vec<Flaw>) {
+    let (config, metrics) = (&result["config"], &result["metrics"]);
+    let mut deliveries = |part: &Value, subscriptions: &Value, path: &str| {
+        let wanted =
+            part["messagesPerSec"].as_f64().zip(subscriptions.as_f64()).map(|(rate, count)| rate * count);
+        same(part, "deliveriesPerSec", path, wanted, "messagesPerSec for each subscription", flaws);
+    };
+    if result["scenario"] == "throughput" {
+        deliveries(metrics, &config["subscriptions"], "$.metrics");
+        let bytes = metrics["messagesPerSec"].as_f64().zip(config["payloadBytes"].as_f64());
+        let wanted = bytes.map(|(rate, size)| rate * size);
+        same(metrics, "bytesPerSec", "$.metrics", wanted, "payloadBytes for each of messagesPerSec", flaws);
+    } else {
+        for (index, point) in list(&metrics["points"]).iter().enumerate() {
+            deliveries(point, &point["subscriptions"], &format!("$.metrics.points[{index}]"));
+        }
     }
 }
 
@@ -169,7 +191,8 @@ mod tests {
         json!({"scenario": scenario, "success": true, "metrics": metrics, "config": {"levels": [50.0, 90.0]},
             "noise": {"noisy": false, "samples": 8, "disturbed": 2},
             "ledger": [{"balanced": true, "accepted": 9, "delivered": 9, "acked": 9,
-                        "engine": {"delivered": 9, "acked": 9, "backlog": 0}}]})
+                        "droppedByPolicy": 0,
+                        "engine": {"delivered": 9, "acked": 9, "dropped": 0, "backlog": 0}}]})
     }
 
     /// `pointer` of `result` set to `value` has this flaw, and no other; without that there is none.
@@ -184,7 +207,7 @@ mod tests {
     #[test]
     fn the_engine_and_the_harness_count_the_same() {
         let plain = result("throughput", &json!({}));
-        for (name, wanted) in [("delivered", 9), ("acked", 9), ("backlog", 0)] {
+        for (name, wanted) in [("delivered", 9), ("acked", 9), ("dropped", 0), ("backlog", 0)] {
             let told = format!("engine.{name} is 5 in a balanced account, and {wanted} was wanted");
             refused(&plain, &format!("/ledger/0/engine/{name}"), &json!(5), &told);
         }
@@ -230,6 +253,26 @@ mod tests {
         ] {
             refused(&run, pointer, &value, told);
         }
+    }
+
+    #[test]
+    fn deliveries_and_bytes_follow_from_the_rate() {
+        let mut plain = result(
+            "throughput",
+            &json!({"messagesPerSec": 5.0, "deliveriesPerSec": 15.0, "bytesPerSec": 5_120.0}),
+        );
+        (plain["config"]["subscriptions"], plain["config"]["payloadBytes"]) = (json!(3), json!(1_024));
+        refused(
+            &plain,
+            "/metrics/deliveriesPerSec",
+            &json!(5.0),
+            "deliveriesPerSec is 5, and messagesPerSec",
+        );
+        refused(&plain, "/metrics/bytesPerSec", &json!(5.0), "bytesPerSec is 5, and payloadBytes");
+        let point = json!({"subscriptions": 10, "messagesPerSec": 5.0, "deliveriesPerSec": 50.0});
+        let fanout = result("fanout", &json!({"points": [point]}));
+        let wrong = "points[0].deliveriesPerSec is 5, and messagesPerSec";
+        refused(&fanout, "/metrics/points/0/deliveriesPerSec", &json!(5.0), wrong);
     }
 
     #[test]
