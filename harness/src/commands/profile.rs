@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{remark, say};
 use crate::Verdict;
 use crate::cli::units;
-use crate::profile::{self, Request};
+use crate::profile::{self, Made, Request};
 
 /// The arguments of `harness profile`.
 #[derive(Debug, Args)]
@@ -37,9 +37,10 @@ pub(crate) struct Arguments {
     more: Vec<String>,
 }
 
-/// Makes the profile and says what there is. What could not be made is told with its remedy, and fails the command.
+/// Makes the profile and says what there is. `Err` is what is wrong with the arguments; what goes wrong later, and what could
+/// not be made, is told with its remedy, and fails the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
-    let made = profile::make(&Request {
+    let request = Request {
         scenario: arguments.scenario.clone(),
         level: arguments.level,
         capacity: arguments.capacity.clone(),
@@ -48,7 +49,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
         binary: arguments.binary.clone(),
         callgrind: arguments.callgrind,
         more: arguments.more.clone(),
-    })?;
+    };
+    let ready = profile::prepare(&request)?;
+    Ok(ready.make().and_then(|made| tell(&made)).unwrap_or_else(|line| {
+        remark(&format!("error: {line}"));
+        Verdict::Failed
+    }))
+}
+
+fn tell(made: &Made) -> Result<Verdict, String> {
     for file in &made.files {
         say(&format!("{}\n", made.folder.join(file).display()))?;
     }

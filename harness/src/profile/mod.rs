@@ -1,6 +1,6 @@
 //! Profiles: where a scenario's time goes.
 //!
-//! [`make`] builds the harness with line tables and frame pointers ([`build`]), runs the scenario in it under `perf
+//! [`prepare`] says what is wrong with a request. [`Ready::make`] builds the harness with line tables and frame pointers ([`build`]), runs the scenario in it under `perf
 //! record` ([`record`]), folds the samples of the role threads ([`fold`]), and writes one folder:
 //!
 //! | file | what it is |
@@ -71,64 +71,91 @@ pub(crate) struct Made {
     pub(crate) remedies: Vec<String>,
 }
 
-/// Makes a profile. `Err` is why it could not even begin, or why the run left no result.
-pub(crate) fn make(request: &Request) -> Result<Made, String> {
+/// A profile that can be made: whatever is wrong with a request has been said by then.
+#[derive(Debug)]
+pub(crate) struct Ready<'a> {
+    request: &'a Request,
+    /// Of the run.
+    arguments: Vec<String>,
+    /// Where the folder goes.
+    profiles: PathBuf,
+    /// The workspace, needed unless there is a binary.
+    root: Result<PathBuf, String>,
+}
+
+/// Looks at all that a profile needs, before anything is built or run. `Err` is what would be right.
+pub(crate) fn prepare(request: &Request) -> Result<Ready<'_>, String> {
     let arguments = run::arguments(request)?;
     run::rehearse(&arguments)?;
     let root = build::workspace();
+    if request.binary.is_none() {
+        root.as_ref().map_err(Clone::clone)?;
+    }
     let profiles = request.out.clone();
     let profiles = profiles.unwrap_or_else(|| root.as_deref().unwrap_or(Path::new(".")).join("profiles"));
     result::prepare(&profiles, "--out")?;
-    let binary = match &request.binary {
-        Some(binary) => binary.clone(),
-        None => build::harness(root.as_deref().map_err(Clone::clone)?)?,
-    };
-    let arguments = run::with_capacity(&binary, request, arguments)?;
-    let work = tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+    request.binary.as_deref().map_or(Ok(()), run::starts)?;
+    Ok(Ready { request, arguments, profiles, root })
+}
 
-    let mut remedies = Vec::new();
-    let perf = record::probe(&binary, work.path()).map_err(|remedy| remedies.push(remedy)).ok();
-    let data = perf.as_ref().map(|_| work.path().join("perf.data"));
-    let child = run::child(&binary, &arguments, data.as_deref(), work.path())?;
+impl Ready<'_> {
+    /// Makes the profile. `Err` is why there is none.
+    pub(crate) fn make(&self) -> Result<Made, String> {
+        let request = self.request;
+        let binary = match &request.binary {
+            Some(binary) => binary.clone(),
+            None => build::harness(self.root.as_deref().map_err(Clone::clone)?)?,
+        };
+        let arguments = run::with_capacity(&binary, request, self.arguments.clone())?;
+        let work =
+            tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
 
-    let name = folder_name(request, &child);
-    let root = root.unwrap_or_else(|_| PathBuf::from("."));
-    let folder = profiles.join(name);
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| format!("cannot create {}: {error}; give another --out", folder.display()))?;
-    let mut writer = Writer { folder: folder.clone(), files: Vec::new() };
+        let mut remedies = Vec::new();
+        let perf = record::probe(&binary, work.path()).map_err(|remedy| remedies.push(remedy)).ok();
+        let data = perf.as_ref().map(|_| work.path().join("perf.data"));
+        let child = run::child(&binary, &arguments, data.as_deref(), work.path())?;
 
-    writer.json("threads.json", &threads(&child, request.load())?)?;
-    let mut cpu = None;
-    if let Some(data) = &data {
-        let folded = fold::fold(&record::script(data)?, request.load())?;
-        let baseline = graph::committed(&folder);
-        writer.text("cpu.folded", &folded.text)?;
-        writer.text("top.txt", &fold::top(&folded.text))?;
-        writer.bytes("cpu.svg", &graph::flame(&folded.text, &title(request))?)?;
-        if let Some(baseline) = &baseline {
-            writer.bytes("diff.svg", &graph::difference(&baseline.folded, &folded.text, &title(request))?)?;
+        let name = folder_name(request, &child);
+        let folder = self.profiles.join(name);
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| format!("cannot create {}: {error}; give another --out", folder.display()))?;
+        let mut writer = Writer { folder: folder.clone(), files: Vec::new() };
+
+        writer.json("threads.json", &threads(&child, request.load())?)?;
+        let mut cpu = None;
+        if let Some(data) = &data {
+            let folded = fold::fold(&record::script(data)?, request.load())?;
+            let baseline = graph::committed(&folder);
+            writer.text("cpu.folded", &folded.text)?;
+            writer.text("top.txt", &fold::top(&folded.text))?;
+            writer.bytes("cpu.svg", &graph::flame(&folded.text, &title(request))?)?;
+            if let Some(baseline) = &baseline {
+                writer.bytes(
+                    "diff.svg",
+                    &graph::difference(&baseline.folded, &folded.text, &title(request))?,
+                )?;
+            }
+            cpu = Some((folded, baseline));
         }
-        cpu = Some((folded, baseline));
-    }
-    let mut counts = None;
-    if request.callgrind {
-        match callgrind::measure(&root) {
-            Ok(counted) => counts = Some(counted),
-            Err(remedy) => remedies.push(remedy),
+        let mut counts = None;
+        if request.callgrind {
+            match callgrind::measure(self.root.as_deref().unwrap_or(Path::new("."))) {
+                Ok(counted) => counts = Some(counted),
+                Err(remedy) => remedies.push(remedy),
+            }
         }
+        let meta = meta::object(&meta::About {
+            request,
+            arguments: &arguments,
+            child: &child,
+            perf: perf.as_deref(),
+            cpu: cpu.as_ref(),
+            instructions: counts.as_ref(),
+            files: &writer.files,
+        });
+        writer.json("meta.json", &meta)?;
+        Ok(Made { folder, files: writer.files, remedies })
     }
-    let meta = meta::object(&meta::About {
-        request,
-        arguments: &arguments,
-        child: &child,
-        perf: perf.as_deref(),
-        cpu: cpu.as_ref(),
-        instructions: counts.as_ref(),
-        files: &writer.files,
-    });
-    writer.json("meta.json", &meta)?;
-    Ok(Made { folder, files: writer.files, remedies })
 }
 
 /// `<scenario>-<level>`; without levels, `<scenario>-<subscriptions>`, or the scenario alone where there is one.

@@ -70,6 +70,19 @@ fn several(runs: usize) -> String {
     format!("that is {runs} runs, and a profile is of one; give one scenario, one payload and one number")
 }
 
+/// Makes sure that this is a program, so that one that is not is told from a run that failed.
+pub(super) fn starts(binary: &Path) -> Result<(), String> {
+    let started = Command::new(binary)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    started.map(drop).map_err(|error| {
+        format!("cannot run --binary {}: {error}; give a harness that is built already", binary.display())
+    })
+}
+
 /// The arguments with a capacity, which is searched in a run that nobody looks at: `perf` costs something, and the level
 /// is in percent of what the machine can do without.
 pub(super) fn with_capacity(
