@@ -37,8 +37,8 @@ pub(crate) struct Arguments {
     more: Vec<String>,
 }
 
-/// Makes the profile and says what there is. `Err` is what is wrong with the arguments; what goes wrong later, and what could
-/// not be made, is told with its remedy, and fails the command.
+/// Makes the profile and says what there is. `Err` is what is wrong with the arguments; what goes wrong later, what could
+/// not be made, and why the run failed, is told and fails the command.
 pub(crate) fn run(arguments: &Arguments) -> Result<Verdict, String> {
     let request = Request {
         scenario: arguments.scenario.clone(),
@@ -64,5 +64,9 @@ fn tell(made: &Made) -> Result<Verdict, String> {
     for remedy in &made.remedies {
         remark(&format!("error: {remedy}"));
     }
-    Ok(if made.remedies.is_empty() { Verdict::Passed } else { Verdict::Failed })
+    if let Some(errors) = &made.failed {
+        errors.iter().for_each(|error| remark(&format!("error: the run failed: {error}")));
+    }
+    let whole = made.remedies.is_empty() && made.failed.is_none();
+    Ok(if whole { Verdict::Passed } else { Verdict::Failed })
 }

@@ -69,6 +69,8 @@ pub(crate) struct Made {
     pub(crate) files: Vec<String>,
     /// What could not be made, and the remedy, a line each.
     pub(crate) remedies: Vec<String>,
+    /// Why the run that was profiled failed, a line each; `None` when it did not.
+    pub(crate) failed: Option<Vec<String>>,
 }
 
 /// A profile that can be made: whatever is wrong with a request has been said by then.
@@ -154,8 +156,14 @@ impl Ready<'_> {
             files: &writer.files,
         });
         writer.json("meta.json", &meta)?;
-        Ok(Made { folder, files: writer.files, remedies })
+        Ok(Made { folder, files: writer.files, remedies, failed: failures(&child.result) })
     }
+}
+
+/// The errors of a run that failed.
+fn failures(result: &Value) -> Option<Vec<String>> {
+    let errors = result["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    (result["success"] == false).then(|| errors.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 /// `<scenario>-<level>`; without levels, `<scenario>-<subscriptions>`, or the scenario alone where there is one.
