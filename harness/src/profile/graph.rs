@@ -12,16 +12,16 @@ pub(super) struct Baseline {
     pub(super) folded: String,
 }
 
-/// The committed profile in `folder`: not what lies there, which the last run may have written.
-pub(super) fn committed(folder: &Path) -> Option<Baseline> {
+/// The committed profile `name`: not what lies in the folder, which the last run may have written.
+pub(super) fn committed(profiles: &Path, name: &str) -> Option<Baseline> {
     let git = |arguments: &[&str]| {
         let output =
-            Command::new("git").current_dir(folder).args(arguments).stdin(Stdio::null()).output().ok()?;
+            Command::new("git").current_dir(profiles).args(arguments).stdin(Stdio::null()).output().ok()?;
         let text = output.status.success().then(|| String::from_utf8(output.stdout).ok())??;
         Some(text).filter(|text| !text.trim().is_empty())
     };
-    let folded = git(&["show", "HEAD:./cpu.folded"])?;
-    let commit = git(&["log", "-1", "--format=%H", "--", "cpu.folded"])?.trim().to_owned();
+    let folded = git(&["show", &format!("HEAD:./{name}/cpu.folded")])?;
+    let commit = git(&["log", "-1", "--format=%H", "--", &format!("{name}/cpu.folded")])?.trim().to_owned();
     Some(Baseline { commit, folded })
 }
 
@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn what_is_not_committed_is_no_baseline() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("cpu.folded"), "a 1\n").unwrap();
-        assert!(committed(folder.path()).is_none());
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        std::fs::write(folder.path().join("a/cpu.folded"), "a 1\n").unwrap();
+        assert!(committed(folder.path(), "a").is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Profiles: where a scenario's time goes.
 //!
 //! [`prepare`] says what is wrong with a request. [`Ready::make`] builds the harness with line tables and frame pointers ([`build`]), runs the scenario in it under `perf
-//! record` ([`record`]), folds the samples of the role threads ([`fold`]), and writes one folder:
+//! record` ([`record`]), folds the samples of the role threads ([`fold`]), and replaces one folder ([`folder`]):
 //!
 //! | file | what it is |
 //! |---|---|
@@ -17,6 +17,7 @@
 mod build;
 mod callgrind;
 mod fold;
+mod folder;
 mod graph;
 mod meta;
 mod record;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use crate::num;
 use crate::result;
+use folder::Staged;
 use run::Child;
 
 /// What to make a profile of.
@@ -118,16 +120,13 @@ impl Ready<'_> {
         let child = run::child(&binary, &arguments, data.as_deref(), work.path())?;
 
         let name = folder_name(request, &child);
-        let folder = self.profiles.join(name);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| format!("cannot create {}: {error}; give another --out", folder.display()))?;
-        let mut writer = Writer { folder: folder.clone(), files: Vec::new() };
-
+        let folder = self.profiles.join(&name);
+        let mut writer = Staged::new(&self.profiles)?;
         writer.json("threads.json", &threads(&child, request.load())?)?;
         let mut cpu = None;
         if let Some(data) = &data {
             let folded = fold::fold(&record::script(data)?, request.load())?;
-            let baseline = graph::committed(&folder);
+            let baseline = graph::committed(&self.profiles, &name);
             writer.text("cpu.folded", &folded.text)?;
             writer.text("top.txt", &fold::top(&folded.text))?;
             writer.bytes("cpu.svg", &graph::flame(&folded.text, &title(request))?)?;
@@ -156,7 +155,8 @@ impl Ready<'_> {
             files: &writer.files,
         });
         writer.json("meta.json", &meta)?;
-        Ok(Made { folder, files: writer.files, remedies, failed: failures(&child.result) })
+        let files = writer.publish(&folder)?;
+        Ok(Made { folder, files, remedies, failed: failures(&child.result) })
     }
 }
 
@@ -198,34 +198,6 @@ fn threads(child: &Child, load: Option<&str>) -> Result<Value, String> {
         threads["coordinatorCpuMs"] = coordinator.clone();
     }
     Ok(threads)
-}
-
-/// Writes files into the folder and remembers which.
-struct Writer {
-    folder: PathBuf,
-    files: Vec<String>,
-}
-
-impl Writer {
-    fn json(&mut self, name: &str, value: &Value) -> Result<(), String> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
-        self.text(name, &(text + "\n"))
-    }
-
-    fn text(&mut self, name: &str, text: &str) -> Result<(), String> {
-        self.bytes(name, text.as_bytes())
-    }
-
-    fn bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), String> {
-        let path = self.folder.join(name);
-        std::fs::write(&path, bytes).map_err(|error| cannot_write(&path, &error))?;
-        self.files.push(name.to_owned());
-        Ok(())
-    }
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> String {
-    format!("cannot write {}: {error}; give another --out", path.display())
 }
 
 #[cfg(test)]

@@ -19,6 +19,33 @@ fn a_run_that_failed_says_why_and_fails_the_command() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("meta.json"), "the files are told all the same");
 }
 
+#[test]
+fn without_perf_nothing_of_an_earlier_profile_is_left() {
+    let place = Place::new(&[("perf", PERF)]);
+    assert!(place.profile(USUAL).status.success());
+    std::fs::write(place.out().join("saturation-90/notes.txt"), "mine").expect("a file");
+    std::fs::remove_file(place.path().join("bin/perf")).expect("perf was there");
+    assert_eq!(place.profile(USUAL).status.code(), Some(1));
+    assert_eq!(place.names("profiles/saturation-90"), ["meta.json", "notes.txt", "threads.json"]);
+    assert_eq!(place.names("profiles"), ["saturation-90"], "nothing temporary is left");
+}
+
+#[test]
+fn an_earlier_profile_stays_whole_when_what_was_recorded_cannot_be_read() {
+    let place = Place::new(&[("perf", PERF)]);
+    assert!(place.profile(USUAL).status.success());
+    let before = place.json("meta.json");
+    place.install("perf", &PERF.replace("script)", "script) echo 'no data' >&2; exit 1 ;;\nother)"));
+    place.install("../stand-in", &HARNESS.replace("899.0", "898.0").replace("\"spins\": 9", "\"spins\": 8"));
+    let output = place.profile(USUAL);
+    let [line] = &errors(&output)[..] else { panic!("{output:?}") };
+    assert!(line.contains("perf script failed: no data"), "{line}");
+    assert_eq!(output.status.code(), Some(1), "it is no wrong usage: {line}");
+    assert_eq!(place.json("meta.json"), before);
+    assert_eq!(place.json("threads.json")["roles"][0]["spins"], 9);
+    assert_eq!(place.names("profiles"), ["saturation-90"], "nothing temporary is left");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_stdout_that_takes_nothing_is_no_wrong_usage() {

@@ -88,6 +88,16 @@ impl Place {
         self.directory.path()
     }
 
+    /// What there is in a folder, in the order of the alphabet.
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path().join(folder)).expect(folder);
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn json(&self, name: &str) -> Value {
         let path = self.out().join("saturation-90").join(name);
         serde_json::from_slice(&std::fs::read(path).expect(name)).expect("JSON")
