@@ -27,42 +27,41 @@ pub(super) fn workspace() -> Result<PathBuf, String> {
 
 /// Builds the harness and returns where it is.
 pub(super) fn harness(root: &Path) -> Result<PathBuf, String> {
-    cargo(root, &["-p", "ringmain-harness"])?;
-    Ok(directory(root).join("harness"))
+    Ok(cargo(root, &["-p", "ringmain-harness"])?.join("harness"))
 }
 
 /// Builds an example of the engine and returns where it is.
 pub(super) fn example(root: &Path, name: &str) -> Result<PathBuf, String> {
-    cargo(root, &["-p", "ringmain", "--example", name])?;
-    Ok(directory(root).join("examples").join(name))
+    Ok(cargo(root, &["-p", "ringmain", "--example", name])?.join("examples").join(name))
 }
 
-fn cargo(root: &Path, what: &[&str]) -> Result<(), String> {
+/// Builds, and returns where what was built is.
+fn cargo(root: &Path, what: &[&str]) -> Result<PathBuf, String> {
+    let target = target(root)?;
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     let built = Command::new("cargo")
         .current_dir(root)
         .args(["build", "--locked", "--profile", "profiling", "--target-dir"])
-        .arg(target(root))
+        .arg(&target)
         .args(what)
         .env("RUSTFLAGS", format!("{flags} {FLAGS}").trim())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status();
     match built {
-        Ok(status) if status.success() => Ok(()),
+        Ok(status) if status.success() => Ok(target.join("profiling")),
         Ok(status) => Err(format!("the build failed ({status}); see above, or give --binary")),
         Err(error) => Err(format!("cannot run cargo: {error}; put it on PATH, or give --binary")),
     }
 }
 
-fn target(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root.join("target"), PathBuf::from)
-        .join("frame-pointers")
-}
-
-fn directory(root: &Path) -> PathBuf {
-    target(root).join("profiling")
+/// Where the build goes. Cargo takes a relative directory to be one below where it runs, which is not where we do: it is made
+/// absolute by where the command was given, as if Cargo had been run there.
+fn target(root: &Path) -> Result<PathBuf, String> {
+    let given = std::env::var_os("CARGO_TARGET_DIR").filter(|directory| !directory.is_empty());
+    let directory = given.map_or_else(|| root.join("target"), PathBuf::from).join("frame-pointers");
+    std::path::absolute(&directory)
+        .map_err(|error| format!("cannot tell where {} is: {error}; give --binary", directory.display()))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(super) fn probe(binary: &Path, work: &Path) -> Result<String, String> {
     let version = match version {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         Ok(output) => {
-            return Err(without(&format!("perf does not work: {}", first_line(&output.stderr)), INSTALL));
+            return Err(without(&format!("perf does not work: {}", reason(&output.stderr)), INSTALL));
         }
         Err(_) => return Err(without("perf is not installed", INSTALL)),
     };
@@ -33,7 +33,7 @@ pub(super) fn probe(binary: &Path, work: &Path) -> Result<String, String> {
             "sudo sysctl kernel.perf_event_paranoid=2",
         ),
         _ => without(
-            &format!("perf does not record: {}", first_line(&trial.stderr)),
+            &format!("perf does not record: {}", reason(&trial.stderr)),
             "run as root, or give the container CAP_PERFMON",
         ),
     })
@@ -45,9 +45,12 @@ fn without(what: &str, remedy: &str) -> String {
     format!("{what}, so there is no CPU profile: {remedy}")
 }
 
-fn first_line(text: &[u8]) -> String {
+/// The first line that says why.
+fn reason(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it does not say why").to_owned()
+    // A heading, such as perf's `Error:`, says nothing.
+    let says_something = |line: &&str| !line.is_empty() && !line.ends_with(':');
+    text.lines().map(str::trim).find(says_something).unwrap_or("it does not say why").to_owned()
 }
 
 /// `perf record` of `binary`, whose arguments are still to be added.
@@ -74,6 +77,18 @@ pub(super) fn script(data: &Path) -> Result<Vec<u8>, String> {
     if output.status.success() {
         Ok(output.stdout)
     } else {
-        Err(format!("perf script failed: {}", first_line(&output.stderr)))
+        Err(format!("perf script failed: {}", reason(&output.stderr)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_stands_below_the_headings() {
+        let text = "Error:\n\nThis is why it failed:\nAccess to performance monitoring is limited.\nMore.\n";
+        assert_eq!(reason(text.as_bytes()), "Access to performance monitoring is limited.");
+        assert_eq!(reason(b"Error:\n"), "it does not say why");
     }
 }

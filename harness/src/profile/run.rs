@@ -1,7 +1,7 @@
 //! The run that is profiled: a harness as a child process, and the result it leaves.
 
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Request, record};
@@ -60,7 +60,18 @@ pub(super) fn arguments(request: &Request) -> Result<Vec<String>, String> {
 
 /// Looks at the arguments, so that what is wrong with them is said before anything is built.
 pub(super) fn rehearse(arguments: &[String]) -> Result<(), String> {
-    match cli::planned(arguments)?.runs.len() {
+    if arguments.iter().any(|word| word == "--results" || word.starts_with("--results=")) {
+        return Err(
+            "a profile keeps the result of its run to itself; leave --results out, and say with --out where \
+                    the profile goes"
+                .to_owned(),
+        );
+    }
+    let plan = cli::planned(arguments)?;
+    if plan.dry_run {
+        return Err("a profile is of a run, and --dry-run makes none; leave --dry-run out".to_owned());
+    }
+    match plan.runs.len() {
         1 => Ok(()),
         many => Err(several(many)),
     }
@@ -125,8 +136,10 @@ pub(super) fn child(
         .stdout(Stdio::null())
         .status()
         .map_err(|error| format!("cannot run {}: {error}", binary.display()))?;
+    // Not the histograms beside it.
+    let is_result = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
     let files: Vec<_> = std::fs::read_dir(&results)
-        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_result).collect())
         .unwrap_or_default();
     let [file] = &files[..] else {
         return Err(match files.len() {

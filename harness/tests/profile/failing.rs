@@ -58,3 +58,38 @@ fn a_stdout_that_takes_nothing_is_no_wrong_usage() {
     assert!(errors(&output)[0].contains("cannot write to stdout"), "{output:?}");
     assert!(place.json("meta.json").is_object());
 }
+
+#[test]
+fn what_perf_says_below_its_headings_is_told() {
+    let refuses = "#!/bin/sh\n[ \"$1\" = --version ] && exit 0\n\
+                   printf 'Error:\\nThis is why it failed:\\nNo permission for anything.\\n' >&2\nexit 1\n";
+    let place = Place::new(&[("perf", refuses)]);
+    let output = place.profile(USUAL);
+    let [line] = &errors(&output)[..] else { panic!("{output:?}") };
+    assert!(line.contains("No permission for anything.") || line.contains("perf_event_paranoid"), "{line}");
+    assert!(!line.contains("Error:,") && !line.contains("failed:"), "{line}");
+}
+
+#[test]
+fn options_that_a_profile_gives_itself_are_refused_before_anything_is_run() {
+    let place = Place::new(&[]);
+    for (options, remedy) in [
+        ("--results x", "leave --results out"),
+        ("--results=x", "leave --results out"),
+        ("--dry-run", "leave --dry-run out"),
+    ] {
+        let output = place.profile(&format!("--scenario throughput -- {options}"));
+        let [line] = &errors(&output)[..] else { panic!("{options}: {output:?}") };
+        assert_eq!(output.status.code(), Some(2), "{options}: {line}");
+        assert!(line.contains(remedy), "{options}: {line}");
+        assert!(!place.out().exists(), "{options} left something");
+    }
+}
+
+#[test]
+fn histograms_beside_the_result_are_no_second_run() {
+    let place = Place::new(&[("perf", PERF)]);
+    place.install("../stand-in", &format!("{HARNESS}printf 'log' > \"$results/saturation.hlog\"\n"));
+    let output = place.profile(&format!("{USUAL} -- --hdr-log"));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}

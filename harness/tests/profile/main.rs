@@ -2,6 +2,7 @@
 //! scripts of built-ins only: what is tested is what is made of what they leave.
 #![cfg(unix)]
 
+mod baseline;
 mod failing;
 mod place;
 
