@@ -64,6 +64,9 @@ fn tell(made: &Made) -> Result<Verdict, String> {
     for remedy in &made.remedies {
         remark(&format!("error: {remedy}"));
     }
+    for note in &made.notes {
+        remark(&format!("note: {note}"));
+    }
     if let Some(errors) = &made.failed {
         errors.iter().for_each(|error| remark(&format!("error: the run failed: {error}")));
     }

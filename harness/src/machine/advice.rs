@@ -70,9 +70,12 @@ pub(crate) fn advice(facts: &Facts, probes: &Probes) -> Vec<String> {
         say("no perf: harness profile lacks its flame graph; install linux-perf (Debian), linux-tools (Ubuntu) or \
              perf (Fedora)"
             .to_owned());
-    } else if let Some(level) = facts.perf_event_paranoid.filter(|level| *level > 1) {
+    } else if let Some(level) = facts.perf_event_paranoid.filter(|level| *level > 1)
+        && facts.perf_privileged != Some(true)
+    {
+        let lacks = if level > 2 { "lacks its flame graph" } else { "lacks the kernel's samples" };
         say(format!(
-            "perf_event_paranoid is {level}: perf needs root, or sysctl kernel.perf_event_paranoid=1"
+            "perf_event_paranoid is {level}: harness profile {lacks}; sudo sysctl kernel.perf_event_paranoid=1, or run as root"
         ));
     }
     if facts.membarrier == Some(false) {
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn each_disturbance_is_named_in_one_line_with_a_remedy() {
         type Disturb = fn(&mut Facts, &mut Probes);
-        let cases: [(&str, Disturb); 12] = [
+        let cases: [(&str, Disturb); 13] = [
             ("one CPU", |facts, _| facts.cpus = vec![0]),
             ("load 2.50", |facts, _| facts.load = Some(2.5)),
             ("took 7.0 %", |facts, _| facts.steal_percent = Some(7.0)),
@@ -123,7 +126,12 @@ mod tests {
             ("memory node", |facts, _| facts.numa_nodes = Some(2)),
             ("virtual machine", |facts, _| facts.virtualized = Some(true)),
             ("no perf", |facts, _| facts.perf = None),
-            ("perf_event_paranoid is 3", |facts, _| facts.perf_event_paranoid = Some(3)),
+            ("perf_event_paranoid is 3: harness profile lacks its flame graph", |facts, _| {
+                facts.perf_event_paranoid = Some(3);
+            }),
+            ("perf_event_paranoid is 2: harness profile lacks the kernel's samples", |facts, _| {
+                (facts.perf_event_paranoid, facts.perf_privileged) = (Some(2), Some(false));
+            }),
         ];
         for (wanted, disturb) in cases {
             let (mut facts, mut probes) = quiet();
@@ -134,5 +142,11 @@ mod tests {
                 "{wanted}: {lines:?}"
             );
         }
+    }
+    #[test]
+    fn root_is_not_told_how_to_become_root() {
+        let (mut facts, probes) = quiet();
+        (facts.perf_event_paranoid, facts.perf_privileged) = (Some(3), Some(true));
+        assert!(advice(&facts, &probes).is_empty(), "{:?}", advice(&facts, &probes));
     }
 }

@@ -52,9 +52,12 @@ pub(crate) struct Facts {
     /// Where `perf` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) perf: Option<String>,
-    /// What the kernel lets an ordinary user see: above 1 no CPU events of the kernel, above 2 nothing.
+    /// What the kernel lets an ordinary user see: above 1 no samples of the kernel, above 2 nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) perf_event_paranoid: Option<i64>,
+    /// Whether this process may see all of it whatever that says, as root may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) perf_privileged: Option<bool>,
     /// Whether the kernel has the system call that makes publishing free of fences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) membarrier: Option<bool>,
@@ -81,6 +84,10 @@ impl Facts {
             perf: perf(std::env::var_os("PATH")),
             perf_event_paranoid: line("/proc/sys/kernel/perf_event_paranoid")
                 .and_then(|text| text.parse().ok()),
+            perf_privileged: std::fs::read_to_string("/proc/self/status")
+                .ok()
+                .as_deref()
+                .and_then(perf_privileged),
             membarrier: std::fs::read_to_string("/proc/kallsyms")
                 .ok()
                 .filter(|symbols| !symbols.is_empty())
@@ -128,6 +135,12 @@ fn steal(stat: &str) -> Option<f64> {
     (total > 0.0).then_some(100.0 * ticks.get(7)? / total)
 }
 
+/// Whether one of the capabilities that the kernel asks for, `CAP_SYS_ADMIN` and `CAP_PERFMON`, is in effect.
+fn perf_privileged(status: &str) -> Option<bool> {
+    let effective = u64::from_str_radix(value(status, "CapEff")?, 16).ok()?;
+    Some(effective & (1 << 21 | 1 << 38) != 0)
+}
+
 fn perf(path: Option<std::ffi::OsString>) -> Option<String> {
     let found =
         std::env::split_paths(&path?).map(|place| place.join("perf")).find(|file| Path::is_file(file));
@@ -144,6 +157,15 @@ mod tests {
         assert!((percent - 10.0).abs() < 1e-9, "{percent}");
         assert_eq!(steal("cpu 0 0 0 0 0 0 0 0"), None);
         assert_eq!(steal("cpu 1 2 3"), None);
+    }
+
+    #[test]
+    fn root_may_record_whatever_an_ordinary_user_may_not() {
+        let of = |mask: &str| perf_privileged(&format!("Name:\tharness\nCapEff:\t{mask}\n"));
+        assert_eq!(of("000001ffffffffff"), Some(true));
+        assert_eq!((of("0000004000000000"), of("0000000000200000")), (Some(true), Some(true)));
+        assert_eq!((of("0000000000000000"), of("00000000a80425fb")), (Some(false), Some(false)));
+        assert_eq!(perf_privileged("Name:\tharness\n"), None);
     }
 
     #[test]

@@ -2,10 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fold::Folded;
-use super::graph::Baseline;
 use super::run::Child;
-use super::{Request, build, record};
+use super::{Cpu, Request, build, record};
 
 /// The version of this format; it rises when a field changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
@@ -19,7 +17,7 @@ pub(super) struct About<'a> {
     pub(super) child: &'a Child,
     /// The version of `perf`, if it recorded.
     pub(super) perf: Option<&'a str>,
-    pub(super) cpu: Option<&'a (Folded, Option<Baseline>)>,
+    pub(super) cpu: Option<&'a Cpu>,
     /// Per message, by mode.
     pub(super) instructions: Option<&'a Value>,
     pub(super) files: &'a [String],
@@ -50,12 +48,13 @@ pub(super) fn object(about: &About<'_>) -> Value {
         }
     }
     put("noise", result["noise"].clone());
-    if let Some((folded, baseline)) = about.cpu {
+    if let Some(Cpu { folded, baseline, has_kernel }) = about.cpu {
         put("perf", json!(about.perf));
         put("event", json!(record::EVENT));
         put("hertz", json!(record::HERTZ));
         put("samples", json!(folded.samples));
         put("samplesOfOtherThreads", json!(folded.left_out));
+        put("kernelSamples", json!(has_kernel));
         put("baseline", json!(baseline.as_ref().map(|baseline| &baseline.commit)));
     }
     put("instructionsPerMessage", about.instructions.cloned().unwrap_or_default());
@@ -78,9 +77,11 @@ fn level<'a>(about: &'a About<'_>) -> Option<&'a Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fold::Folded;
+    use super::super::graph::Baseline;
     use super::*;
 
-    fn about(result: Value, cpu: Option<&(Folded, Option<Baseline>)>) -> Value {
+    fn about(result: Value, cpu: Option<&Cpu>) -> Value {
         let request = Request { scenario: "saturation".to_owned(), level: Some(90.0), ..Request::default() };
         let arguments = ["--scenario", "saturation", "--levels", "90"].map(str::to_owned);
         object(&About {
@@ -106,7 +107,8 @@ mod tests {
     #[test]
     fn it_says_what_was_run_where_and_what_came_out() {
         let baseline = Baseline { commit: "base".to_owned(), folded: String::new() };
-        let cpu = (Folded { text: String::new(), samples: 7, left_out: 2 }, Some(baseline));
+        let folded = Folded { text: String::new(), samples: 7, left_out: 2 };
+        let cpu = Cpu { folded, baseline: Some(baseline), has_kernel: Some(false) };
         let meta = about(result(), Some(&cpu));
         assert_eq!(meta["command"], "harness --scenario saturation --levels 90");
         for (name, value) in [
@@ -116,6 +118,7 @@ mod tests {
             ("held", json!(true)),
             ("samples", json!(7)),
             ("samplesOfOtherThreads", json!(2)),
+            ("kernelSamples", json!(false)),
             ("event", json!("cpu-clock")),
             ("hertz", json!(999)),
             ("baseline", json!("base")),

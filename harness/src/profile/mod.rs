@@ -28,7 +28,9 @@ use std::path::{Path, PathBuf};
 
 use crate::num;
 use crate::result;
+use fold::Folded;
 use folder::Staged;
+use graph::Baseline;
 use run::Child;
 
 /// What to make a profile of.
@@ -71,8 +73,20 @@ pub(crate) struct Made {
     pub(crate) files: Vec<String>,
     /// What could not be made, and the remedy, a line each.
     pub(crate) remedies: Vec<String>,
+    /// What a reader of it should know, a line each.
+    pub(crate) notes: Vec<String>,
     /// Why the run that was profiled failed, a line each; `None` when it did not.
     pub(crate) failed: Option<Vec<String>>,
+}
+
+/// What was recorded.
+#[derive(Debug)]
+struct Cpu {
+    folded: Folded,
+    /// What it was compared with.
+    baseline: Option<Baseline>,
+    /// Whether samples of the kernel are in it, if that is known.
+    has_kernel: Option<bool>,
 }
 
 /// A profile that can be made: whatever is wrong with a request has been said by then.
@@ -114,7 +128,7 @@ impl Ready<'_> {
         let work =
             tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
 
-        let mut remedies = Vec::new();
+        let (mut remedies, mut notes) = (Vec::new(), Vec::new());
         let perf = record::probe(&binary, work.path()).map_err(|remedy| remedies.push(remedy)).ok();
         let data = perf.as_ref().map(|_| work.path().join("perf.data"));
         let child = run::child(&binary, &arguments, data.as_deref(), work.path())?;
@@ -136,7 +150,11 @@ impl Ready<'_> {
                     &graph::difference(&baseline.folded, &folded.text, &title(request))?,
                 )?;
             }
-            cpu = Some((folded, baseline));
+            let has_kernel = record::has_kernel(data);
+            if has_kernel == Some(false) {
+                notes.push(record::USER_ONLY.to_owned());
+            }
+            cpu = Some(Cpu { folded, baseline, has_kernel });
         }
         let mut counts = None;
         if request.callgrind {
@@ -156,7 +174,7 @@ impl Ready<'_> {
         });
         writer.json("meta.json", &meta)?;
         let files = writer.publish(&folder)?;
-        Ok(Made { folder, files, remedies, failed: failures(&child.result) })
+        Ok(Made { folder, files, remedies, notes, failed: failures(&child.result) })
     }
 }
 

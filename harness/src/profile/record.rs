@@ -30,7 +30,7 @@ pub(super) fn probe(binary: &Path, work: &Path) -> Result<String, String> {
     Err(match paranoid.trim().parse::<i32>() {
         Ok(level) if level > 2 => without(
             &format!("perf may not record (kernel.perf_event_paranoid is {level})"),
-            "sudo sysctl kernel.perf_event_paranoid=2",
+            "sudo sysctl kernel.perf_event_paranoid=1",
         ),
         _ => without(
             &format!("perf does not record: {}", reason(&trial.stderr)),
@@ -63,6 +63,20 @@ pub(super) fn command(data: &Path, binary: &Path) -> Command {
         .arg("--")
         .arg(binary);
     command
+}
+
+/// What is said when the kernel's samples are missing.
+pub(super) const USER_ONLY: &str = "no samples of the kernel: perf may record an ordinary user's own code alone, and what was \
+     spent in system calls is left out; sudo sysctl kernel.perf_event_paranoid=1, or run as root";
+
+/// Whether the kernel's samples are in it: `perf` leaves them out, without a word when it is quiet, where it may not record
+/// them. `None` when it does not tell.
+pub(super) fn has_kernel(data: &Path) -> Option<bool> {
+    let output =
+        Command::new("perf").args(["evlist", "-v", "-i"]).arg(data).stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let is_told = output.status.success() && text.contains("type:");
+    is_told.then(|| !text.contains("exclude_kernel: 1"))
 }
 
 /// What was recorded, as text: a header with name, process and thread a sample, then its stack.

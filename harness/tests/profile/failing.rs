@@ -93,3 +93,18 @@ fn histograms_beside_the_result_are_no_second_run() {
     let output = place.profile(&format!("{USUAL} -- --hdr-log"));
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
+
+#[test]
+fn samples_of_the_kernel_that_are_missing_are_told() {
+    let evlist = |text: &str| PERF.replace("script)", &format!("evlist) echo '{text}' ;;\nscript)"));
+    let place = Place::new(&[("perf", &*evlist("cpu-clock:u: type: 1, exclude_kernel: 1, exclude_hv: 1"))]);
+    let output = place.profile(USUAL);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let [line] = &errors(&output)[..] else { panic!("{output:?}") };
+    assert!(line.contains("sysctl kernel.perf_event_paranoid=1") && line.contains("root"), "{line}");
+    assert_eq!(place.json("meta.json")["kernelSamples"], false);
+    place.install("perf", &evlist("cpu-clock: type: 1, exclude_guest: 1"));
+    let output = place.profile(USUAL);
+    assert!(output.status.success() && errors(&output).is_empty(), "{output:?}");
+    assert_eq!(place.json("meta.json")["kernelSamples"], true);
+}
