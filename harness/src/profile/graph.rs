@@ -1,6 +1,7 @@
 //! Flame graphs: of one profile, and of two.
 
 use inferno::{differential, flamegraph};
+use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -10,6 +11,8 @@ pub(super) struct Baseline {
     /// When it was committed last.
     pub(super) commit: String,
     pub(super) folded: String,
+    /// What it is of; null where that is not committed.
+    pub(super) meta: Value,
 }
 
 /// The committed profile `name`: not what lies in the folder, which the last run may have written.
@@ -22,7 +25,9 @@ pub(super) fn committed(profiles: &Path, name: &str) -> Option<Baseline> {
     };
     let folded = git(&["show", &format!("HEAD:./{name}/cpu.folded")])?;
     let commit = git(&["log", "-1", "--format=%H", "--", &format!("{name}/cpu.folded")])?.trim().to_owned();
-    Some(Baseline { commit, folded })
+    let meta = git(&["show", &format!("HEAD:./{name}/meta.json")]);
+    let meta = meta.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    Some(Baseline { commit, folded, meta })
 }
 
 /// A flame graph.

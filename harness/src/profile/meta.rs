@@ -48,14 +48,14 @@ pub(super) fn object(about: &About<'_>) -> Value {
         }
     }
     put("noise", result["noise"].clone());
-    if let Some(Cpu { folded, baseline, has_kernel }) = about.cpu {
+    if let Some(Cpu { folded, compared, has_kernel }) = about.cpu {
         put("perf", json!(about.perf));
         put("event", json!(record::EVENT));
         put("hertz", json!(record::HERTZ));
         put("samples", json!(folded.samples));
         put("samplesOfOtherThreads", json!(folded.left_out));
         put("kernelSamples", json!(has_kernel));
-        put("baseline", json!(baseline.as_ref().map(|baseline| &baseline.commit)));
+        put("baseline", json!(compared));
     }
     put("instructionsPerMessage", about.instructions.cloned().unwrap_or_default());
     put("files", json!(about.files));
@@ -78,7 +78,6 @@ fn level<'a>(about: &'a About<'_>) -> Option<&'a Value> {
 #[cfg(test)]
 mod tests {
     use super::super::fold::Folded;
-    use super::super::graph::Baseline;
     use super::*;
 
     fn about(result: Value, cpu: Option<&Cpu>) -> Value {
@@ -106,9 +105,8 @@ mod tests {
 
     #[test]
     fn it_says_what_was_run_where_and_what_came_out() {
-        let baseline = Baseline { commit: "base".to_owned(), folded: String::new() };
         let folded = Folded { text: String::new(), samples: 7, left_out: 2 };
-        let cpu = Cpu { folded, baseline: Some(baseline), has_kernel: Some(false) };
+        let cpu = Cpu { folded, compared: Some("base".to_owned()), has_kernel: Some(false) };
         let meta = about(result(), Some(&cpu));
         assert_eq!(meta["command"], "harness --scenario saturation --levels 90");
         for (name, value) in [

@@ -22,11 +22,11 @@ mod graph;
 mod meta;
 mod record;
 mod run;
+mod subject;
 
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-use crate::num;
 use crate::result;
 use fold::Folded;
 use folder::Staged;
@@ -83,8 +83,8 @@ pub(crate) struct Made {
 #[derive(Debug)]
 struct Cpu {
     folded: Folded,
-    /// What it was compared with.
-    baseline: Option<Baseline>,
+    /// The commit that it was compared with.
+    compared: Option<String>,
     /// Whether samples of the kernel are in it, if that is known.
     has_kernel: Option<bool>,
 }
@@ -99,12 +99,17 @@ pub(crate) struct Ready<'a> {
     profiles: PathBuf,
     /// The workspace, needed unless there is a binary.
     root: Result<PathBuf, String>,
+    /// Of the folder, in `profiles`.
+    name: String,
+    title: String,
+    /// What is committed there.
+    baseline: Option<Baseline>,
 }
 
 /// Looks at all that a profile needs, before anything is built or run. `Err` is what would be right.
 pub(crate) fn prepare(request: &Request) -> Result<Ready<'_>, String> {
     let arguments = run::arguments(request)?;
-    run::rehearse(&arguments)?;
+    let config = run::rehearse(&arguments)?;
     let root = build::workspace();
     if request.binary.is_none() {
         root.as_ref().map_err(Clone::clone)?;
@@ -112,8 +117,13 @@ pub(crate) fn prepare(request: &Request) -> Result<Ready<'_>, String> {
     let profiles = request.out.clone();
     let profiles = profiles.unwrap_or_else(|| root.as_deref().unwrap_or(Path::new(".")).join("profiles"));
     result::prepare(&profiles, "--out")?;
+    let (name, title) = (subject::folder(request, &config), subject::title(request, &config));
+    let baseline = graph::committed(&profiles, &name);
+    if let Some(difference) = other(request, baseline.as_ref(), &config) {
+        return Err(difference);
+    }
     request.binary.as_deref().map_or(Ok(()), run::starts)?;
-    Ok(Ready { request, arguments, profiles, root })
+    Ok(Ready { request, arguments, profiles, root, name, title, baseline })
 }
 
 impl Ready<'_> {
@@ -133,28 +143,29 @@ impl Ready<'_> {
         let data = perf.as_ref().map(|_| work.path().join("perf.data"));
         let child = run::child(&binary, &arguments, data.as_deref(), work.path())?;
 
-        let name = folder_name(request, &child);
-        let folder = self.profiles.join(&name);
+        if let Some(difference) = other(request, self.baseline.as_ref(), &child.result["config"]) {
+            return Err(format!("nothing is written: {difference}"));
+        }
+        let folder = self.profiles.join(&self.name);
         let mut writer = Staged::new(&self.profiles)?;
         writer.json("threads.json", &threads(&child, request.load())?)?;
         let mut cpu = None;
         if let Some(data) = &data {
             let folded = fold::fold(&record::script(data)?, request.load())?;
-            let baseline = graph::committed(&self.profiles, &name);
             writer.text("cpu.folded", &folded.text)?;
             writer.text("top.txt", &fold::top(&folded.text))?;
-            writer.bytes("cpu.svg", &graph::flame(&folded.text, &title(request))?)?;
-            if let Some(baseline) = &baseline {
-                writer.bytes(
-                    "diff.svg",
-                    &graph::difference(&baseline.folded, &folded.text, &title(request))?,
-                )?;
+            writer.bytes("cpu.svg", &graph::flame(&folded.text, &self.title)?)?;
+            let compared = self.comparable(&child.result, &mut notes);
+            if let Some(baseline) = compared {
+                let difference = graph::difference(&baseline.folded, &folded.text, &self.title)?;
+                writer.bytes("diff.svg", &difference)?;
             }
+            let compared = compared.map(|baseline| baseline.commit.clone());
             let has_kernel = record::has_kernel(data);
             if has_kernel == Some(false) {
                 notes.push(record::USER_ONLY.to_owned());
             }
-            cpu = Some(Cpu { folded, baseline, has_kernel });
+            cpu = Some(Cpu { folded, compared, has_kernel });
         }
         let mut counts = None;
         if request.callgrind {
@@ -176,31 +187,31 @@ impl Ready<'_> {
         let files = writer.publish(&folder)?;
         Ok(Made { folder, files, remedies, notes, failed: failures(&child.result) })
     }
+
+    /// The committed profile, if this one is of the same; otherwise `notes` say why not.
+    fn comparable(&self, result: &Value, notes: &mut Vec<String>) -> Option<&Baseline> {
+        let baseline = self.baseline.as_ref()?;
+        let meta = &baseline.meta;
+        match subject::difference(meta, &result["config"]).or_else(|| subject::other_cpu(meta, result)) {
+            None => Some(baseline),
+            Some(difference) => {
+                notes.push(format!("no diff.svg: {difference}, and only the same can be compared"));
+                None
+            }
+        }
+    }
+}
+
+/// What is said when this would take the place of a committed profile of something else, unless that place was given.
+fn other(request: &Request, baseline: Option<&Baseline>, config: &Value) -> Option<String> {
+    let difference = subject::difference(&baseline?.meta, config).filter(|_| request.out.is_none())?;
+    Some(format!("{difference}; give --out DIR, so that this one does not take its place"))
 }
 
 /// The errors of a run that failed.
 fn failures(result: &Value) -> Option<Vec<String>> {
     let errors = result["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     (result["success"] == false).then(|| errors.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-}
-
-/// `<scenario>-<level>`; without levels, `<scenario>-<subscriptions>`, or the scenario alone where there is one.
-fn folder_name(request: &Request, child: &Child) -> String {
-    let configured = &child.result["config"]["subscriptions"];
-    let many = configured.as_array().map_or(std::slice::from_ref(configured), Vec::as_slice);
-    let many: Vec<String> = many.iter().filter_map(Value::as_u64).map(|number| number.to_string()).collect();
-    match request.level {
-        Some(level) => format!("{}-{}", request.scenario, num::percent(level)),
-        None if many.is_empty() || many == ["1"] => request.scenario.clone(),
-        None => format!("{}-{}", request.scenario, many.join("-")),
-    }
-}
-
-fn title(request: &Request) -> String {
-    match request.level {
-        Some(level) => format!("{} at {} % of capacity", request.scenario, num::percent(level)),
-        None => request.scenario.clone(),
-    }
 }
 
 /// What the role threads did under this kind of load, from the child's result.
@@ -216,23 +227,4 @@ fn threads(child: &Child, load: Option<&str>) -> Result<Value, String> {
         threads["coordinatorCpuMs"] = coordinator.clone();
     }
     Ok(threads)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(scenario: &str, level: Option<f64>, subscriptions: Value) -> String {
-        let request = Request { scenario: scenario.to_owned(), level, ..Request::default() };
-        folder_name(&request, &Child { result: json!({ "config": { "subscriptions": subscriptions } }) })
-    }
-
-    #[test]
-    fn a_folder_is_named_by_scenario_and_level_or_subscriptions() {
-        assert_eq!(named("saturation", Some(90.0), json!(1)), "saturation-90");
-        assert_eq!(named("throughput", None, json!(1)), "throughput");
-        assert_eq!(named("throughput", None, json!(10)), "throughput-10");
-        assert_eq!(named("fanout", None, json!([50])), "fanout-50");
-        assert_eq!(named("replay", None, Value::Null), "replay");
-    }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use super::{Request, record};
 use crate::cli;
 use crate::num;
+use crate::result;
 
 /// Length of a sample: 10 s of two threads are some 20,000 stacks.
 const DURATION: &str = "10s";
@@ -58,8 +59,9 @@ pub(super) fn arguments(request: &Request) -> Result<Vec<String>, String> {
     Ok(arguments)
 }
 
-/// Looks at the arguments, so that what is wrong with them is said before anything is built.
-pub(super) fn rehearse(arguments: &[String]) -> Result<(), String> {
+/// Looks at the arguments, so that what is wrong with them is said before anything is built. Returns the configuration that they
+/// come to.
+pub(super) fn rehearse(arguments: &[String]) -> Result<Value, String> {
     if arguments.iter().any(|word| word == "--results" || word.starts_with("--results=")) {
         return Err(
             "a profile keeps the result of its run to itself; leave --results out, and say with --out where \
@@ -71,9 +73,9 @@ pub(super) fn rehearse(arguments: &[String]) -> Result<(), String> {
     if plan.dry_run {
         return Err("a profile is of a run, and --dry-run makes none; leave --dry-run out".to_owned());
     }
-    match plan.runs.len() {
-        1 => Ok(()),
-        many => Err(several(many)),
+    match &plan.runs[..] {
+        [run] => Ok(result::configuration(run)),
+        many => Err(several(many.len())),
     }
 }
 

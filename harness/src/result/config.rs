@@ -11,7 +11,7 @@ use crate::num;
 use crate::payload::Read;
 
 /// What was run, in full: two results compare only when these agree.
-pub(super) fn object(settings: &Settings) -> Value {
+pub(crate) fn object(settings: &Settings) -> Value {
     let mut config = json!({
         "publishers": settings.publishers,
         "subscriptions": settings.subscriptions,

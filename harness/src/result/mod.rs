@@ -11,7 +11,7 @@ mod hdr_log;
 pub(crate) mod metrics;
 
 pub(crate) use books::{Account, NoiseReport, Threads};
-pub(crate) use config::name;
+pub(crate) use config::{name, object as configuration};
 pub(crate) use file::{prepare, write};
 pub(crate) use hdr_log::write as write_hdr_log;
 pub(crate) use metrics::ScenarioMetrics;
