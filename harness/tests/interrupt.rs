@@ -85,6 +85,27 @@ fn ctrl_c_in_a_soak_has_publishers_leave_once() {
 }
 
 #[test]
+fn a_run_that_is_held_ends_with_its_holder() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(["--scenario", "throughput", "--iterations", "2", "--results"])
+        .arg(directory.path())
+        .env("RINGMAIN_HARNESS_HELD", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the harness starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    assert!(stderr.read_line(&mut line).expect("text") > 0, "it says what it does");
+    drop(child.stdin.take());
+    assert_eq!(end(child).code(), Some(130));
+    assert_eq!(std::fs::read_dir(directory.path()).expect("results").count(), 0, "nothing is written");
+}
+
+#[test]
 fn a_second_ctrl_c_leaves_at_once() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir().unwrap();

@@ -27,11 +27,14 @@ mod subject;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
+use crate::interrupt;
 use crate::result;
 use fold::Folded;
 use folder::Staged;
 use graph::Baseline;
 use run::Child;
+
+const INTERRUPTED: &str = "interrupted: no profile";
 
 /// What to make a profile of.
 #[derive(Debug, Clone)]
@@ -129,6 +132,12 @@ pub(crate) fn prepare(request: &Request) -> Result<Ready<'_>, String> {
 impl Ready<'_> {
     /// Makes the profile. `Err` is why there is none.
     pub(crate) fn make(&self) -> Result<Made, String> {
+        interrupt::listen_for("ending the run, of which there will be no profile")?;
+        // Whatever failed then failed by that: Cargo and perf are told of a Ctrl-C as well.
+        self.made().map_err(|error| if interrupt::requested() { INTERRUPTED.to_owned() } else { error })
+    }
+
+    fn made(&self) -> Result<Made, String> {
         let request = self.request;
         let binary = match &request.binary {
             Some(binary) => binary.clone(),
@@ -184,6 +193,9 @@ impl Ready<'_> {
             files: &writer.files,
         });
         writer.json("meta.json", &meta)?;
+        if interrupt::requested() {
+            return Err(INTERRUPTED.to_owned());
+        }
         let files = writer.publish(&folder)?;
         Ok(Made { folder, files, remedies, notes, failed: failures(&child.result) })
     }

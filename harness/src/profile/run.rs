@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::{Request, record};
 use crate::cli;
+use crate::interrupt;
 use crate::num;
 use crate::result;
 
@@ -133,10 +134,7 @@ pub(super) fn child(
         None => Command::new(binary),
     };
     command.args(arguments).arg("--results").arg(&results);
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()
+    let status = interrupt::held(command.stdout(Stdio::null()))
         .map_err(|error| format!("cannot run {}: {error}", binary.display()))?;
     // Not the histograms beside it.
     let is_result = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");

@@ -4,6 +4,7 @@
 
 mod baseline;
 mod failing;
+mod interrupted;
 mod place;
 
 use place::{PERF, Place, errors};
