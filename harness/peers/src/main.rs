@@ -3,7 +3,7 @@
 //! Each target of the design is a ratio between us and somebody else. This program runs all who take part in
 //! a ratio in one process, in turns, on pinned threads, and says whether the ratio holds:
 //!
-//!     ringmain-peers                        everything, ten to twelve minutes
+//!     ringmain-peers                        everything, five to seven minutes
 //!     ringmain-peers --only T1,T5           some targets
 //!     ringmain-peers --quick                short samples and few of them: whether it works, not how fast
 //!     ringmain-peers --json                 one line for each ratio instead of tables
