@@ -74,9 +74,13 @@ pub(super) const USER_ONLY: &str = "no samples of the kernel: perf may record an
 pub(super) fn has_kernel(data: &Path) -> Option<bool> {
     let output =
         Command::new("perf").args(["evlist", "-v", "-i"]).arg(data).stdin(Stdio::null()).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let is_told = output.status.success() && text.contains("type:");
-    is_told.then(|| !text.contains("exclude_kernel: 1"))
+    output.status.success().then(|| with_kernel(&String::from_utf8_lossy(&output.stdout)))?
+}
+
+/// The same by the list of events, among which may be some of perf's own.
+fn with_kernel(list: &str) -> Option<bool> {
+    let event = list.lines().find(|line| line.starts_with(EVENT))?;
+    Some(!event.contains("exclude_kernel: 1"))
 }
 
 /// What was recorded, as text: a header with name, process and thread a sample, then its stack.
@@ -98,6 +102,14 @@ pub(super) fn script(data: &Path) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_of_perfs_own_says_nothing_of_the_kernel() {
+        let own = "dummy:u: type: 1, exclude_kernel: 1, exclude_hv: 1\n";
+        assert_eq!(with_kernel(&format!("{own}cpu-clock: type: 1, exclude_guest: 1\n")), Some(true));
+        assert_eq!(with_kernel(&format!("cpu-clock:u: type: 1, exclude_kernel: 1\n{own}")), Some(false));
+        assert_eq!(with_kernel(own), None);
+    }
 
     #[test]
     fn the_reason_stands_below_the_headings() {
