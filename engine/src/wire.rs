@@ -5,7 +5,7 @@
 //! ```
 //!
 //! In a format that is text it is read as JSON is from protocol buffers: fields also in snake case, base64 of both alphabets with
-//! or without padding, and null for what is not there.
+//! or without padding, and null for what is not there, as an ordering key that is empty is not.
 //!
 //! The data is base64 where the format is text, and what a message does not have is left out there; elsewhere it is bytes, and
 //! there are always three fields. The order of the attributes is kept, an attribute given twice has its last value, and fields of other names
@@ -68,7 +68,9 @@ impl<'de> Deserialize<'de> for Message {
             #[serde(alias = "ordering_key")]
             ordering_key: Option<String>,
         }
+        let text = deserializer.is_human_readable();
         let Fields { data, attributes, ordering_key } = Fields::deserialize(deserializer)?;
+        let ordering_key = ordering_key.filter(|key| !(text && key.is_empty()));
         let message = Self { data: data.0, ordering_key, ..Self::default() };
         Ok(attributes.0.into_iter().fold(message, |message, (key, value)| message.attribute(key, value)))
     }

@@ -64,6 +64,12 @@ mod serde {
                 "{text}"
             );
         }
+        let plain = r#"{"data": "cGFpZA==", "attributes": {}, "orderingKey": ""}"#;
+        assert_eq!(
+            serde_json::from_str::<Message>(plain).unwrap(),
+            Message::new("paid"),
+            "as it is written with defaults"
+        );
         let snake = r#"{"data": null, "attributes": {"k": "1"}, "ordering_key": "u42"}"#;
         let expected = Message::new("").attribute("k", "1").ordering_key("u42");
         assert_eq!(serde_json::from_str::<Message>(snake).unwrap(), expected);
