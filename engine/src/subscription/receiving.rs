@@ -55,6 +55,11 @@ impl SubscriptionInner {
     ) -> Result<usize, RecvError> {
         let time = self.topic.clock.now();
         self.expire_due_at(|| time);
+        // Before anything else: who receives one that comes back with each call would never be told, nor get anything further; and
+        // it takes no room.
+        if let Some(lost) = self.take_lagged().filter(|_| !broken("gap.told_behind")) {
+            return Err(RecvError::Lagged(lost));
+        }
         let credit = Credit::reserve(self, max);
         let max = credit.granted;
         let deadline =

@@ -25,6 +25,7 @@ mod draining;
 mod ending;
 mod filters;
 mod flow_control;
+mod gaps;
 mod in_place;
 mod leases;
 mod ledger;
