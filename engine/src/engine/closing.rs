@@ -2,10 +2,10 @@
 
 use super::EngineInner;
 use crate::observe::event;
-use crate::subscription::{End, serving};
+use crate::subscription::{End, SubscriptionInner, serving};
 use crate::topic::{Topic, TopicInner};
 use ringmain_ring::now;
-use ringmain_ring::sync::{Ordering, lock};
+use ringmain_ring::sync::{Ordering, broken, lock};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,8 +61,17 @@ impl EngineInner {
 
     /// Closes each of `topics` as soon as what is staged on it, which was accepted, is published; those that are left at the
     /// deadline then. None waits for another's room.
-    fn close_as_flushed(&self, mut topics: Vec<Topic>, deadline: Option<Instant>) {
+    fn close_as_flushed(
+        &self,
+        mut topics: Vec<Topic>,
+        unsettled: &[Arc<SubscriptionInner>],
+        deadline: Option<Instant>,
+    ) {
         while !topics.is_empty() {
+            // What is staged may wait for one that holds too much to read on.
+            if !broken("drain.flush_parks") {
+                unsettled.iter().for_each(|one| one.try_what_is_parked());
+            }
             let late = deadline.is_some_and(|deadline| now() >= deadline);
             topics.retain(|topic| {
                 let flushed = topic.inner().flush(Some(now()));
@@ -72,10 +81,10 @@ impl EngineInner {
                 }
                 waits
             });
-            // For a moment, since there is no telling which of several comes next; one by itself is waited for.
+            // For a moment, since there is no telling which of several comes next, nor what is parked meanwhile.
             let soon = now() + Duration::from_millis(1);
             if let Some(first) = topics.first() {
-                let _ = first.inner().flush(if topics.len() == 1 { deadline } else { Some(soon) });
+                let _ = first.inner().flush(Some(deadline.map_or(soon, |deadline| deadline.min(soon))));
             }
         }
     }
@@ -93,7 +102,7 @@ impl EngineInner {
                 !serving::is(topic) && unsettled.iter().any(|one| one.forwards_to(topic))
             };
             let (later, next): (Vec<_>, _) = topics.into_iter().partition(|topic| awaits(topic.inner()));
-            self.close_as_flushed(next, deadline);
+            self.close_as_flushed(next, &unsettled, deadline);
             // No chain of them leads back, so of those that are left there is always one that nothing comes to any more.
             let (unsettled_later, settling): (Vec<_>, Vec<_>) = unsettled
                 .into_iter()

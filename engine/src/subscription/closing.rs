@@ -90,9 +90,7 @@ impl SubscriptionInner {
             if over() {
                 return;
             }
-            if self.held.parked() > 0 {
-                self.try_parked(self.topic.clock.now());
-            }
+            self.try_what_is_parked();
             // Before the look: what comes back after it is seen to have.
             let returned = self.held.returned();
             // In this order: what is taken is in somebody's hands from then on.
@@ -113,9 +111,17 @@ impl SubscriptionInner {
             while !handled() && !late() {
                 self.pause(deadline, handled);
             }
-            if self.held.returned() == returned {
+            // (Or failed for the last time, and was parked.)
+            if self.held.returned() == returned && (settled() || broken("drain.turn_parks_unseen")) {
                 return;
             }
+        }
+    }
+
+    /// Tries what is parked again, if anything is.
+    pub(crate) fn try_what_is_parked(&self) {
+        if self.held.parked() > 0 {
+            self.try_parked(self.topic.clock.now());
         }
     }
 

@@ -85,23 +85,18 @@ impl SubscriptionInner {
         self.config.dead_letter.as_ref().is_some_and(to)
     }
 
-    fn forward(&self, letters: &DeadLetters, message: &Received, attempts: u32) -> bool {
-        let payloads = LetGoLater::begin();
-        let forwarded = letters.forward(&self.name, message, attempts);
-        serving::let_go(payloads, &self.topic); // what was in its slot
-        forwarded
-    }
-
     /// Forwards a message that failed `attempts` times, or parks it.
     #[cold]
     pub(super) fn bury(&self, message: Received, attempts: u32) {
         let Some(letters) = &self.dead_letter else { return };
-        let forwarded = self.forward(letters, &message, attempts);
+        let payloads = LetGoLater::begin();
+        let forwarded = letters.forward(&self.name, &message, attempts);
         if !broken("letters.key_stays") {
             self.settle(&message);
         }
         if forwarded || broken("letters.not_parked") {
             add(&self.counters.dead_lettered, 1);
+            drop(message);
         } else {
             event!(
                 warn,
@@ -114,6 +109,8 @@ impl SubscriptionInner {
             self.held.park(shard, Held { message, attempt: attempts });
             self.is_due_at(self.topic.clock.now() + nanos(RETRY));
         }
+        // What was in its slot; and the letter itself, if its topic keeps nothing.
+        serving::let_go(payloads, &self.topic);
     }
 
     /// Forwards what is parked, as far as the dead-letter topic takes it now. Each of its shards is asked until it refuses
@@ -125,9 +122,13 @@ impl SubscriptionInner {
         let (mut moved, mut refused) = (false, false);
         for shard in 0..letters.publisher.topic().config().shards {
             while let Some(held) = self.held.unpark(shard) {
-                if self.forward(letters, &held.message, held.attempt) {
+                let payloads = LetGoLater::begin();
+                if letters.forward(&self.name, &held.message, held.attempt) {
                     add(&self.counters.dead_lettered, 1);
+                    self.held.forwarded(held.message.size());
                     moved = true;
+                    drop(held);
+                    serving::let_go(payloads, &self.topic);
                 } else {
                     self.held.park_again(shard, held);
                     self.held_after_all();

@@ -51,6 +51,8 @@ pub(crate) struct Store {
     waited: u64,
     /// By the shard that is to take them, since one may be full and another not.
     pub(super) parked: Vec<VecDeque<Held>>,
+    /// Of those that are parked, which are in the hands of who tries them again; none once everything is given up.
+    pub(super) trying: usize,
     /// Given up: nothing is delivered from here any more.
     pub(super) cleared: bool,
     keys: HashMap<String, VecDeque<Held>, foldhash::fast::RandomState>,
@@ -370,7 +372,8 @@ impl HeldMessages {
             let mut store = lock(&self.store);
             let dropped = std::mem::replace(&mut *store, Store { cleared: true, ..Store::default() });
             self.count(&store);
-            count(dropped.len() as u64);
+            // (What is being tried again is forwarded yet, or comes back and is given up then.)
+            count((dropped.len() - dropped.trying) as u64);
             dropped
         };
     }

@@ -3,12 +3,12 @@
 
 use super::held::{HeldMessages, Store};
 use crate::record::Held;
-use ringmain_ring::sync::{AtomicBool, Ordering, ordering};
+use ringmain_ring::sync::{AtomicBool, Ordering, broken, ordering};
 use std::collections::VecDeque;
 
 impl Store {
     pub(super) fn parked_len(&self) -> usize {
-        self.parked.iter().map(VecDeque::len).sum()
+        self.trying + self.parked.iter().map(VecDeque::len).sum::<usize>()
     }
 
     fn parked_at(&mut self, shard: usize) -> &mut VecDeque<Held> {
@@ -36,22 +36,41 @@ impl HeldMessages {
         });
     }
 
-    /// The dead letter that was parked first for this shard.
+    /// The dead letter that was parked first for this shard, to be tried again. It counts as parked until it is
+    /// [forwarded](Self::forwarded): whoever drains would take it for gone, and close the topic that it is to go to.
     pub(crate) fn unpark(&self, shard: usize) -> Option<Held> {
         self.locked(|store| {
             if store.cleared {
                 return None;
             }
             let held = store.parked_at(shard).pop_front()?;
-            store.bytes -= held.message.size();
+            if broken("parked.nowhere") {
+                store.bytes -= held.message.size();
+            } else {
+                store.trying += 1;
+            }
             Some(held)
         })
+    }
+
+    /// One of so many bytes, which was tried again, is where it is to go.
+    pub(crate) fn forwarded(&self, bytes: usize) {
+        self.locked(|store| {
+            if store.trying > 0 {
+                store.trying -= 1;
+                store.bytes -= bytes;
+            }
+        });
     }
 
     /// It would still not be taken.
     pub(crate) fn park_again(&self, shard: usize, held: Held) {
         self.locked(|store| {
-            store.bytes += held.message.size();
+            if store.trying > 0 {
+                store.trying -= 1;
+            } else {
+                store.bytes += held.message.size();
+            }
             store.parked_at(shard).push_front(held);
         });
     }

@@ -85,3 +85,37 @@ fn a_dead_letter_takes_the_slot_of_one_while_a_dispatcher_polls() {
 fn a_dead_letter_takes_the_slot_of_one_while_a_call_receives() {
     a_dead_letter_takes_the_slot(|subscription| drop(subscription.recv().unwrap()));
 }
+
+/// Of a dead letter whose topic nobody subscribes to, the handle that forwards it is the last.
+fn a_dead_letter_is_kept_by_nobody(parked: bool) {
+    let (engine, clock) = manual();
+    let topic = topic(&engine, 1);
+    let dead = engine.create_topic("letters", TopicConfig::default().ring_slots(1)).unwrap();
+    let config = SubscriptionConfig::default().dead_letter(&dead, 5);
+    let subscription = topic.create_subscription("sub", config).unwrap();
+    let (message_of_owner, told) = publishing(topic.publisher());
+    topic.publisher().publish(message_of_owner).unwrap();
+    if parked {
+        let _letters = subscribe(&dead, "letter");
+        dead.publisher().publish(message(100)).unwrap(); // full
+        (0..5).for_each(|_| subscription.recv().unwrap().nack().unwrap());
+        topic.publisher().publish(message(1)).unwrap(); // uses its slot, and is full
+        engine.delete_subscription("letter").unwrap();
+    } else {
+        (0..4).for_each(|_| subscription.recv().unwrap().nack().unwrap());
+        let _fifth = subscription.recv().unwrap().into_ack_id();
+        topic.publisher().publish(message(1)).unwrap();
+        clock.advance(Duration::from_secs(10));
+    }
+    is_told(&told, move || drop(subscription.recv().unwrap()));
+}
+
+#[test]
+fn a_dead_letter_that_nobody_keeps_goes_while_a_call_receives() {
+    a_dead_letter_is_kept_by_nobody(false);
+}
+
+#[test]
+fn a_parked_letter_that_nobody_keeps_any_more_goes_while_a_call_receives() {
+    a_dead_letter_is_kept_by_nobody(true);
+}

@@ -6,8 +6,8 @@ use crate::common::{
     assert_balanced, for_a_while, manual, message, number, receive_all, subscribe, topic, until,
 };
 use ringmain::{
-    Close, CloseReport, Engine, Error, Overflow, PublishError, RecvError, Subscription, SubscriptionConfig,
-    Topic, TopicConfig, Verdict,
+    Close, CloseReport, Dispatcher, Engine, Error, InPlace, Overflow, PublishError, RecvError, Subscription,
+    SubscriptionConfig, Topic, TopicConfig, Verdict,
 };
 use std::sync::mpsc;
 use std::thread;
@@ -191,4 +191,97 @@ fn a_close_says_closed_and_a_detach_detached_whichever_came_before_the_other() {
             assert_eq!(one.recv_timeout(Duration::MAX).unwrap_err(), told, "{one:?}");
         }
     }
+}
+
+/// A topic "dead" that takes one letter at a time, and has one, of message 1; and who has failed for the last time with it.
+fn one_letter_at_a_time(engine: &Engine) -> (Topic, Subscription, Subscription) {
+    let dead = engine.create_topic("dead", TopicConfig::default().ring_slots(1)).unwrap();
+    let letters = subscribe(&dead, "letters");
+    let source = engine.create_topic("source", TopicConfig::default().ring_slots(8)).unwrap();
+    let failing =
+        source.create_subscription("failing", SubscriptionConfig::default().dead_letter(&dead, 5)).unwrap();
+    source.publisher().publish(message(1)).unwrap();
+    (0..5).for_each(|_| failing.recv().unwrap().nack().unwrap());
+    (source, failing, letters)
+}
+
+/// Receives dead letters, but not at once.
+fn read_late(letters: &Subscription, millis: u64) -> Vec<u64> {
+    thread::park_timeout(Duration::from_millis(millis));
+    all_that_comes(letters)
+}
+
+#[test]
+fn a_letter_that_somebody_tries_again_is_waited_for() {
+    for round in 0..50 {
+        let (engine, _clock) = manual();
+        let (source, failing, letters) = one_letter_at_a_time(&engine);
+        source.publisher().publish(message(2)).unwrap();
+        (0..5).for_each(|_| failing.recv().unwrap().nack().unwrap());
+        assert_eq!((failing.stats().dead_lettered, failing.stats().parked), (1, 1));
+        thread::scope(|scope| {
+            scope.spawn(|| while !matches!(failing.try_recv(), Err(RecvError::Closed)) {});
+            let reads = scope.spawn(|| read_late(&letters, 5));
+            let report = engine.close(Close::Drain(Duration::from_secs(20)));
+            assert_eq!(
+                (report, reads.join().unwrap()),
+                (CloseReport::default(), vec![1, 2]),
+                "round {round}"
+            );
+        });
+        assert_balanced(&failing);
+    }
+}
+
+/// The last failure comes in place, while the drain waits for the turn, and its letter finds no room.
+#[test]
+fn a_letter_that_is_parked_at_the_end_of_a_turn_is_waited_for() {
+    let engine = Engine::new();
+    let (source, failing, letters) = one_letter_at_a_time(&engine);
+    source.publisher().publish(message(2)).unwrap();
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let handler = move |message: InPlace<'_>| {
+                if message.delivery_attempt() == 5 {
+                    tell.send(()).unwrap();
+                    thread::park_timeout(Duration::from_millis(50)); // it works on it
+                }
+                Verdict::Nack
+            };
+            Dispatcher::new().add(&failing, handler).run();
+        });
+        told.recv().unwrap();
+        let reads = scope.spawn(|| read_late(&letters, 150));
+        let report = engine.close(Close::Drain(Duration::from_secs(20)));
+        assert_eq!((report, reads.join().unwrap()), (CloseReport::default(), vec![1, 2]));
+    });
+    assert_balanced(&failing);
+}
+
+/// What is staged waits for the ring, the ring for who holds too much to read on, and he for the letter.
+#[test]
+fn a_drain_that_waits_for_what_is_staged_tries_again_what_is_parked() {
+    let (engine, _clock) = manual();
+    let source = engine.create_topic("source", TopicConfig::default().ring_slots(4)).unwrap();
+    let dead = engine.create_topic("dead", TopicConfig::default().ring_slots(1)).unwrap();
+    let config = SubscriptionConfig::default().dead_letter(&dead, 5).max_held_messages(1);
+    let failing = source.create_subscription("failing", config).unwrap();
+    let letters = subscribe(&dead, "letters");
+    dead.publisher().publish(message(100)).unwrap();
+    let publisher = source.publisher();
+    publisher.publish(message(1)).unwrap();
+    (0..5).for_each(|_| drop(failing.pull(1).unwrap()));
+    assert_eq!(failing.stats().parked, 1);
+    (2..6).for_each(|n| _ = publisher.publish(message(n)).unwrap());
+    let receipt = publisher.enqueue(message(6)).unwrap();
+    let report = thread::scope(|scope| {
+        scope.spawn(|| failing.iter().for_each(|delivery| delivery.unwrap().ack().unwrap()));
+        thread::park_timeout(Duration::from_millis(20)); // it sleeps
+        let closes = scope.spawn(|| engine.close(Close::Drain(Duration::from_secs(5))));
+        assert_eq!(all_that_comes(&letters), [1, 100]);
+        closes.join().unwrap()
+    });
+    assert_eq!(report, CloseReport::default());
+    assert!(receipt.wait().is_ok());
 }
