@@ -33,7 +33,7 @@ impl Cpus {
     /// Tries every CPU once, on a thread that is thrown away: the probe's players would wait for each other
     /// forever.
     fn checked(self) -> Result<Self, String> {
-        let trial = || (0..self.len()).try_for_each(|index| self.pin(Place::Producer(index)));
+        let trial = || (0..self.len()).try_for_each(|index| self.pin(Place::Producer(index), self.len()));
         match std::thread::scope(|scope| scope.spawn(trial).join()) {
             Ok(verdict) => verdict.map(|()| self),
             Err(_) => Err("pinning a thread panicked".into()),
@@ -46,18 +46,38 @@ impl Cpus {
     }
 
     /// The identity of the first consumer's CPU, for contenders that pin their reader themselves.
-    pub(crate) fn reader(&self) -> usize {
-        self.0[1].id
+    pub(crate) fn reader(&self, producers: usize) -> usize {
+        self.0[self.behind(producers)].id
     }
 
-    /// Puts the calling thread where its role belongs.
-    pub(crate) fn pin(&self, place: Place) -> Result<(), String> {
+    /// Where consumers begin: behind so many producers, or at the second CPU where those take them all.
+    fn behind(&self, producers: usize) -> usize {
+        if producers < self.len() { producers } else { 1 }
+    }
+
+    /// The CPU of a role beside so many producers; none where the scheduler may choose.
+    fn seat(&self, place: Place, producers: usize) -> Option<CoreId> {
         let index = match place {
             Place::Producer(index) => index,
-            Place::Consumer(index) => index + 1,
-            Place::Anywhere => return Ok(()),
+            Place::Consumer(index) => self.behind(producers) + index,
+            Place::Anywhere => return None,
         };
-        let core = self.0[index % self.0.len()];
+        Some(self.0[index % self.len()])
+    }
+
+    /// Whether threads at these places have to give way to each other: there are more of them than CPUs, or two are on the
+    /// same one.
+    pub(crate) fn crowded(&self, places: &[Place]) -> bool {
+        let producers = places.iter().filter(|place| place.is_producer()).count();
+        let seats = places.iter().filter_map(|place| self.seat(*place, producers)).map(|core| core.id);
+        let mut seats: Vec<_> = seats.collect();
+        seats.sort_unstable();
+        places.len() > self.len() || seats.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    /// Puts the calling thread where its role belongs beside so many producers.
+    pub(crate) fn pin(&self, place: Place, producers: usize) -> Result<(), String> {
+        let Some(core) = self.seat(place, producers) else { return Ok(()) };
         if core_affinity::set_for_current(core) {
             Ok(())
         } else {
@@ -65,14 +85,14 @@ impl Cpus {
         }
     }
 
-    /// Nanoseconds that a cache line takes from the producer's CPU to the consumer's: the best of a few
-    /// bursts.
+    /// Nanoseconds that a cache line takes from a lone producer's CPU to its consumer's: the best of a few bursts. The two are
+    /// the same for any number of producers, so that who has more of them can be compared with who has fewer.
     pub(crate) fn line_nanos(&self, ticker: &Ticker) -> Result<f64, String> {
         const BURSTS: u64 = 8;
         const TRIPS: u64 = 250;
         let turn = CachePadded::new(AtomicU64::new(0));
         let play = |place: Place, parity: u64| {
-            self.pin(place)?;
+            self.pin(place, 1)?;
             let mut best = f64::INFINITY;
             for burst in 0..BURSTS {
                 let from = ticker.now();
@@ -156,6 +176,59 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// CPUs of a machine that need not be this one; their identities are ten times their places.
+    fn cpus(count: usize) -> Cpus {
+        Cpus((0..count).map(|index| CoreId { id: 10 * index }).collect())
+    }
+
+    /// The places of so many producers and consumers, and the CPUs that they have among so many.
+    fn dealt(count: usize, producers: usize, consumers: usize) -> (Vec<Place>, Vec<usize>) {
+        let (first, last) = ((0..producers).map(Place::Producer), (0..consumers).map(Place::Consumer));
+        let places: Vec<_> = first.chain(last).collect();
+        let seat = |place: &Place| cpus(count).seat(*place, producers).unwrap().id / 10;
+        let seats = places.iter().map(seat).collect();
+        (places, seats)
+    }
+
+    #[test]
+    fn consumers_sit_behind_the_producers_while_there_are_cpus() {
+        for (producers, consumers, seats) in [
+            (1, 1, &[0, 1][..]),
+            (1, 4, &[0, 1, 2, 3, 0]),
+            (2, 1, &[0, 1, 2]),
+            (2, 3, &[0, 1, 2, 3, 0]),
+            (3, 1, &[0, 1, 2, 3]),
+            (4, 1, &[0, 1, 2, 3, 1]),
+            (5, 1, &[0, 1, 2, 3, 0, 1]),
+        ] {
+            assert_eq!(dealt(4, producers, consumers).1, seats, "{producers} and {consumers}");
+        }
+        assert_eq!((cpus(4).reader(1), cpus(4).reader(2), cpus(4).seat(Place::Anywhere, 2)), (10, 20, None));
+    }
+
+    #[test]
+    fn on_two_cpus_consumers_sit_from_the_second_on() {
+        for (producers, consumers, seats) in
+            [(1, 1, &[0, 1][..]), (1, 3, &[0, 1, 0, 1]), (2, 1, &[0, 1, 1]), (3, 2, &[0, 1, 0, 1, 0])]
+        {
+            assert_eq!(dealt(2, producers, consumers).1, seats, "{producers} and {consumers}");
+        }
+    }
+
+    #[test]
+    fn who_shares_a_cpu_is_crowded() {
+        let crowded =
+            |count, producers, consumers| cpus(count).crowded(&dealt(count, producers, consumers).0);
+        assert_eq!([1, 2, 8].map(|producers| crowded(2, producers, 1)), [false, true, true]);
+        assert_eq!(
+            [1, 2, 3, 4, 8].map(|producers| crowded(4, producers, 1)),
+            [false, false, false, true, true]
+        );
+        assert_eq!([2, 3, 4].map(|consumers| crowded(4, 1, consumers)), [false, false, true]);
+        let third = [Place::Producer(0), Place::Consumer(0), Place::Anywhere];
+        assert!(cpus(2).crowded(&third) && !cpus(4).crowded(&third));
+    }
 
     #[test]
     fn own_work_is_not_that_of_others() {

@@ -25,7 +25,7 @@ pub(crate) struct Load {
     /// Messages published by one call; 1 stands for the contender's single publish.
     pub(crate) batch: usize,
     pub(crate) read: Read,
-    /// More threads than CPUs: whoever waits must yield in the end.
+    /// Threads share a CPU: whoever waits must yield in the end.
     pub(crate) crowded: bool,
     /// The CPU for contenders that pin the reader themselves.
     pub(crate) reader_cpu: usize,
@@ -38,13 +38,13 @@ impl Load {
         Tally { count: self.messages, sum: T::total(self.messages, self.read) }
     }
 
-    /// A waiter that suits the number of threads.
+    /// A waiter that suits how many threads there are to a CPU.
     pub(crate) fn patience(&self) -> Patience {
         Patience { hints: 0, limit: if self.crowded { 64 } else { u32::MAX } }
     }
 }
 
-/// Spins; when threads outnumber CPUs, yields after a while.
+/// Spins; when threads share a CPU, yields after a while.
 #[derive(Debug)]
 pub(crate) struct Patience {
     hints: u32,
@@ -95,10 +95,17 @@ pub(crate) trait Source: Send + Sized + 'static {
 pub(crate) enum Place {
     /// The `n`-th producer: CPUs are dealt from the first on. Its start starts the clock.
     Producer(usize),
-    /// The `n`-th consumer: CPUs are dealt from the second on. The last one's end stops the clock.
+    /// The `n`-th consumer: CPUs are dealt from the first that no producer has on, or from the second on where there is none. The
+    /// last one's end stops the clock.
     Consumer(usize),
     /// A consumer that the scheduler may place.
     Anywhere,
+}
+
+impl Place {
+    pub(crate) fn is_producer(self) -> bool {
+        matches!(self, Self::Producer(_))
+    }
 }
 
 /// What a role leaves behind.
@@ -176,7 +183,7 @@ impl Roles {
     }
 
     fn producers(&self) -> usize {
-        self.threads.iter().filter(|role| matches!(role.place, Place::Producer(_))).count()
+        self.threads.iter().filter(|role| role.place.is_producer()).count()
     }
 }
 

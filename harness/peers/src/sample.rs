@@ -55,6 +55,9 @@ impl Bench {
         messages: u64,
     ) -> Result<Sample, String> {
         let Shape { producers, receivers, capacity, batch, read } = *shape;
+        // (Each contender has one thread that reads at least.)
+        let publishing = usize::try_from(producers).unwrap_or(usize::MAX);
+        let places: Vec<_> = (0..publishing).map(Place::Producer).chain([Place::Consumer(0)]).collect();
         let load = Load {
             messages,
             producers,
@@ -62,13 +65,13 @@ impl Bench {
             capacity,
             batch,
             read,
-            crowded: usize::try_from(producers).unwrap_or(usize::MAX) >= self.cpus.len(),
-            reader_cpu: self.cpus.reader(),
+            crowded: self.cpus.crowded(&places),
+            reader_cpu: self.cpus.reader(publishing),
             ticker: self.ticker.clone(),
         };
         let roles = (set_up.0)(&load);
         let expected = roles.expected;
-        let threads = roles.threads.len();
+        let places: Vec<_> = roles.threads.iter().map(|role| role.place).collect();
         let usage = Usage::now();
         let ends = self.race(roles.threads)?;
         let others = Usage::now().by_others_since(usage);
@@ -97,7 +100,7 @@ impl Bench {
             other => return Err(format!("a race has no figure in {}", other.symbol())),
         };
         let delay = ends.iter().map(|end| end.delay).max().unwrap_or(0);
-        let starved = threads <= self.cpus.len() && delay as f64 > nanos as f64 * DELAY_ALLOWED;
+        let starved = !self.cpus.crowded(&places) && delay as f64 > nanos as f64 * DELAY_ALLOWED;
         let disturbed = starved || self.crowded_out(others, nanos);
         Ok(Sample { figure, nanos, line, disturbed })
     }
@@ -121,17 +124,18 @@ impl Bench {
     /// Runs all threads, released together; fails when one panics or does not come back.
     fn race(&self, threads: Vec<Role>) -> Result<Vec<End>, String> {
         let barrier = Arc::new(Barrier::new(threads.len()));
+        let producers = threads.iter().filter(|role| role.place.is_producer()).count();
         let (finished, ends) = mpsc::channel();
         let mut handles = Vec::new();
         for Role { place, warm_up, work } in threads {
             let (barrier, finished) = (barrier.clone(), finished.clone());
             let (cpus, ticker) = (self.cpus.clone(), self.ticker.clone());
             handles.push(std::thread::spawn(move || {
-                let pinned = cpus.pin(place);
+                let pinned = cpus.pin(place, producers);
                 let warm = warm_up.is_none_or(|warm_up| catch_unwind(AssertUnwindSafe(warm_up)).is_ok());
                 barrier.wait();
                 let before = RunDelay::now();
-                let start = matches!(place, Place::Producer(_)).then(|| ticker.now());
+                let start = place.is_producer().then(|| ticker.now());
                 let warm = if warm { Ok(()) } else { Err("a thread panicked before the sample".to_owned()) };
                 let outcome = pinned.and(warm).and_then(|()| {
                     let done =

@@ -90,7 +90,7 @@ fn publish_cost(bench: &Bench, subscriptions: u64, wait: WaitStrategy, rest: u64
     let publisher = topic.publisher();
     let ticker = &bench.ticker;
     let publish = || {
-        bench.cpus.pin(Place::Producer(0))?;
+        bench.cpus.pin(Place::Producer(0), 1)?;
         let mut costs = Vec::new();
         for lap in 0..LAPS {
             let mut nanos = 0;
@@ -117,7 +117,7 @@ fn publish_cost(bench: &Bench, subscriptions: u64, wait: WaitStrategy, rest: u64
     };
     let costs = std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            let pinned = bench.cpus.pin(Place::Consumer(0));
+            let pinned = bench.cpus.pin(Place::Consumer(0), 1);
             dispatcher.run();
             drop(dispatcher);
             pinned

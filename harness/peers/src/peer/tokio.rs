@@ -174,7 +174,7 @@ pub(crate) fn many_threads<T: Message>(load: &Load) -> Roles {
         .worker_threads(workers)
         .on_thread_start(move || {
             let place = Place::Producer(next.fetch_add(1, Relaxed));
-            cpus.pin(place).expect("the run tried every CPU before it measured");
+            cpus.pin(place, workers).expect("the run tried every CPU before it measured");
         })
         .build()
         .expect("a runtime without drivers needs nothing from the system");
