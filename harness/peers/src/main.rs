@@ -15,7 +15,7 @@
 //!
 //! Where to look: `targets` is the table of cases and ratios, in the terms of `case`; `measure` goes round, `sample`
 //! takes a sample, `placement` says where the CPUs were, `series` keeps what came out, `verdict` compares it and
-//! `report` tells it; `roles` has the loops that all contenders run through, `payload` what is written and read;
+//! `report` tells it, through `out`; `roles` has the loops that all contenders run through, `payload` what is written and read;
 //! `peer` and `ours` are the contenders. `curves` measures the engine alone, with the same tools.
 
 #![deny(
@@ -32,6 +32,8 @@
     clippy::unwrap_used,
     clippy::todo,
     clippy::dbg_macro,
+    clippy::print_stdout,
+    clippy::print_stderr,
     clippy::mem_forget,
     clippy::allow_attributes_without_reason
 )]
@@ -44,6 +46,7 @@ mod latency;
 mod machine;
 mod measure;
 mod ours;
+mod out;
 mod payload;
 mod peer;
 mod placement;
@@ -65,6 +68,7 @@ use case::Case;
 use clock::Ticker;
 use machine::Cpus;
 use measure::{Bench, Plan};
+use out::{remark, say};
 use report::Summary;
 
 /// Ringmain beside other people's crates, in one run.
@@ -120,7 +124,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(fault) => {
-            eprintln!("ringmain-peers: {fault}");
+            remark(&format!("ringmain-peers: {fault}\n"));
             ExitCode::FAILURE
         }
     }
@@ -143,25 +147,20 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         misused(&no_such_case(arguments));
     }
     if bench.plan.quick && !arguments.json {
-        println!("quick: short samples, also of a busy machine; whether it works, not how fast\n");
+        say("quick: short samples, also of a busy machine; whether it works, not how fast\n\n")?;
     }
     let mut summary = Summary::default();
     for (case, number) in cases.iter().zip(1..) {
-        eprint!(
-            "[{number}/{}] {} {}: {} contenders",
-            cases.len(),
-            case.target,
-            case.name,
-            case.contenders.len()
-        );
+        let (all, contenders) = (cases.len(), case.contenders.len());
+        remark(&format!("[{number}/{all}] {} {}: {contenders} contenders", case.target, case.name));
         let start = bench.ticker.now();
         let series = match bench.run(case) {
             Ok(series) => series,
             Err(fault) => {
-                eprintln!("\nringmain-peers: {} {}: {fault}", case.target, case.name);
+                remark(&format!("\nringmain-peers: {} {}: {fault}\n", case.target, case.name));
                 summary.add_fault(case, &fault);
                 if arguments.json {
-                    println!("{}", report::json_fault(case, &fault));
+                    say(&(report::json_fault(case, &fault) + "\n"))?;
                 }
                 // Threads of a race that failed may be at it for ever, and what was measured beside them would say nothing.
                 if case.placed {
@@ -173,22 +172,22 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         let seconds = bench.ticker.nanos(start, bench.ticker.now()) / 1_000_000_000;
         let samples: usize = series.iter().map(|series| series.points.len()).sum();
         let discarded: usize = series.iter().map(|series| series.discarded.len()).sum();
-        eprintln!(", {samples} samples and {discarded} discarded, {seconds} s");
+        remark(&format!(", {samples} samples and {discarded} discarded, {seconds} s\n"));
         let settle = |claim| verdict::settle(case, claim, &series, bench.repeats(case));
         let verdicts = case.claims.iter().map(settle).collect::<Result<Vec<_>, _>>()?;
         summary.add(case, &verdicts);
         if arguments.json {
-            verdicts.iter().for_each(|verdict| {
-                println!("{}", report::json_line(case, verdict, &bench.plan, bench.repeats(case)))
-            });
+            for verdict in &verdicts {
+                say(&(report::json_line(case, verdict, &bench.plan, bench.repeats(case)) + "\n"))?;
+            }
         } else {
-            println!("{}", report::table(case, &series, &verdicts));
+            say(&(report::table(case, &series, &verdicts) + "\n"))?;
         }
     }
     if arguments.json {
-        eprint!("{}", summary.text());
+        remark(&summary.text());
     } else {
-        print!("{}", summary.text());
+        say(&summary.text())?;
     }
     Ok(summary.all_hold())
 }

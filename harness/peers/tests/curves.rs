@@ -2,7 +2,7 @@
 //! for, and that what is written is whole. Figures are another matter.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -62,4 +62,35 @@ fn all_axes_run_and_leave_figures_pictures_and_a_page() {
             assert!(filled.contains(&shown), "{axis} is not in the page");
         }
     }
+}
+
+/// An axis that is through soon, as text.
+fn shards(out: impl Into<Stdio>) -> Output {
+    let program = Command::new(env!("CARGO_BIN_EXE_ringmain-peers"))
+        .args(["curves", "--quick", "--only", "shards"])
+        .stdout(out)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    program.wait_with_output().expect("the program ends")
+}
+
+#[test]
+fn who_reads_no_further_is_no_fault() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let program = shards(writer);
+    let said = String::from_utf8_lossy(&program.stderr);
+    assert!(program.status.success() && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn figures_that_cannot_be_written_are_a_fault_that_says_so() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let program = shards(full);
+    let said = String::from_utf8_lossy(&program.stderr);
+    let last = said.lines().last().unwrap_or_default();
+    assert_eq!(program.status.code(), Some(1), "{said}");
+    assert!(last.starts_with("ringmain-peers: cannot write to stdout: "), "{said}");
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::clock::Ticker;
 use crate::machine::Cpus;
 use crate::measure::{Bench, Plan};
+use crate::out::{remark, say};
 use axis::{Axis, WAIT};
 use reading::Found;
 
@@ -90,16 +91,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
             axis.thin_out();
         }
         let case = axis.case();
-        eprint!("{}: {} points", axis.name, case.contenders.len());
+        remark(&format!("{}: {} points", axis.name, case.contenders.len()));
         let start = bench.ticker.now();
         let series = bench.run(&case).map_err(|fault| format!("{}: {fault}", axis.name))?;
         let found = Found::new(&axis, &series, &machine, &today());
-        eprintln!(", {} s", bench.ticker.nanos(start, bench.ticker.now()) / 1_000_000_000);
-        print!("{}", crate::report::table(&case, &series, &[]));
-        print!(
-            "{}",
-            if axis.name == WAIT { page::table(&axis, &found) } else { page::caption(&axis, &found) }
-        );
+        remark(&format!(", {} s\n", bench.ticker.nanos(start, bench.ticker.now()) / 1_000_000_000));
+        say(&crate::report::table(&case, &series, &[]))?;
+        say(&if axis.name == WAIT { page::table(&axis, &found) } else { page::caption(&axis, &found) })?;
         if let Some(docs) = &arguments.docs {
             write(docs, &axis, &found, quick)?;
         }
