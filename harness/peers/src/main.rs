@@ -209,14 +209,19 @@ fn no_such_case(arguments: &Arguments) -> String {
 
 /// The machine, and the plan that the arguments ask for.
 fn bench(arguments: &Arguments) -> Result<Bench, String> {
+    let (ticker, harness) = (Ticker::new(), arguments.harness.clone());
+    Ok(Bench { cpus: Cpus::find()?, ticker, plan: plan(arguments), harness })
+}
+
+/// How often, and for how long.
+fn plan(arguments: &Arguments) -> Plan {
     let (repeats, sample, limit) = if arguments.quick { (3, 40, 4) } else { (5, 100, 25) };
-    let plan = Plan {
+    Plan {
         repeats: arguments.repeats.map_or(repeats, usize::from),
         sample: Duration::from_millis(arguments.sample_ms.unwrap_or(sample)),
         limit: Duration::from_secs(arguments.case_seconds.unwrap_or(limit)),
         quick: arguments.quick,
-    };
-    Ok(Bench { cpus: Cpus::find()?, ticker: Ticker::new(), plan, harness: arguments.harness.clone() })
+    }
 }
 
 /// The cases that the arguments ask for, with the contenders that they ask for.
@@ -235,4 +240,25 @@ fn chosen(arguments: &Arguments) -> Vec<Case> {
         cases.retain(|case| !case.contenders.is_empty());
     }
     cases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ours::idle;
+
+    fn parsed(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn idle_engines_have_time_for_their_samples_also_when_quick() {
+        let case = targets::cases().into_iter().find(|case| case.target == "T10").unwrap();
+        for line in ["ringmain-peers", "ringmain-peers --quick"] {
+            let plan = plan(&parsed(line).unwrap());
+            let samples = plan.repeats.min(case.most) * case.contenders.len();
+            let takes = idle::takes(plan.quick) * u32::try_from(samples).unwrap();
+            assert!(takes <= plan.limit * case.patience, "{line}: {takes:?}");
+        }
+    }
 }

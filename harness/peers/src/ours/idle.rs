@@ -26,6 +26,16 @@ const QUICK: Duration = Duration::from_secs(1);
 /// How long a message may be on its way to the last of them.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a sample takes, but for what starts and ends it.
+#[cfg(test)]
+pub(crate) fn takes(quick: bool) -> Duration {
+    SETTLED + measured(quick)
+}
+
+fn measured(quick: bool) -> Duration {
+    if quick { QUICK } else { MEASURED }
+}
+
 /// Counts deliveries, over all subscriptions.
 type Count = Arc<AtomicUsize>;
 /// Starts whoever waits on these subscriptions; they end with the engine.
@@ -115,7 +125,7 @@ fn share(bench: &Bench, start: Start) -> Result<f64, String> {
     publish(WAITING)?;
     std::thread::sleep(SETTLED);
     let (wall, cpu) = (bench.ticker.now(), cpu_nanos());
-    std::thread::sleep(if bench.plan.quick { QUICK } else { MEASURED });
+    std::thread::sleep(measured(bench.plan.quick));
     let (cpu, wall) = (cpu_nanos() - cpu, bench.ticker.nanos(wall, bench.ticker.now()));
     publish(2 * WAITING)?;
     engine.close(Close::Drain(PATIENCE));
