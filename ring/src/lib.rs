@@ -18,10 +18,11 @@
 //! * [`Buffer`] and [`UniqueBuffer`], byte buffers that slots hand back for reuse; [`Slab`], a generation-checked table
 //!   for leases; [`TryLock`], state that one thread uses nearly always.
 //!
-//! "Lock-free" is said here of single operations: a `try_publish` or a `poll` never waits for another thread. (But once
-//! a ring its second producer waits until the first, which was alone until then, has noticed; and on a ring that is full, whose
-//! readers are under a [`Cover`], for whoever is attaching one, or looking after them in its stead; and a lossy reader for
-//! whoever holds its cursor.) It is not said of
+//! "Lock-free" is said here of single operations: a `try_publish` or a `poll` never waits for another thread. (But,
+//! wherever that is said, for the list of sleepers while somebody goes to sleep or is woken; and once a ring its second
+//! producer waits until the first, which was alone until then, has noticed; and on a ring that is full, whose readers are
+//! under a [`Cover`], for whoever is attaching one, or looking after them in its stead; and a lossy reader for whoever holds
+//! its cursor.) It is not said of
 //! visibility: readers go in order, so a value published behind a claim whose owner was preempted is seen when that owner
 //! goes on.
 //!

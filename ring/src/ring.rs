@@ -309,7 +309,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> Ring<T, S> {
         self.core.close();
     }
 
-    /// Whether [`close`](Self::close) was called.
+    /// Whether [`close`](Self::close) was called. (For a moment before it says so, publishing may be refused already.)
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()

@@ -310,7 +310,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cover<T, S> {
         self.cursors.is_empty()
     }
 
-    /// Looks what is published, and begins a turn over the cursors. Never waits.
+    /// Looks what is published, and begins a turn over the cursors. Never waits, but for a producer or a detacher that
+    /// holds the turn for a moment.
     #[inline]
     pub fn turn(&mut self) -> Turn<'_, T, S> {
         self.begin();

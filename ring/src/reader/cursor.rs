@@ -110,8 +110,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> Cursor<T, S> {
         (end != self.position).then_some(Batch { cursor: self, end })
     }
 
-    /// Waits until there is something to read (`true`), or the ring is closed and read to its end, or `deadline` has
-    /// passed (`false`).
+    /// Waits until there is something to read (`true`), be it padding alone, or the ring is closed and read to its end, or
+    /// `deadline` has passed (`false`).
     pub fn wait(&mut self, deadline: Option<Instant>) -> bool {
         let Self { core, position, seen, .. } = self;
         let mut ready = || seen.is_ready(core, *position) || core.is_at_end(*position);

@@ -222,8 +222,9 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
         self.leave(LEAVES);
     }
 
-    /// As [`detach`](Self::detach). Returns how many values were claimed and neither read nor lost. If a producer has detached the
-    /// cursor before, that includes what was claimed since, and padding that is more than a ring behind. Costs a look at each.
+    /// As [`detach`](Self::detach). Returns how many values were claimed (with many producers) or published (with one) and
+    /// neither read nor lost. If a producer has detached the cursor before, that includes what came since, and padding that is
+    /// more than a ring behind. Costs a look at each.
     pub fn detach_counting(&self) -> u64 {
         let count = || self.core.sequencer.count_claimed(&self.core.slots, self.position());
         match self.hold("lossy.leave_held") {
@@ -252,8 +253,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
         true
     }
 
-    /// Waits until there is something to read or to be told (`true`), or the ring is closed and read to its end, or
-    /// `deadline` has passed (`false`).
+    /// Waits until there is something to read or to be told (`true`), be it padding alone, or the ring is closed and read to
+    /// its end, or `deadline` has passed (`false`).
     #[must_use]
     pub fn wait(&self, deadline: Option<Instant>) -> bool {
         let at_end = || self.core.is_at_end(self.position());

@@ -173,8 +173,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> SharedCursor<T, S> {
         true
     }
 
-    /// As [`detach`](Self::detach). Returns how many values were claimed and not taken, or `None` if it was detached before.
-    /// Costs a look at each.
+    /// As [`detach`](Self::detach). Returns how many values were claimed (with many producers) or published (with one) and
+    /// not taken, or `None` if it was detached before. Costs a look at each.
     pub fn detach_counting(&self) -> Option<u64> {
         let Inner { core, .. } = &*self.inner;
         // Until they are counted: from the detach on, producers may use the slots again.
