@@ -9,7 +9,7 @@ use crate::guarded::guarded;
 use crate::sync::thread_local;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
-use std::mem;
+use std::mem::{ManuallyDrop, needs_drop, take};
 use std::sync::Arc;
 
 /// What becomes of who is to be woken.
@@ -22,16 +22,22 @@ enum When {
     Waiting,
 }
 
+/// Who was put off. Without a destructor, or it would be gone before other things of its thread are: they may begin to put
+/// off, or end it, when they are dropped at the thread's end. The outermost [`WakeLater`] takes out what is in it.
+type PutOff = RefCell<ManuallyDrop<Vec<Arc<Sleeper>>>>;
+
+const _: () = assert!(!needs_drop::<PutOff>());
+
 #[cfg(not(any(ringmain_loom, ringmain_shuttle)))]
 thread_local! {
     static WHEN: Cell<When> = const { Cell::new(When::Now) };
-    static PUT_OFF: RefCell<Vec<Arc<Sleeper>>> = const { RefCell::new(Vec::new()) };
+    static PUT_OFF: PutOff = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 // (A model's threads have no constants.)
 #[cfg(any(ringmain_loom, ringmain_shuttle))]
 thread_local! {
     static WHEN: Cell<When> = Cell::new(When::Now);
-    static PUT_OFF: RefCell<Vec<Arc<Sleeper>>> = RefCell::new(Vec::new());
+    static PUT_OFF: PutOff = PutOff::default();
 }
 
 /// While this lives, whatever the calling thread notifies puts off the waking: until the outermost of these is dropped, which
@@ -83,20 +89,17 @@ impl Drop for WakeLater {
 #[cold]
 fn wake_all() {
     // (Taken out first: a waker may put off others in its turn.)
-    let sleepers = PUT_OFF.try_with(|put_off| mem::take(&mut *put_off.borrow_mut()));
-    sleepers.unwrap_or_default().into_iter().for_each(now);
+    let sleepers = PUT_OFF.with(|put_off| take(&mut *put_off.borrow_mut()));
+    ManuallyDrop::into_inner(sleepers).into_iter().for_each(now);
 }
 
 /// Wakes the sleeper, now or when the lock is given free under which somebody notifies.
 pub(super) fn wake(sleeper: Arc<Sleeper>) {
-    if WHEN.with(Cell::get) != When::Now {
-        // At the end of the thread it may be gone, and then there is no later.
-        let put_off = PUT_OFF.try_with(|put_off| put_off.borrow_mut().push(Arc::clone(&sleeper)));
-        if put_off.is_ok() {
-            return WHEN.with(|when| when.set(When::Waiting));
-        }
+    if WHEN.with(Cell::get) == When::Now {
+        return now(sleeper);
     }
-    now(sleeper);
+    PUT_OFF.with(|put_off| put_off.borrow_mut().push(sleeper));
+    WHEN.with(|when| when.set(When::Waiting));
 }
 
 /// Whatever the waker does, the others are woken, and the caller, who may be in the midst of something, goes on.

@@ -6,7 +6,8 @@ use ringmain_ring::{
     Builder, LossyRead, Notify, OnFull, Ring, Sequence, Single, Sleeper, WaitStrategy, WakeLater, now,
     spin_until, wait_any,
 };
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
@@ -95,6 +96,58 @@ fn who_is_woken_later_is_woken_at_the_end_of_the_outermost() {
     notify.register(&last).stay();
     notify.notify();
     assert!(last.is_woken());
+}
+
+/// A thread ends, and these run when what it has to itself is dropped.
+struct AtEnd(Vec<Box<dyn FnOnce()>>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|run| run());
+    }
+}
+
+thread_local!(static AT_END: RefCell<AtEnd> = const { RefCell::new(AtEnd(Vec::new())) });
+
+fn at_end(run: impl FnOnce() + 'static) {
+    AT_END.with(|at_end| at_end.borrow_mut().0.push(Box::new(run)));
+}
+
+#[test]
+fn waking_is_put_off_at_a_threads_end_too() {
+    let (notify, sleeper) = (Arc::new(Notify::new()), Sleeper::thread());
+    notify.register(&sleeper).stay();
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let in_order = Arc::clone(&woken);
+    let ends = move || {
+        // First of all, so that it is dropped last.
+        at_end(move || {
+            let later = WakeLater::begin();
+            notify.notify();
+            in_order.lock().unwrap().push(sleeper.is_woken());
+            drop(later);
+            in_order.lock().unwrap().push(sleeper.is_woken());
+        });
+        let other = Notify::new();
+        other.register(&Sleeper::thread()).stay();
+        let _later = WakeLater::begin();
+        other.notify();
+    };
+    std::thread::spawn(ends).join().unwrap();
+    assert_eq!(*woken.lock().unwrap(), [false, true]);
+}
+
+#[test]
+fn who_is_put_off_until_a_threads_end_is_woken_there() {
+    let (notify, sleeper) = (Arc::new(Notify::new()), Sleeper::thread());
+    notify.register(&sleeper).stay();
+    let ends = move || {
+        let later = WakeLater::begin();
+        at_end(move || drop(later));
+        notify.notify();
+    };
+    std::thread::spawn(ends).join().unwrap();
+    assert!(sleeper.is_woken());
 }
 
 #[test]
