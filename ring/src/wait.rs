@@ -112,12 +112,26 @@ impl fmt::Debug for Sleeper {
     }
 }
 
+#[derive(Debug, Default)]
+struct Places {
+    list: Vec<Place>,
+    /// How many there have been: the next one's number.
+    begun: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    /// No other place in this list ever has it; the sleeper may have several.
+    number: u64,
+    sleeper: Arc<Sleeper>,
+}
+
 /// Whom to wake when something has become true.
 #[derive(Debug, Default)]
 pub struct Notify {
     /// How many are in the list. Read by every notifier, written only around a sleep.
     sleepers: CachePadded<AtomicU32>,
-    list: Mutex<Vec<Arc<Sleeper>>>,
+    places: Mutex<Places>,
 }
 
 impl Notify {
@@ -150,38 +164,40 @@ impl Notify {
     #[cold]
     fn wake_all(&self) {
         let woken = {
-            let mut list = lock(&self.list);
+            let mut places = lock(&self.places);
             self.sleepers.store(0, Ordering::Relaxed);
-            std::mem::take(&mut *list)
+            std::mem::take(&mut places.list)
         };
         let count = if broken("notify.wakes_one") { 1 } else { usize::MAX };
-        woken.into_iter().take(count).for_each(later::wake);
+        woken.into_iter().take(count).for_each(|place| later::wake(place.sleeper));
     }
 
     /// Adds a sleeper. It must then call [`before_sleep`], look again at what it waits for, and only then park.
     pub fn register(&self, sleeper: &Arc<Sleeper>) -> Registration<'_> {
-        let mut list = lock(&self.list);
-        list.push(Arc::clone(sleeper));
-        self.count(&list);
-        Registration { notify: self, sleeper: Some(Arc::clone(sleeper)) }
+        let mut places = lock(&self.places);
+        let number = places.begun;
+        places.begun += 1;
+        places.list.push(Place { number, sleeper: Arc::clone(sleeper) });
+        self.count(&places);
+        Registration { notify: self, number: Some(number) }
     }
 
     /// Takes out a sleeper that [stayed](Registration::stay), if it is still in the list.
     pub fn unregister(&self, sleeper: &Arc<Sleeper>) {
-        self.remove(sleeper);
+        self.remove(|place| Arc::ptr_eq(&place.sleeper, sleeper));
     }
 
-    fn remove(&self, sleeper: &Arc<Sleeper>) {
-        let mut list = lock(&self.list);
-        // One: the same sleeper may have another place.
-        if let Some(place) = list.iter().position(|other| Arc::ptr_eq(other, sleeper)) {
-            list.remove(place);
-        }
-        self.count(&list);
+    /// Takes out the first such place, if there is one.
+    fn remove(&self, such: impl Fn(&Place) -> bool) {
+        let mut places = lock(&self.places);
+        let removed = places.list.iter().position(such).map(|at| places.list.remove(at));
+        self.count(&places);
+        drop(places);
+        drop(removed); // in this order: a waker's drop is somebody else's code
     }
 
-    fn count(&self, list: &[Arc<Sleeper>]) {
-        let count = u32::try_from(list.len()).unwrap_or(u32::MAX);
+    fn count(&self, places: &Places) {
+        let count = u32::try_from(places.list.len()).unwrap_or(u32::MAX);
         self.sleepers.store(count, Ordering::Relaxed);
     }
 
@@ -218,13 +234,13 @@ pub fn wait_any(notifies: &[&Notify], deadline: Option<Instant>, ready: &mut dyn
     }
 }
 
-/// A sleeper's place in the list of one [`Notify`]; dropping it takes the sleeper out.
+/// A sleeper's place in the list of one [`Notify`]; dropping it takes the sleeper out of it, if it was not woken before.
 #[must_use = "dropping the registration means that nobody will wake the sleeper"]
 #[derive(Debug)]
 pub struct Registration<'a> {
     notify: &'a Notify,
-    /// `None` when the sleeper is to stay.
-    sleeper: Option<Arc<Sleeper>>,
+    /// The place's; `None` when the sleeper is to stay.
+    number: Option<u64>,
 }
 
 impl Registration<'_> {
@@ -232,14 +248,14 @@ impl Registration<'_> {
     /// [`unregister`](Notify::unregister). For tasks, which return instead of sleeping: keep the sleeper, and take it out
     /// before another is put in for the same task, or each poll leaves one more.
     pub fn stay(mut self) {
-        self.sleeper = None;
+        self.number = None;
     }
 }
 
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
-        if let Some(sleeper) = &self.sleeper {
-            self.notify.remove(sleeper);
+        if let Some(number) = self.number {
+            self.notify.remove(|place| place.number == number);
         }
     }
 }

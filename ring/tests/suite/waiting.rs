@@ -71,6 +71,36 @@ fn one_of_two_places_of_a_sleeper_goes_alone() {
 }
 
 #[test]
+fn a_place_that_is_gone_takes_none_other_with_it() {
+    let (list, sleeper) = (Notify::new(), Sleeper::thread());
+    let gone = list.register(&sleeper);
+    list.notify();
+    let next = list.register(&sleeper);
+    drop(gone);
+    assert!(list.has_sleepers());
+    drop(next);
+    assert!(!list.has_sleepers());
+}
+
+/// What it drops there may come back to the list.
+#[test]
+fn a_waker_that_is_dropped_with_its_place_finds_the_list_free() {
+    struct Comes(Arc<Notify>);
+    impl Wake for Comes {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Comes {
+        fn drop(&mut self) {
+            self.0.register(&Sleeper::thread()).stay();
+        }
+    }
+    let list = Arc::new(Notify::new());
+    let place = list.register(&Sleeper::task(&Waker::from(Arc::new(Comes(Arc::clone(&list))))));
+    drop(place);
+    assert!(list.has_sleepers());
+}
+
+#[test]
 fn who_is_woken_later_is_woken_at_the_end_of_the_outermost() {
     let (notify, (count, waker)) = (Notify::new(), waker());
     let is_woken_by_now = |sleepers: &[Arc<Sleeper>]| sleepers.iter().filter(|one| one.is_woken()).count();
