@@ -52,9 +52,12 @@ pub struct Shelf<H, G = ()> {
 
 impl<H, G> Shelf<H, G> {
     /// For at most so many buffers, rounded up to a power of two.
+    ///
+    /// # Panics
+    /// If that is no `usize`, or more than can be allocated.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let places = capacity.next_power_of_two();
+        let places = capacity.checked_next_power_of_two().expect("a power of two that is a usize");
         Self {
             places: (0..places).map(|_| AtomicPtr::new(null_mut())).collect(),
             end: CachePadded::default(),
@@ -189,6 +192,14 @@ mod tests {
         assert_eq!(shelf.take().map(|buffer| *buffer), Some(0));
         shelf.put(numbered(9)).unwrap();
         assert_eq!(all(&shelf), [1, 2, 3, 9]);
+    }
+
+    #[test]
+    fn one_for_more_than_can_be_counted_is_refused() {
+        for capacity in [usize::MAX, usize::MAX / 2 + 2] {
+            assert!(std::panic::catch_unwind(|| Shelf::<u64>::new(capacity)).is_err(), "{capacity}");
+        }
+        assert_eq!(Shelf::<u64>::new(0).capacity(), 1);
     }
 
     #[test]
