@@ -156,7 +156,9 @@ impl<T: Send> Slab<T> {
         let entry = self.entries.at(index)?;
         let mut seen = entry.word.load(Ordering::Relaxed);
         while seen & STATE == LIVE && now.is_none_or(|now| is_due(seen, ticks(now))) {
-            match self.ending().take_at(entry, seen) {
+            // (Counted here, before somebody else's code looks.)
+            let taken = self.ending().take_at(entry, seen);
+            match taken {
                 Ok(value) => {
                     #[expect(
                         clippy::cast_possible_truncation,

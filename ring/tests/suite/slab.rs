@@ -106,6 +106,15 @@ fn what_is_left_is_dropped_with_the_table() {
 }
 
 #[test]
+fn what_expires_is_not_live_while_it_is_given_out() {
+    let slab = Slab::new();
+    (0..3).for_each(|value| _ = slab.insert(value, SECOND));
+    let mut live = Vec::new();
+    slab.expire(Some(SECOND), |_, _| live.push(slab.live()));
+    assert_eq!(live, [2, 1, 0]);
+}
+
+#[test]
 fn a_panic_while_expiring_loses_nothing_else() {
     let slab = Slab::new();
     for value in 0..3 {
