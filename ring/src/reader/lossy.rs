@@ -117,7 +117,7 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
         self.gate().position()
     }
 
-    /// Reads at most `limit` slots: `copy` takes what it needs of each (clone a handle, do no work; a producer may be
+    /// Reads at most `limit` slots, and goes on behind them while they are padding: `copy` takes what it needs of each (clone a handle, do no work; a producer may be
     /// waiting). If `copy` panics, nothing counts as read.
     ///
     /// Called from within its own `copy`, or the cursor's predicate, it reads nothing: `Read(0)`.
@@ -133,15 +133,23 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
         if lost > 0 {
             return LossyRead::Lagged(lost);
         }
-        let from = gate.position();
-        let limit = self.core.capacity().min(limit as u64);
-        let to = self.core.sequencer.published(&self.core.slots, from, limit);
-        if to == from {
-            return LossyRead::Read(0);
+        let position = gate.position();
+        let (mut end, mut count) = (position, 0);
+        // Behind padding too, no further than a ring: the position, which nobody else moves while we hold it, keeps
+        // producers off that far.
+        while count == 0 {
+            let limit = (self.core.capacity() - position.until(end)).min(limit as u64);
+            let to = self.core.sequencer.published(&self.core.slots, end, limit);
+            if to == end {
+                break;
+            }
+            // Published and acquired just now.
+            count = View::new(&self.core.slots, end, to, true).for_each(&mut copy);
+            end = to;
         }
-        // Published and acquired just now; the position, which nobody else moves while we hold it, keeps producers off.
-        let count = View::new(&self.core.slots, from, to, true).for_each(&mut copy);
-        gate.move_to(to);
+        if end != position {
+            gate.move_to(end);
+        }
         LossyRead::Read(count)
     }
 

@@ -45,10 +45,9 @@ fn who_detaches_leaves_values_behind_and_no_padding() {
         let (shared, lossy) = (ring.shared_cursor(), ring.lossy_cursor(OnFull::Detach));
         let overrun = ring.lossy_cursor(OnFull::Detach);
         publish(&ring, &plan);
-        for slots in (0..read).map(|_| 1) {
-            assert!(shared.claim(slots).is_some());
-            assert!(matches!(lossy.read(slots, |_, _| ()), LossyRead::Read(_)));
-        }
+        (0..read).for_each(|_| assert!(shared.claim(1).is_some()));
+        let slots = usize::try_from(read).expect("six");
+        assert!(matches!(lossy.read(slots, |_, _| ()), LossyRead::Read(_)));
         assert_eq!((shared.detach_counting(), lossy.detach_counting()), (Some(left(read)), left(read)));
         assert_eq!(shared.detach_counting(), None, "it is detached");
         publish(&ring, &[None, Some(4), Some(5)]);
@@ -102,6 +101,37 @@ fn padding_between_values_is_shown_to_no_kind_of_reader_however_they_look() {
         let batch = shared.claim(8).expect("two values");
         assert_eq!(batch.view().iter().map(|(_, value)| *value).collect::<Vec<_>>(), [6, 7]);
     }
+}
+
+/// That nothing was read means that there is nothing, whatever padding comes first.
+#[test]
+fn a_lossy_read_goes_on_behind_padding() {
+    for padding in 0..8 {
+        for limit in 1..=8 {
+            let ring = ring(8);
+            let lossy = ring.lossy_cursor(OnFull::DropOldest);
+            ring.try_publish(0).unwrap();
+            assert_eq!(lossy.read(1, |_, _| ()), LossyRead::Read(1), "it begins anywhere in the ring");
+            publish(&ring, &vec![None; padding]);
+            publish(&ring, &(padding as u64..8).map(Some).collect::<Vec<_>>());
+            let mut seen = Vec::new();
+            loop {
+                let before = seen.len();
+                let read = lossy.read(limit, |_, value| seen.push(*value));
+                assert_eq!(read, LossyRead::Read(seen.len() - before));
+                assert!(seen.len() - before <= limit);
+                if seen.len() == before {
+                    break;
+                }
+            }
+            assert_eq!(seen, (padding as u64..8).collect::<Vec<_>>(), "{padding} before, {limit} at once");
+        }
+    }
+    // A whole ring of it.
+    let ring = ring(8);
+    let lossy = ring.lossy_cursor(OnFull::DropOldest);
+    publish(&ring, &[None; 8]);
+    assert_eq!((lossy.read(1, |_, _| ()), lossy.position().number()), (LossyRead::Read(0), 8));
 }
 
 #[test]
