@@ -114,7 +114,7 @@ impl Drop for Chosen<'_> {
 
 impl<T: Send> Slab<T> {
     /// Ends every lease whose deadline has come at `now` (all of them for `None`), giving each value to `expired`.
-    /// Returns the earliest deadline among those that live on, in nanoseconds, rounded down to a tick; what begins or is
+    /// Whatever lives must have its deadline within 26 days of `now`, as [`take`](Self::take) says: else it may live on. Returns the earliest deadline among those that live on, in nanoseconds, rounded down to a tick; what begins or is
     /// extended meanwhile may be left out. Of two at a time, be it one within the other, one may leave to the other what is
     /// due, and its answer may then be too late, or `None`.
     pub fn expire(&self, now: Option<u64>, mut expired: impl FnMut(LeaseId, T)) -> Option<u64> {

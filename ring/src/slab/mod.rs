@@ -256,6 +256,7 @@ impl<T: Send> Slab<T> {
     }
 
     /// Ends a lease and takes its value, if its deadline has not come at `now`. `None` for `now` ends it however late.
+    /// (Deadlines wrap: by a `now` that is 26 days or more past one, it has not come.)
     ///
     /// # Errors
     /// [`StaleLease`] when somebody ended it before, or it is too late.
@@ -263,7 +264,7 @@ impl<T: Send> Slab<T> {
         self.ending().take(id, now)
     }
 
-    /// Moves the deadline of a lease that is not late at `now`, to within 26 days of that.
+    /// Moves the deadline of a lease that is not late at `now` (as [`take`](Self::take) sees it), to within 26 days of that.
     ///
     /// # Errors
     /// [`StaleLease`] when somebody ended it before, or it is too late.
