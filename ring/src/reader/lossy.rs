@@ -117,8 +117,8 @@ impl<T: Send + Sync + 'static, S: Sequencer> LossyCursor<T, S> {
         self.gate().position()
     }
 
-    /// Reads at most `limit` slots, and goes on behind them while they are padding: `copy` takes what it needs of each (clone a handle, do no work; a producer may be
-    /// waiting). If `copy` panics, nothing counts as read.
+    /// Reads at most `limit` slots, and goes on behind them while they are padding: `copy` takes what it needs of each (clone a
+    /// handle, do no work; a producer may be waiting). If `copy` panics, nothing counts as read.
     ///
     /// Called from within its own `copy`, or the cursor's predicate, it reads nothing: `Read(0)`.
     pub fn read(&self, limit: usize, mut copy: impl FnMut(Sequence, &T)) -> LossyRead {

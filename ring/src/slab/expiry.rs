@@ -113,10 +113,10 @@ impl Drop for Chosen<'_> {
 }
 
 impl<T: Send> Slab<T> {
-    /// Ends every lease whose deadline has come at `now` (all of them for `None`), giving each value to `expired`.
-    /// Whatever lives must have its deadline within 26 days of `now`, as [`take`](Self::take) says: else it may live on. Returns the earliest deadline among those that live on, in nanoseconds, rounded down to a tick; what begins or is
-    /// extended meanwhile may be left out. Of two at a time, be it one within the other, one may leave to the other what is
-    /// due, and its answer may then be too late, or `None`.
+    /// Ends every lease whose deadline has come at `now` (all of them for `None`), giving each value to `expired`. Returns the
+    /// earliest deadline among those that live on, in nanoseconds, rounded down to a tick; what begins or is extended meanwhile
+    /// may be left out. Of two at a time, be it one within the other, one may leave to the other what is due, and its answer may
+    /// then be too late, or `None`. A lease whose deadline is more than 26 days from `now`, as [`take`](Self::take) says, may live on.
     pub fn expire(&self, now: Option<u64>, mut expired: impl FnMut(LeaseId, T)) -> Option<u64> {
         let Some(nanos) = now else {
             self.scan(None, |_| true, &mut expired);

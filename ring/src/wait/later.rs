@@ -41,8 +41,8 @@ thread_local! {
 }
 
 /// While this lives, whatever the calling thread notifies puts off the waking: until the outermost of these is dropped, which
-/// is to be after the lock is given free for whose sake it was made. Do not wait meanwhile. One that
-/// is forgotten (`mem::forget`) keeps all that its thread puts off from being woken.
+/// is to be after the lock is given free for whose sake it was made. Do not wait meanwhile. One that is forgotten
+/// (`mem::forget`) keeps all that its thread puts off from being woken.
 ///
 /// ```
 /// use ringmain_ring::{Notify, Sleeper, WakeLater};
