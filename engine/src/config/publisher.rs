@@ -20,6 +20,10 @@ pub enum LimitExceeded {
 /// Settings of a publisher. Its limits count for nothing until [`limit_exceeded`](Self::limit_exceeded) says what happens beyond
 /// them.
 ///
+/// Payloads of which this publisher uses the slots again go when its call ends, though it waits for room meanwhile: their owners
+/// (`Bytes::from_owner`) may publish by it as well, and what they need is what the call has. So who consumes is not to wait for
+/// such a payload to go before it reads on.
+///
 /// ```
 /// use ringmain::{LimitExceeded, PublisherConfig};
 /// let config = PublisherConfig::default().max_outstanding_messages(100).limit_exceeded(LimitExceeded::Block);
