@@ -47,13 +47,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     repeats: Option<u16>,
     /// How long a sample takes, in milliseconds; when absent 100, of `wait` 1,000, and 5 when quick.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(5..=60_000))]
     sample_ms: Option<u64>,
     /// How long an axis may go on until its points have their samples, in seconds; when absent 45, `wait` 150, and 4 when quick.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     axis_seconds: Option<u64>,
     /// How long all of them may take together, in seconds.
-    #[arg(long, default_value_t = 340)]
+    #[arg(long, default_value_t = 340, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
     /// A third of the points, but for those that take long, with one short sample each: whether it works, not how fast.
     #[arg(long)]
@@ -74,7 +74,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
         quick,
     };
     let mut bench = Bench { cpus: Cpus::find()?, ticker: Ticker::new(), plan, harness: None };
-    let machine = format!("{}, {} CPUs", model(), bench.cpus.len());
+    let shortly = if quick { "quick, whether it works and not how fast; " } else { "" };
+    let machine = format!("{shortly}{}, {} CPUs", model(), bench.cpus.len());
     let mut axes = axis::all();
     axes.retain(|axis| arguments.only.is_empty() || arguments.only.iter().any(|only| only == axis.name));
     let (begin, all) = (bench.ticker.now(), Duration::from_secs(arguments.seconds));

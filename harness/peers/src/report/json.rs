@@ -1,10 +1,12 @@
 //! One line of JSON for each claim. Fields of what was not measured, and a goal that there is not, are null; so is whether
-//! it holds, where there were too few samples to tell.
+//! it holds, where there were too few samples to tell, the length of samples that are as long as they take, and the number of
+//! samples of what was measured elsewhere.
 
 use serde_json::{Map, json};
 
-use crate::case::Case;
+use crate::case::{Against, Case, Claim, Contender, Work};
 use crate::measure::Plan;
+use crate::series::Figures;
 use crate::verdict::{Ratio, Verdict};
 
 /// A case that could not be measured.
@@ -15,8 +17,16 @@ pub(crate) fn json_fault(case: &Case, fault: &str) -> String {
 /// The claim's line, measured by this plan, for so many samples each.
 pub(crate) fn json_line(case: &Case, verdict: &Verdict, plan: &Plan, wanted: usize) -> String {
     let ratio = verdict.ratio.as_ref();
+    let is_ours = |one: &&Contender| one.name == verdict.ours;
+    let is_whole = case.contenders.iter().find(is_ours).is_some_and(|one| matches!(one.work, Work::Whole(_)));
+    let is_recorded = |claim: &Claim| {
+        let Against::Recorded(whose, _) = claim.against else { return false };
+        ratio.is_some_and(|ratio| ratio.theirs.name == whose)
+    };
+    let recorded = case.claims.iter().any(is_recorded);
     let ours = ratio.map(|ratio| &ratio.ours.figures);
     let theirs = ratio.map(|ratio| &ratio.theirs.figures);
+    let count = |figures: Option<&Figures>| figures.map_or(0, |figures| figures.0.len());
     let elsewhere: Map<_, _> = verdict
         .elsewhere
         .iter()
@@ -38,11 +48,11 @@ pub(crate) fn json_line(case: &Case, verdict: &Verdict, plan: &Plan, wanted: usi
         "goal": verdict.goal,
         "holds": verdict.holds,
         "placement": ratio.map(|ratio| ratio.placement.name()),
-        "samples": [ours.map_or(0, |figures| figures.0.len()), theirs.map_or(0, |figures| figures.0.len())],
+        "samples": [Some(count(ours)), Some(count(theirs)).filter(|_| !recorded)],
         "enough": verdict.enough,
         "elsewhere": elsewhere,
         "wanted": wanted,
-        "sampleMs": plan.sample.as_millis(),
+        "sampleMs": Some(plan.sample.as_millis()).filter(|_| !is_whole),
         "quick": plan.quick,
     })
     .to_string()
@@ -104,6 +114,19 @@ mod tests {
         let line = line(Some(1.0), &[series("ring", &[(1.0, 36.0)]), series("peer", &[(1.0, 14.0)])]);
         assert!(["ours", "theirs", "peer", "ratio", "placement"].iter().all(|field| line[field].is_null()));
         assert_eq!((line["holds"].as_bool(), &line["samples"]), (None, &json!([0, 0])));
+    }
+
+    #[test]
+    fn what_measures_itself_has_no_length_and_what_was_measured_elsewhere_no_samples() {
+        let mut case = Case::new("T10", "50-waiting", Unit::Rate);
+        case.whole("idle", |_| Ok(1.0));
+        case.claim_recorded("idle", "asked", 2.0, 0.1);
+        let verdict = settle(&case, &case.claims[0], &[series("idle", &[(1.0, 36.0)])], 1).unwrap();
+        let sample = Duration::from_millis(100);
+        let plan = Plan { repeats: 1, sample, limit: sample, quick: false };
+        let line: serde_json::Value = serde_json::from_str(&json_line(&case, &verdict, &plan, 1)).unwrap();
+        assert_eq!((&line["sampleMs"], &line["samples"]), (&json!(null), &json!([1, null])));
+        assert_eq!((line["theirs"].as_f64(), line["holds"].as_bool()), (Some(2.0), Some(true)));
     }
 
     #[test]
