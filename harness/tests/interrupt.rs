@@ -11,14 +11,18 @@ use std::sync::PoisonError;
 
 /// Starts a run and waits until it says `when` on stderr.
 fn started(arguments: &str, results: &Path, when: &str) -> (Child, impl BufRead) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
-        .args(arguments.split_whitespace())
-        .arg("--results")
-        .arg(results)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the harness starts");
+    saying(&mut run(arguments, results), when)
+}
+
+fn run(arguments: &str, results: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    command.args(arguments.split_whitespace()).arg("--results").arg(results);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+fn saying(command: &mut Command, when: &str) -> (Child, impl BufRead + use<>) {
+    let mut child = command.spawn().expect("the harness starts");
     let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut line = String::new();
     while !line.contains(when) {
@@ -88,18 +92,9 @@ fn ctrl_c_in_a_soak_has_publishers_leave_once() {
 fn a_run_that_is_held_ends_with_its_holder() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
-        .args(["--scenario", "throughput", "--iterations", "2", "--results"])
-        .arg(directory.path())
-        .env("RINGMAIN_HARNESS_HELD", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the harness starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-    let mut line = String::new();
-    assert!(stderr.read_line(&mut line).expect("text") > 0, "it says what it does");
+    let mut command = run("--scenario throughput --iterations 2", directory.path());
+    command.env("RINGMAIN_HARNESS_HELD", "1").stdin(Stdio::piped());
+    let (mut child, _stderr) = saying(&mut command, "throughput");
     drop(child.stdin.take());
     assert_eq!(end(child).code(), Some(130));
     assert_eq!(std::fs::read_dir(directory.path()).expect("results").count(), 0, "nothing is written");

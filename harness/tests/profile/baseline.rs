@@ -85,16 +85,18 @@ fn another_configuration_asks_for_a_place_of_its_own_before_it_is_run() {
     assert_eq!(before, after);
 }
 
+/// The run to come says that it was of this configuration.
+fn configured(place: &Place, config: &str) {
+    let harness = HARNESS
+        .replace(r#""config": {"subscriptions": 1}"#, &format!(r#""config": {config}"#))
+        .replace(r#""load": "open""#, r#""load": "full""#);
+    place.install("../stand-in", &harness);
+}
+
 #[test]
 fn another_configuration_is_not_compared_where_it_was_told_to_go() {
     let place = committed(CONFIG, "a CPU");
-    let other = HARNESS
-        .replace(
-            r#""config": {"subscriptions": 1}"#,
-            &format!(r#""config": {}"#, CONFIG.replace("in-place", "leased")),
-        )
-        .replace(r#""load": "open""#, r#""load": "full""#);
-    place.install("../stand-in", &other);
+    configured(&place, &CONFIG.replace("in-place", "leased"));
     let out = place.out();
     let output = within(&place, &format!("--scenario throughput --out {} -- --mode leased", out.display()));
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -108,13 +110,7 @@ fn another_configuration_is_not_compared_where_it_was_told_to_go() {
 #[test]
 fn another_configuration_that_shows_only_in_the_result_replaces_nothing() {
     let place = committed(CONFIG, "a CPU");
-    let other = HARNESS
-        .replace(
-            r#""config": {"subscriptions": 1}"#,
-            &format!(r#""config": {}"#, CONFIG.replace("4096", "8192")),
-        )
-        .replace(r#""load": "open""#, r#""load": "full""#);
-    place.install("../stand-in", &other);
+    configured(&place, &CONFIG.replace("4096", "8192"));
     let before = std::fs::read(place.path().join("profiles/throughput/meta.json")).expect("meta.json");
     let output = within(&place, "--scenario throughput");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
