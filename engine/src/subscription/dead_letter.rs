@@ -119,16 +119,14 @@ impl SubscriptionInner {
     pub(super) fn try_parked(&self, time: u64) {
         let Some(letters) = &self.dead_letter else { return };
         let Some(_retrying) = self.held.retry() else { return };
+        let payloads = LetGoLater::begin();
         let (mut moved, mut refused) = (false, false);
         for shard in 0..letters.publisher.topic().config().shards {
             while let Some(held) = self.held.unpark(shard) {
-                let payloads = LetGoLater::begin();
                 if letters.forward(&self.name, &held.message, held.attempt) {
                     add(&self.counters.dead_lettered, 1);
                     self.held.forwarded(held.message.size());
                     moved = true;
-                    drop(held);
-                    serving::let_go(payloads, &self.topic);
                 } else {
                     self.held.park_again(shard, held);
                     self.held_after_all();
@@ -143,6 +141,7 @@ impl SubscriptionInner {
         if refused {
             self.is_due_at(time + nanos(RETRY));
         }
+        serving::let_go(payloads, &self.topic); // as in `bury`
         // Less is held: whoever found too much held looks again.
         if moved && !(refused && broken("parked.in_silence")) {
             self.changed.notify();
